@@ -1,0 +1,172 @@
+"""Export a Hugging Face CLIP checkpoint to a model folder, and check it against torch.
+
+    python export/export_clip.py SOURCE OUT [--variants fp32,q8,q4]
+
+SOURCE is a checkpoint that transformers' CLIPModel loads: a name on the Hub, or a folder.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from pathlib import Path
+
+import click
+import torch
+from torch import Tensor, nn
+from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
+
+from checks import compare, sample_inputs
+from clip_gaze import manifest as manifests
+from clip_gaze.manifest import ImageSettings, Manifest, Source, TextSettings, Variant
+from quantize import REFERENCE, add_variants, chosen, file_entry
+
+OPSET = 18
+BICUBIC = 3
+
+
+class VisionTower(nn.Module):
+    """pixel_values -> image_embeds."""
+
+    def __init__(self, model: CLIPModel) -> None:
+        super().__init__()
+        self.tower, self.projection = model.vision_model, model.visual_projection
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        """Return (batch, d), not normalised."""
+        return self.projection(self.tower(pixel_values=pixel_values).pooler_output)
+
+
+class TextTower(nn.Module):
+    """input_ids -> text_embeds; ids without padding, so no mask is needed."""
+
+    def __init__(self, model: CLIPModel) -> None:
+        super().__init__()
+        self.tower, self.projection = model.text_model, model.text_projection
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        """Return (batch, d), not normalised."""
+        return self.projection(self.tower(input_ids=input_ids).pooler_output)
+
+
+def export_graph(tower: nn.Module, example: Tensor, dynamic: dict, names: tuple, to: Path) -> None:
+    """Write one tower as an ONNX graph with its weights inside."""
+    with warnings.catch_warnings():
+        # What torch's exporter says of its own deprecations concerns nobody who runs this.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            tower,
+            (example,),
+            to,
+            input_names=[names[0]],
+            output_names=[names[1]],
+            dynamic_shapes=(dynamic,),
+            opset_version=OPSET,
+            external_data=False,
+            verbose=False,
+        )
+
+
+def export_fp32(
+    model: CLIPModel, tokenizer: CLIPTokenizer, processor: CLIPImageProcessorPil, out: Path
+) -> dict[str, object]:
+    """Write both graphs and the tokenizer; return what the manifest says of them."""
+    vision, text = model.config.vision_config, model.config.text_config
+    # The explicit form of attention makes the smaller and quicker graph.
+    model.set_attn_implementation("eager")
+    batch, sequence = torch.export.Dim("batch"), torch.export.Dim("sequence")
+    size, length = vision.image_size, text.max_position_embeddings
+    graphs = {"vision": out / "vision_model.onnx", "text": out / "text_model.onnx"}
+    export_graph(
+        VisionTower(model),
+        torch.zeros(2, 3, size, size),
+        {0: batch},
+        ("pixel_values", "image_embeds"),
+        graphs["vision"],
+    )
+    export_graph(
+        TextTower(model),
+        torch.zeros(2, min(9, length), dtype=torch.int64),
+        {0: batch, 1: sequence},
+        ("input_ids", "text_embeds"),
+        graphs["text"],
+    )
+    backend = tokenizer.backend_tokenizer
+    backend.no_padding()
+    backend.no_truncation()
+    backend.save(str(out / "tokenizer.json"))
+    return {
+        "image": ImageSettings(size, tuple(processor.image_mean), tuple(processor.image_std)),
+        "text": TextSettings(length, tokenizer.pad_token_id),
+        "embedding_dim": model.config.projection_dim,
+        "logit_scale": model.logit_scale.detach().exp().item(),
+        "tokenizer": file_entry(out / "tokenizer.json"),
+        "variants": {
+            REFERENCE: Variant(
+                **{tower: file_entry(path, "float32") for tower, path in graphs.items()}
+            )
+        },
+    }
+
+
+def load(source: str) -> tuple[CLIPModel, CLIPTokenizer, CLIPImageProcessorPil]:
+    """Load a checkpoint, and refuse preprocessing that the runtime does not do."""
+    model = CLIPModel.from_pretrained(source, dtype=torch.float32).eval()
+    processor = CLIPImageProcessorPil.from_pretrained(source)
+    size = model.config.vision_config.image_size
+    if (
+        processor.resample != BICUBIC
+        or processor.size["shortest_edge"] != size
+        or (processor.crop_size["height"], processor.crop_size["width"]) != (size, size)
+    ):
+        msg = f"{source}: its preprocessing is not CLIP's (bicubic to {size}, centre square)"
+        raise click.ClickException(msg)
+    return model, CLIPTokenizer.from_pretrained(source), processor
+
+
+@click.command(help=__doc__)
+@click.argument("source")
+@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--variants", default="fp32,q8,q4", show_default=True, callback=chosen,
+    help="fp32 is always written.",
+)  # fmt: skip
+@click.option("--name", help="Name of the model.  [default: OUT's last part]")
+@click.option("--licence", default="see the source", show_default=True)
+@click.option("--revision", help="Revision of SOURCE, for the record.")
+@click.option("--note", default="", help="A line that every result must carry.")
+def main(
+    source: str,
+    out: Path,
+    variants: list[str],
+    name: str | None,
+    licence: str,
+    revision: str | None,
+    note: str,
+) -> None:
+    """Export, quantise, check."""
+    logging.disable(logging.WARNING)  # torch, onnx and the quantiser tell of every node
+    model, tokenizer, processor = load(source)
+    out.mkdir(parents=True, exist_ok=True)
+    manifest = Manifest(
+        name=name or out.resolve().name,
+        source=Source(Path(source).name if Path(source).exists() else source, revision),
+        licence=licence,
+        default_variant=REFERENCE,
+        note=note,
+        **export_fp32(model, tokenizer, processor, out),
+    )
+    (out / "manifest.json").write_text(manifests.to_json(manifest), encoding="utf-8")
+    manifest = add_variants(out, variants)
+    pixels, ids = sample_inputs(manifest, out)
+    with torch.no_grad():
+        reference = (
+            VisionTower(model)(torch.from_numpy(pixels)).numpy(),
+            [TextTower(model)(torch.from_numpy(batch)).numpy() for batch in ids],
+        )
+    sys.exit(0 if compare(manifest, out, pixels, ids, reference) else 1)
+
+
+if __name__ == "__main__":
+    main()

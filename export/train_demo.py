@@ -1,0 +1,286 @@
+"""Train the demo model: a small CLIP, from scratch, on pictures that `painter.py` draws.
+
+    python export/train_demo.py OUT [--seed 0] [--pictures 60000] [--epochs 12]
+
+Writes a Hugging Face checkpoint (transformers' CLIPModel and its tokenizer) to OUT, ready for
+`export_clip.py`. Pictures are drawn once, kept in memory at the model's size, and seen once an
+epoch. Seeds 0 to PICTURES - 1 are used up by training; `evaluate_demo.py` draws others.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from painter import TRAINED, paint
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from torch import Tensor
+from torch.nn import functional
+from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
+
+from clip_gaze import phrases
+from clip_gaze.images import square
+
+SIZE = 96
+CONTEXT = 77
+VOCABULARY = 1536
+BATCH = 128
+PEAK_RATE = 1.5e-3
+WARM_UP = 200
+OTHERS = 128
+PAINTED_SIZES = (104, 128, 160)
+
+
+@dataclass(frozen=True, slots=True)
+class Lexicon:
+    """All phrases that take part, tokenised: trained ones first, then their rivals, then others.
+
+    Attributes:
+        ids: (n, CONTEXT) token ids, padded behind the end token, which pooling stops at.
+        columns: for each trained list, which of `ids` are its phrases, trained and untrained.
+        index: phrase -> row of `ids`.
+        rivals: how many of the first rows are phrases of trained lists; the rest are others.
+
+    """
+
+    ids: Tensor
+    columns: dict[str, Tensor]
+    index: dict[str, int]
+    rivals: int
+
+
+def train_tokenizer(texts: list[str]) -> CLIPTokenizer:
+    """Train CLIP's kind of byte-level BPE on `texts`.
+
+    Every byte stands in the vocabulary, alone and at the end of a word, so that no text
+    whatever meets an unknown token.
+    """
+    blank = CLIPTokenizer().backend_tokenizer
+    tokenizer = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = blank.normalizer, blank.pre_tokenizer
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY - 256, end_of_word_suffix="</w>", show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    learned = json.loads(tokenizer.to_str())["model"]
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokens = [*letters, *(letter + "</w>" for letter in letters)]
+    tokens += sorted(learned["vocab"], key=learned["vocab"].__getitem__)
+    tokens = [*dict.fromkeys(tokens), "<|startoftext|>", "<|endoftext|>"]
+    return CLIPTokenizer(
+        vocab={token: number for number, token in enumerate(tokens)},
+        merges=[tuple(merge) for merge in learned["merges"]],
+        model_max_length=CONTEXT,
+    )
+
+
+def tokenise(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
+    """Return (n, longest) ids; what stands behind the end token does not count."""
+    return tokenizer(texts, padding=True, truncation=True, return_tensors="pt")["input_ids"]
+
+
+def lexicon(tokenizer: CLIPTokenizer) -> Lexicon:
+    """Order and tokenise every phrase of the shipped lists."""
+    trained = [phrase for known in TRAINED.values() for phrase in known]
+    lists = {name: phrases.load(name) for name in phrases.names()}
+    rivals = list(dict.fromkeys(trained + [p for name in TRAINED for p in lists[name]]))
+    everything = list(dict.fromkeys(rivals + [p for every in lists.values() for p in every]))
+    index = {phrase: row for row, phrase in enumerate(everything)}
+    columns = {name: torch.tensor([index[p] for p in lists[name]]) for name in TRAINED}
+    return Lexicon(tokenise(tokenizer, everything), columns, index, len(rivals))
+
+
+def new_model(tokenizer: CLIPTokenizer) -> CLIPModel:
+    """Return an untrained CLIPModel of about 1.2 million parameters."""
+    special = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    config = CLIPConfig(
+        text_config={
+            "vocab_size": len(tokenizer),
+            "hidden_size": 96,
+            "intermediate_size": 384,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 3,
+            "max_position_embeddings": CONTEXT,
+            "pad_token_id": tokenizer.eos_token_id,
+            **special,
+        },
+        vision_config={
+            "hidden_size": 128,
+            "intermediate_size": 512,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 4,
+            "image_size": SIZE,
+            "patch_size": 8,
+        },
+        projection_dim=128,
+    )
+    model = CLIPModel(config)
+    # transformers starts the position and patch embeddings near zero, which slows a small model.
+    for embedding in (
+        model.vision_model.embeddings.position_embedding,
+        model.text_model.embeddings.position_embedding,
+        model.text_model.embeddings.token_embedding,
+    ):
+        torch.nn.init.normal_(embedding.weight, std=0.02)
+    torch.nn.init.xavier_uniform_(model.vision_model.embeddings.patch_embedding.weight.flatten(1))
+    return model
+
+
+def draw(seed: int) -> tuple[np.ndarray, dict[str, str]]:
+    """Paint one training picture; returns (3, SIZE, SIZE) uint8 and its phrases."""
+    painting = paint(seed, PAINTED_SIZES[seed % len(PAINTED_SIZES)])
+    return square(painting.image, SIZE).transpose(2, 0, 1), painting.phrases
+
+
+def draw_all(count: int) -> tuple[Tensor, list[dict[str, str]]]:
+    """Paint the pictures of seeds 0 to count - 1, on all processors."""
+    pixels = torch.empty((count, 3, SIZE, SIZE), dtype=torch.uint8)
+    labels = []
+    with ProcessPoolExecutor() as pool:
+        for row, (picture, names) in enumerate(pool.map(draw, range(count), chunksize=64)):
+            pixels[row] = torch.from_numpy(np.ascontiguousarray(picture))
+            labels.append(names)
+    return pixels, labels
+
+
+def caption(labels: dict[str, str], rng: np.random.Generator) -> str:
+    """Join two to five of a picture's phrases, in random order, to one caption."""
+    names = rng.permutation(list(labels))[: rng.integers(2, len(labels) + 1)]
+    return ", ".join(labels[name] for name in names)
+
+
+def contrastive(similarity: Tensor) -> Tensor:
+    """CLIP's loss: each picture finds its caption, and each caption its picture."""
+    target = torch.arange(len(similarity))
+    return (
+        functional.cross_entropy(similarity, target)
+        + functional.cross_entropy(similarity.T, target)
+    ) / 2
+
+
+def train(
+    model: CLIPModel,
+    tokenizer: CLIPTokenizer,
+    pixels: Tensor,
+    labels: list[dict[str, str]],
+    epochs: int,
+    rng: np.random.Generator,
+) -> None:
+    """Train `model` in place.
+
+    Beside the contrastive loss on whole captions, each picture must find the right phrase of
+    each list among all phrases of that list and a sample of all others, so that a trained
+    phrase wins against untrained ones.
+    """
+    words = lexicon(tokenizer)
+    targets = {
+        name: torch.tensor([words.index[label[name]] for label in labels]) for name in TRAINED
+    }
+    processor = CLIPImageProcessorPil()
+    mean = torch.tensor(processor.image_mean)[:, None, None]
+    std = torch.tensor(processor.image_std)[:, None, None]
+    decay = [p for p in model.parameters() if p.ndim > 1]
+    rest = [p for p in model.parameters() if p.ndim <= 1]
+    optimizer = torch.optim.AdamW(
+        [{"params": decay, "weight_decay": 0.05}, {"params": rest, "weight_decay": 0.0}],
+        betas=(0.9, 0.98),
+    )
+    steps = epochs * (len(pixels) // BATCH)
+    started, step = time.monotonic(), 0
+    for epoch in range(epochs):
+        order = torch.from_numpy(rng.permutation(len(pixels)))
+        for rows in order.split(BATCH)[: len(pixels) // BATCH]:
+            rate = min(step / WARM_UP, 0.5 + 0.5 * math.cos(math.pi * step / steps)) * PEAK_RATE
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            batch = (augment(pixels[rows].float() / 255, rng) - mean) / std
+            sampled = words.rivals + rng.choice(
+                len(words.ids) - words.rivals, OTHERS, replace=False
+            )
+            texts = tokenise(tokenizer, [caption(labels[int(row)], rng) for row in rows])
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                images = embed(model.get_image_features(batch))
+                single = embed(
+                    model.get_text_features(
+                        trimmed(
+                            torch.cat([words.ids[: words.rivals], words.ids[sampled]]), tokenizer
+                        )
+                    )
+                )
+                whole = embed(model.get_text_features(trimmed(texts, tokenizer)))
+            scale = model.logit_scale.exp()
+            losses = {"captions": contrastive(scale * images @ whole.T)}
+            logits = scale * images @ single.T
+            for name, columns in words.columns.items():
+                others = torch.arange(words.rivals, logits.shape[1])
+                choice = torch.cat([columns, others])
+                place = (columns[None] == targets[name][rows][:, None]).int().argmax(1)
+                losses[name] = functional.cross_entropy(logits[:, choice], place)
+            loss = losses["captions"] * 0.5 + sum(losses[name] for name in TRAINED)
+            optimizer.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            model.logit_scale.data.clamp_(0, math.log(100))
+            step += 1
+            if step % 100 == 0:
+                parts = " ".join(f"{name} {value.item():.3f}" for name, value in losses.items())
+                minutes = (time.monotonic() - started) / 60
+                click.echo(f"{minutes:5.1f} min  epoch {epoch}  step {step}/{steps}  {parts}")
+
+
+def embed(output: object) -> Tensor:
+    """Return the L2-normalised vectors of a tower's output, in float32."""
+    vectors = getattr(output, "pooler_output", output)
+    return functional.normalize(vectors.float(), dim=-1)
+
+
+def trimmed(ids: Tensor, tokenizer: CLIPTokenizer) -> Tensor:
+    """Drop the columns where every row is already past its end token."""
+    longest = int((ids == tokenizer.eos_token_id).int().argmax(1).max()) + 1
+    return ids[:, :longest]
+
+
+def augment(batch: Tensor, rng: np.random.Generator) -> Tensor:
+    """Mirror half of the pictures; vary brightness, contrast and position a little."""
+    mirrored = torch.from_numpy(rng.random(len(batch)) < 0.5)
+    batch = torch.where(mirrored[:, None, None, None], batch.flip(-1), batch)
+    gain = torch.from_numpy(rng.uniform(0.9, 1.1, (len(batch), 1, 1, 1)).astype(np.float32))
+    lift = torch.from_numpy(rng.uniform(-0.04, 0.04, (len(batch), 1, 1, 1)).astype(np.float32))
+    down, right = (int(shift) for shift in rng.integers(-3, 4, 2))
+    padded = functional.pad(batch, (3, 3, 3, 3), mode="replicate")
+    batch = padded[:, :, 3 + down : 3 + down + SIZE, 3 + right : 3 + right + SIZE]
+    return (batch * gain + lift).clamp(0, 1)
+
+
+@click.command(help=__doc__)
+@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--seed", default=0, show_default=True)
+@click.option("--pictures", default=60_000, show_default=True)
+@click.option("--epochs", default=12, show_default=True)
+def main(out: Path, seed: int, pictures: int, epochs: int) -> None:
+    """Paint, train and save."""
+    torch.manual_seed(seed)
+    tokenizer = train_tokenizer([p for name in phrases.names() for p in phrases.load(name)])
+    model = new_model(tokenizer)
+    click.echo(f"{model.num_parameters():,} parameters, {len(tokenizer):,} tokens")
+    started = time.monotonic()
+    pixels, labels = draw_all(pictures)
+    click.echo(f"{pictures:,} pictures drawn in {(time.monotonic() - started) / 60:.1f} min")
+    train(model, tokenizer, pixels, labels, epochs, np.random.default_rng(seed))
+    model.save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    size = {"size": {"shortest_edge": SIZE}, "crop_size": {"height": SIZE, "width": SIZE}}
+    CLIPImageProcessorPil(**size).save_pretrained(out)
+    click.echo(f"saved to {out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,312 @@
+"""`Clip`: the one object that owns a model's sessions and the store of vectors."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Self, overload
+
+import numpy as np
+from PIL import Image
+
+from clip_gaze import models, scoring, verify
+from clip_gaze.errors import GazeError, PictureError
+from clip_gaze.images import pixel_values, upright
+from clip_gaze.places import cache_folder
+from clip_gaze.results import PhraseScore, PictureResult
+from clip_gaze.session import Tower
+from clip_gaze.store import Store
+from clip_gaze.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from numpy.typing import NDArray
+
+    from clip_gaze.manifest import Manifest
+
+    Picture = Image.Image | str | os.PathLike[str]
+    Progress = Callable[[int, int], None]
+
+# A run of the text tower takes at most this many tokens, which bounds its memory.
+_TOKENS_PER_RUN = 512
+
+
+class Clip:
+    """A CLIP model, ready to look at pictures; a context manager, safe to share between threads.
+
+    A tower is loaded when it is first needed. Phrases come from the store where they were
+    encoded before; then the text tower is not loaded at all.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str] | None = None,
+        variant: str | None = None,
+        threads: int | None = None,
+        *,
+        offline: bool = False,
+        progress: Progress | None = None,
+    ) -> None:
+        """Find the model and check its files; no graph is loaded yet.
+
+        Args:
+            model: a name under models/, or a model folder; None: clip-vit-base-patch32.
+            variant: one of the model's variants; None: its default.
+            threads: CPU threads for each graph; None: all that this process may use.
+            offline: never touch the network.
+            progress: called with (done, total) while phrases are encoded.
+
+        Raises:
+            ModelError: the model or variant is unknown, or a file is missing or altered.
+
+        """
+        found = models.find(model)
+        self.manifest: Manifest = found.manifest
+        self.variant, towers = self.manifest.variant(variant)
+        files = {"tokenizer": self.manifest.tokenizer, "vision": towers.vision, "text": towers.text}
+        self._paths: dict[str, Path] = {role: found.folder / f.file for role, f in files.items()}
+        self._digests = {
+            role: verify.check(self._paths[role], f.bytes, f.sha256) for role, f in files.items()
+        }
+        self._offline = offline
+        self._threads = threads
+        self._progress = progress
+        self._lock = threading.Lock()
+        self._vision: Tower | None = None
+        self._text: Tower | None = None
+        self._store: Store | None = Store(cache_folder())
+
+    def encode_images(self, images: Iterable[Picture]) -> NDArray[np.float32]:
+        """Return the vector of each picture.
+
+        Args:
+            images: PIL images, taken as they are, or paths, opened upright. They are asked for
+                one after the other, so that only one needs to be in memory.
+
+        Returns:
+            (n, d) float32, L2-normalised.
+
+        Raises:
+            PictureError: one of them cannot be read.
+
+        """
+        rows = [self._encode_image(image) for image in images]
+        if not rows:
+            return np.empty((0, self.manifest.embedding_dim), np.float32)
+        return np.concatenate(rows)
+
+    def encode_texts(self, phrases: Iterable[str]) -> NDArray[np.float32]:
+        """Return the vector of each phrase, from the store where it can.
+
+        Args:
+            phrases: any text; a phrase with too many tokens is cut, and a warning names it.
+
+        Returns:
+            (n, d) float32, L2-normalised.
+
+        """
+        phrases = list(phrases)
+        unique = list(dict.fromkeys(phrases))
+        encoder = f"{self._digests['text']}:{self._digests['tokenizer']}"
+        vectors = self._open_store().get(encoder, unique, self.manifest.embedding_dim)
+        missing = [phrase for phrase in unique if phrase not in vectors]
+        if missing:
+            for batch in self._encode_missing(missing):
+                self._open_store().put(encoder, batch)
+                vectors |= batch
+        if not phrases:
+            return np.empty((0, self.manifest.embedding_dim), np.float32)
+        return np.stack([vectors[phrase] for phrase in phrases])
+
+    def probabilities(self, image: Picture, phrases: Sequence[str]) -> list[tuple[str, float]]:
+        """Return each phrase with its probability relative to the others, in their own order.
+
+        The softmax over logit_scale * cosine, as in CLIP (Radford et al., 2021, figure 3).
+
+        Args:
+            image: a PIL image or a path.
+            phrases: what may describe it; probabilities sum to 1 over all of them.
+
+        Raises:
+            PictureError: the picture cannot be read.
+
+        """
+        values = self._score(image, self.encode_texts(phrases))
+        return list(zip(phrases, values, strict=True))
+
+    @overload
+    def gaze(
+        self, image: Picture, prompts: Sequence[str], only_show_best: int | None = ...,
+        format_output: bool = ...,
+    ) -> list[str] | list[tuple[str, float]]: ...  # fmt: skip
+    @overload
+    def gaze(
+        self, image: Picture, prompts: Mapping[str, Sequence[str]],
+        only_show_best: int | None = ..., format_output: bool = ...,
+    ) -> dict[str, list[str]] | dict[str, list[tuple[str, float]]]: ...  # fmt: skip
+    def gaze(
+        self,
+        image: Picture,
+        prompts: Sequence[str] | Mapping[str, Sequence[str]],
+        only_show_best: int | None = 5,
+        format_output: bool = True,
+    ) -> object:
+        """Return the phrases that describe a picture best, best first.
+
+        Args:
+            image: a PIL image or a path.
+            prompts: phrases; or a dict of name -> phrases, each list with its own softmax.
+            only_show_best: how many of each list; None for all.
+            format_output: whether to return "phrase (82%)" in place of (phrase, probability).
+
+        Returns:
+            A list for a list, a dict of lists for a dict.
+
+        """
+        lists = prompts if isinstance(prompts, Mapping) else {"": prompts}
+        result = self._look(image, self._encode_lists(lists), only_show_best)
+        shown = {
+            name: [str(s) if format_output else (s.phrase, s.probability) for s in scores]
+            for name, scores in result.items()
+        }
+        return shown if isinstance(prompts, Mapping) else shown[""]
+
+    def gaze_many(
+        self,
+        images: Iterable[Picture],
+        lists: Mapping[str, Sequence[str]],
+        only_show_best: int | None = 5,
+    ) -> Iterator[PictureResult]:
+        """Look at pictures one after the other; a bad one is a result with its error.
+
+        Args:
+            images: PIL images or paths, asked for as results are taken.
+            lists: name -> phrases.
+            only_show_best: how many phrases of each list; None for all.
+
+        """
+        encoded = self._encode_lists(lists)
+        name = self.manifest.name
+        for image in images:
+            label = "" if isinstance(image, Image.Image) else os.fspath(image)
+            try:
+                scores = self._look(image, encoded, only_show_best)
+            except PictureError as error:
+                yield PictureResult(label, name, self.variant, status="error", error=str(error))
+            else:
+                yield PictureResult(label, name, self.variant, scores)
+
+    def close(self) -> None:
+        """Free the towers and close the store; the object cannot be used afterwards."""
+        with self._lock:
+            self._vision = self._text = None
+            store, self._store = self._store, None
+        if store is not None:
+            store.close()
+
+    def __enter__(self) -> Self:
+        """Return the object itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def _encode_lists(
+        self, lists: Mapping[str, Sequence[str]]
+    ) -> dict[str, tuple[Sequence[str], NDArray[np.float32]]]:
+        """Encode all lists in one go, so that a phrase in two of them is encoded once."""
+        vectors = self.encode_texts([phrase for phrases in lists.values() for phrase in phrases])
+        ends = np.cumsum([len(phrases) for phrases in lists.values()])
+        parts = np.split(vectors, ends[:-1]) if lists else []
+        return {
+            name: (phrases, part)
+            for (name, phrases), part in zip(lists.items(), parts, strict=True)
+        }
+
+    def _look(
+        self,
+        image: Picture,
+        lists: Mapping[str, tuple[Sequence[str], NDArray[np.float32]]],
+        top: int | None,
+    ) -> dict[str, tuple[PhraseScore, ...]]:
+        vector = self._encode_image(image)
+        scores = {}
+        for name, (phrases, text_embeds) in lists.items():
+            values = self._weigh(vector, text_embeds)
+            order = scoring.best(values, top)
+            scores[name] = tuple(PhraseScore(phrases[at], values[at]) for at in order)
+        return scores
+
+    def _score(self, image: Picture, text_embeds: NDArray[np.float32]) -> list[float]:
+        return self._weigh(self._encode_image(image), text_embeds) if len(text_embeds) else []
+
+    def _weigh(self, vector: NDArray[np.float32], text_embeds: NDArray[np.float32]) -> list[float]:
+        """Return the probabilities of m phrases for one picture's (1, d) vector."""
+        logits = scoring.logits(vector, text_embeds, self.manifest.logit_scale)
+        values: list[float] = scoring.softmax(logits[0]).tolist()
+        return values
+
+    def _encode_image(self, image: Picture) -> NDArray[np.float32]:
+        """Return (1, d) float32, L2-normalised."""
+        opened = image if isinstance(image, Image.Image) else upright(image)
+        pixels = pixel_values(opened, self.manifest.image)
+        return scoring.normalise(self._vision_tower().images(pixels[None]))
+
+    def _encode_missing(self, phrases: list[str]) -> Iterator[dict[str, NDArray[np.float32]]]:
+        """Yield the vectors of `phrases`, batch by batch, shortest phrases first.
+
+        Phrases of a batch have the same number of tokens: nothing is padded.
+        """
+        tokenizer = Tokenizer(self._paths["tokenizer"], self.manifest.text.context_length)
+        tower = self._text_tower()
+        by_length: dict[int, list[tuple[str, list[int]]]] = {}
+        for phrase, ids in zip(phrases, tokenizer.encode(phrases), strict=True):
+            by_length.setdefault(len(ids), []).append((phrase, ids))
+        done = 0
+        for length, group in sorted(by_length.items()):
+            step = max(1, _TOKENS_PER_RUN // length)
+            for at in range(0, len(group), step):
+                some = group[at : at + step]
+                input_ids = np.array([ids for _, ids in some], dtype=np.int64)
+                vectors = scoring.normalise(tower.texts(input_ids))
+                yield dict(zip((phrase for phrase, _ in some), vectors, strict=True))
+                done += len(some)
+                if self._progress is not None:
+                    self._progress(done, len(phrases))
+
+    def _vision_tower(self) -> Tower:
+        with self._lock:
+            if self._vision is None:
+                self._open_store()
+                # The lists are encoded by now: on a small machine both towers would not fit.
+                self._text = None
+                self._vision = Tower(self._paths["vision"], self._threads)
+            return self._vision
+
+    def _text_tower(self) -> Tower:
+        with self._lock:
+            if self._text is None:
+                self._text = Tower(self._paths["text"], self._threads)
+            return self._text
+
+    def _open_store(self) -> Store:
+        """Return the store.
+
+        Raises:
+            GazeError: this object was closed.
+
+        """
+        if self._store is None:
+            msg = "this Clip was closed; make a new one"
+            raise GazeError(msg)
+        return self._store

@@ -1,0 +1,21 @@
+"""The tree of public errors: every failure a caller may meet derives from `GazeError`."""
+
+
+class GazeError(Exception):
+    """A failure that the message explains: what happened, to what, and what to do next."""
+
+
+class PictureError(GazeError):
+    """A picture that cannot be opened or read."""
+
+
+class PhraseListError(GazeError):
+    """A phrase list that is unknown, empty or unreadable."""
+
+
+class ModelError(GazeError):
+    """A model that is unknown, incomplete, altered or unusable."""
+
+
+class DownloadError(ModelError):
+    """Model files that could not be fetched."""

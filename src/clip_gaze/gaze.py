@@ -1,0 +1,113 @@
+"""The two functions of clip-gaze 0.3.0, on models that are opened once and kept."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from functools import lru_cache
+from typing import TYPE_CHECKING, overload
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from PIL import Image
+
+    from clip_gaze.clip import Clip
+
+    Picture = Image.Image | str | os.PathLike[str]
+
+_opening = threading.Lock()
+
+
+@overload
+def gaze(
+    image: Picture, prompts: Sequence[str], only_show_best: int | None = ...,
+    format_output: bool = ..., batch_size: int | None = ..., device: str = ...,
+    model: str | os.PathLike[str] | None = ...,
+) -> list[str] | list[tuple[str, float]]: ...  # fmt: skip
+@overload
+def gaze(
+    image: Picture, prompts: Mapping[str, Sequence[str]], only_show_best: int | None = ...,
+    format_output: bool = ..., batch_size: int | None = ..., device: str = ...,
+    model: str | os.PathLike[str] | None = ...,
+) -> dict[str, list[str]] | dict[str, list[tuple[str, float]]]: ...  # fmt: skip
+def gaze(
+    image: Picture,
+    prompts: Sequence[str] | Mapping[str, Sequence[str]],
+    only_show_best: int | None = 5,
+    format_output: bool = True,
+    batch_size: int | None = None,  # noqa: ARG001 - no result and no memory depends on it
+    device: str = "cpu",
+    model: str | os.PathLike[str] | None = None,
+) -> object:
+    """Return the phrases that CLIP finds most likely for a picture, best first.
+
+    Args:
+        image: a PIL image, taken as it is, or a path, opened upright.
+        prompts: phrases; or a dict of name -> phrases, each list with its own softmax.
+        only_show_best: how many of each list; None for all.
+        format_output: whether to return "by paul cézanne (82%)" in place of
+            ("by paul cézanne", 0.82).
+        batch_size: accepted for old scripts; has no effect.
+        device: accepted for old scripts; anything but "cpu" warns once and runs on the CPU.
+        model: a model's name or folder; None: clip-vit-base-patch32.
+
+    Returns:
+        A list for a list, a dict of lists for a dict.
+
+    Raises:
+        GazeError: the picture cannot be read, or the model cannot be used.
+
+    """
+    _on_cpu(device)
+    return _clip(model).gaze(image, prompts, only_show_best, format_output)
+
+
+def probabilities(
+    image: Picture,
+    prompts: Sequence[str],
+    batch_size: int | None = None,  # noqa: ARG001 - no result and no memory depends on it
+    device: str = "cpu",
+    model: str | os.PathLike[str] | None = None,
+) -> list[tuple[str, float]]:
+    """Return each phrase with its probability relative to the others, in their own order.
+
+    Args:
+        image: a PIL image, taken as it is, or a path, opened upright.
+        prompts: phrases; the probabilities sum to 1 over all of them.
+        batch_size: accepted for old scripts; has no effect.
+        device: accepted for old scripts; anything but "cpu" warns once and runs on the CPU.
+        model: a model's name or folder; None: clip-vit-base-patch32.
+
+    Raises:
+        GazeError: the picture cannot be read, or the model cannot be used.
+
+    """
+    _on_cpu(device)
+    return _clip(model).probabilities(image, prompts)
+
+
+def _on_cpu(device: str) -> None:
+    if device != "cpu":
+        _warn_of_device()
+
+
+@lru_cache(maxsize=1)
+def _warn_of_device() -> None:
+    """Warn; the cache makes it once a process."""
+    warnings.warn("clip-gaze runs on the CPU alone; device is ignored", stacklevel=4)
+
+
+def _clip(model: str | os.PathLike[str] | None) -> Clip:
+    """Return the open model of that name; one is kept, so that old scripts load it once."""
+    with _opening:
+        return _kept(model if model is None else os.fspath(model))
+
+
+@lru_cache(maxsize=1)
+def _kept(model: str | None) -> Clip:
+    # Here, so that `import clip_gaze` does not load onnxruntime.
+    from clip_gaze.clip import Clip  # noqa: PLC0415
+
+    return Clip(model)

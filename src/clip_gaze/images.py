@@ -1,0 +1,176 @@
+"""From a picture to pixel values, bit for bit as transformers' PIL image processor for CLIP."""
+
+from __future__ import annotations
+
+import warnings
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from clip_gaze.errors import PictureError
+
+if TYPE_CHECKING:
+    import os
+
+    from numpy.typing import NDArray
+
+    from clip_gaze.manifest import ImageSettings
+
+# A longer edge beyond this many short edges is resized for its middle alone.
+_SLENDER = 8
+_RESCALE = 1 / 255
+
+
+def upright(path: str | os.PathLike[str]) -> Image.Image:
+    """Open a picture file and turn it as its EXIF orientation says.
+
+    Args:
+        path: the file; of an animation the first frame is taken.
+
+    Returns:
+        The decoded picture, in the file's own mode.
+
+    Raises:
+        PictureError: there is no such file, it is not a picture, or it is damaged or too large.
+
+    """
+    path = Path(path)
+    try:
+        with warnings.catch_warnings():
+            # Pillow only warns above its pixel limit, and refuses above twice that.
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                image.load()
+                return ImageOps.exif_transpose(image)
+    except FileNotFoundError:
+        msg = f"{path}: no such file; check the name and the folder"
+        raise PictureError(msg) from None
+    except IsADirectoryError:
+        msg = f"{path}: is a folder; name the pictures in it"
+        raise PictureError(msg) from None
+    except PermissionError:
+        # Windows answers so for a folder too.
+        reason = "is a folder; name the pictures in it" if path.is_dir() else "may not be read"
+        msg = f"{path}: {reason}"
+        raise PictureError(msg) from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        limit = (Image.MAX_IMAGE_PIXELS or 0) // 10**6
+        msg = f"{path}: has more than {limit} million pixels; make it smaller first"
+        raise PictureError(msg) from None
+    except UnidentifiedImageError:
+        msg = f"{path}: is not a picture that Pillow can open"
+        raise PictureError(msg) from None
+    except Exception as error:
+        # Pillow's decoders raise many kinds of error on damaged files (OSError, SyntaxError,
+        # ValueError, struct.error, ...): each means that this file cannot be read.
+        msg = f"{path}: the picture is damaged or cut short ({error})"
+        raise PictureError(msg) from error
+
+
+def square(image: Image.Image, size: int) -> NDArray[np.uint8]:
+    """Resize the shortest edge to `size` (Pillow's bicubic on uint8) and cut the centre square.
+
+    Args:
+        image: any mode that Pillow can convert to RGB.
+        size: edge of the square, in pixels.
+
+    Returns:
+        (size, size, 3) uint8.
+
+    Raises:
+        PictureError: the picture has no pixels, or its mode cannot become RGB.
+
+    """
+    width, height = image.size
+    if not width or not height:
+        msg = f"a picture of {width} x {height} pixels has nothing to see"
+        raise PictureError(msg)
+    try:
+        image = image.convert("RGB")
+    except (ValueError, OSError) as error:
+        msg = f"a picture in mode {image.mode} cannot be turned into RGB ({error})"
+        raise PictureError(msg) from error
+    short, long = min(width, height), max(width, height)
+    new_long = int(size * long / short)
+    new = (size, new_long) if width <= height else (new_long, size)
+    left, top = (new[0] - size) // 2, (new[1] - size) // 2
+    if new_long > _SLENDER * size:
+        # The whole strip could take gigabytes (1 x 4000 becomes 224 x 896,000).
+        return _square_of_strip(image, size, new)
+    cut = image.resize(new, Image.Resampling.BICUBIC).crop((left, top, left + size, top + size))
+    return np.asarray(cut)
+
+
+def pixel_values(image: Image.Image, settings: ImageSettings) -> NDArray[np.float32]:
+    """Return what the vision tower reads for one picture.
+
+    Args:
+        image: a PIL image, taken as it is (see `upright` for files).
+        settings: size, mean and standard deviation of the model.
+
+    Returns:
+        (3, size, size) float32, scaled to 0..1 and then normalised.
+
+    Raises:
+        PictureError: see `square`.
+
+    """
+    pixels = square(image, settings.size)
+    table = _table(settings.mean, settings.std)
+    return np.stack([table[channel][pixels[:, :, channel]] for channel in range(3)])
+
+
+@lru_cache(maxsize=8)
+def _table(mean: tuple[float, ...], std: tuple[float, ...]) -> NDArray[np.float32]:
+    """Return the value of each level of each channel, (3, 256) float32.
+
+    A pixel has 256 levels, so the arithmetic (transformers': scale in float64, round to float32,
+    subtract, divide) is done once for each instead of once for each pixel.
+    """
+    levels = (np.arange(256, dtype=np.float64) * _RESCALE).astype(np.float32)
+    means, stds = np.array(mean, np.float32)[:, None], np.array(std, np.float32)[:, None]
+    return ((levels[None] - means) / stds).astype(np.float32)
+
+
+def _square_of_strip(image: Image.Image, size: int, new: tuple[int, int]) -> NDArray[np.uint8]:
+    """Return the centre square of `image` resized to `new`, without making the rest.
+
+    Pillow resizes rows first, then columns, each into uint8. The short axis goes through Pillow;
+    the long one is computed here for the square alone, with Pillow's own fixed-point weights.
+    """
+    if new[0] > new[1]:
+        middle = _resample(np.asarray(image).transpose(1, 0, 2), new[0], size).transpose(1, 0, 2)
+        strip = Image.fromarray(np.ascontiguousarray(middle))
+        return np.asarray(strip.resize((size, size), Image.Resampling.BICUBIC))
+    strip = image.resize((size, image.height), Image.Resampling.BICUBIC)
+    return _resample(np.asarray(strip), new[1], size)
+
+
+def _resample(pixels: NDArray[np.uint8], length: int, size: int) -> NDArray[np.uint8]:
+    """Resample axis 0 to `length` and return its middle `size` rows.
+
+    The filter is Keys' cubic convolution (a = -0.5), widened when it reduces; weights are rounded
+    to 22 bits after the point and each sum to the nearest level, as in Pillow's Resample.c.
+    """
+    scale = len(pixels) / length
+    stretch = max(scale, 1.0)
+    support = 2.0 * stretch
+    centre = ((length - size) // 2 + np.arange(size) + 0.5) * scale
+    first = np.maximum((centre - support + 0.5).astype(np.int64), 0)
+    last = np.minimum((centre + support + 0.5).astype(np.int64), len(pixels))
+    taps = first[:, None] + np.arange((last - first).max())
+    x = np.abs((taps - centre[:, None] + 0.5) * (1.0 / stretch))
+    near, far = ((1.5 * x) - 2.5) * x * x + 1, (((x - 5) * x + 8) * x - 4) * -0.5
+    weights = np.where(x < 1, near, np.where(x < 2, far, 0.0))
+    weights[taps >= last[:, None]] = 0.0
+    weights /= np.cumsum(weights, axis=1)[:, -1:]
+    fixed = np.trunc(weights * (1 << 22) + np.copysign(0.5, weights)).astype(np.int64)
+    taps = np.minimum(taps, len(pixels) - 1)
+    sums = np.full((size, *pixels.shape[1:]), 1 << 21, dtype=np.int64)
+    for tap, weight in zip(taps.T, fixed.T, strict=True):
+        sums += weight[:, None, None] * pixels[tap]
+    levels: NDArray[np.uint8] = np.clip(sums >> 22, 0, 255).astype(np.uint8)
+    return levels

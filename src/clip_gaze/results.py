@@ -1,0 +1,47 @@
+"""What comes back for a picture, as plain values; `asdict` makes the one form of its JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class PhraseScore:
+    """A phrase and its probability within its list, 0 to 1, not rounded.
+
+    >>> str(PhraseScore("by paul cézanne", 0.8204))
+    'by paul cézanne (82%)'
+    """
+
+    phrase: str
+    probability: float
+
+    def __str__(self) -> str:
+        """Return the phrase with whole per cents, at least two digits wide."""
+        return f"{self.phrase} ({100 * self.probability:02.0f}%)"
+
+
+@dataclass(frozen=True, slots=True)
+class PictureResult:
+    """The best phrases of each list for one picture, or the reason why there are none.
+
+    Attributes:
+        image: the picture's path, or "" for a picture in memory.
+        model: the model's name.
+        variant: the variant's name.
+        lists: list name -> scores, best first; empty where status is "error".
+        status: "ok", or "error" for a picture that could not be read.
+        error: the reason, for status "error".
+
+    """
+
+    image: str
+    model: str
+    variant: str
+    lists: Mapping[str, tuple[PhraseScore, ...]] = field(default_factory=dict)
+    status: Literal["ok", "error"] = "ok"
+    error: str | None = None

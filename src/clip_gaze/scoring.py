@@ -1,0 +1,71 @@
+"""Arithmetic on vectors: normalise, logits, softmax, the best N."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+
+def normalise(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return each row at length 1 (L2); a row of zeros stays as it is.
+
+    Args:
+        vectors: (n, d) float32.
+
+    """
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(lengths > 0, lengths, np.float32(1))
+
+
+def logits(
+    image_embeds: NDArray[np.float32], text_embeds: NDArray[np.float32], logit_scale: float
+) -> NDArray[np.float32]:
+    """Return logit_scale times the cosine of each picture and phrase.
+
+    Args:
+        image_embeds: (n, d) float32, L2-normalised.
+        text_embeds: (m, d) float32, L2-normalised.
+        logit_scale: CLIP's learned factor, already exponentiated.
+
+    Returns:
+        (n, m) float32.
+
+    """
+    # einsum without optimisation sums each cell by itself: a matrix product's blocks, and so its
+    # last bits, would depend on how many phrases stand beside this one.
+    cosine = np.einsum("nd,md->nm", image_embeds, text_embeds, optimize=False)
+    return np.asarray(cosine * np.float32(logit_scale), dtype=np.float32)
+
+
+def softmax(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return probabilities over the last axis, which sum to 1 (float64, so that they do).
+
+    >>> softmax(np.array([0.0, 0.0], dtype=np.float32)).tolist()
+    [0.5, 0.5]
+    """
+    if values.shape[-1] == 0:
+        return values.astype(np.float64)
+    shifted = values.astype(np.float64) - values.max(axis=-1, keepdims=True)
+    powers = np.exp(shifted)
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+def best(probabilities: Sequence[float], top: int | None) -> list[int]:
+    """Return the positions of the `top` highest values, highest first, equal ones in order.
+
+    Args:
+        probabilities: n values.
+        top: how many; None or 0 for all.
+
+    >>> best([0.2, 0.5, 0.2, 0.1], 3)
+    [1, 0, 2]
+
+    """
+    order = sorted(range(len(probabilities)), key=probabilities.__getitem__, reverse=True)
+    return order[:top] if top else order

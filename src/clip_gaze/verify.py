@@ -1,0 +1,96 @@
+"""A file against the size and SHA-256 it should have, with stamps that spare a second hashing."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from typing import TYPE_CHECKING
+
+from clip_gaze.errors import ModelError
+from clip_gaze.places import cache_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_CHUNK = 1 << 20
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's content, as 64 lower-case hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def check(path: Path, size: int | None, digest: str | None, *, stamped: bool = True) -> str:
+    """Make sure that a file is the expected one, and return its SHA-256.
+
+    A file that passed is stamped in the cache folder with its size, modification time and
+    digest; while these stay the same, it is not hashed again.
+
+    Args:
+        path: the file.
+        size: expected size in bytes, where known.
+        digest: expected SHA-256, where known.
+        stamped: whether a stamp is enough; False always hashes.
+
+    Raises:
+        ModelError: the file is missing or unreadable, or size or digest differ.
+
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        msg = f"{path}: this file of the model is missing; copy or export the model again"
+        raise ModelError(msg) from None
+    if size is not None and found.st_size != size:
+        msg = (
+            f"{path}: this file of the model has {found.st_size:,} bytes where {size:,} "
+            "were expected; copy or export the model again"
+        )
+        raise ModelError(msg)
+    stamp = cache_folder() / "verified" / (_key(path) + ".json")
+    state = {"size": found.st_size, "mtime_ns": found.st_mtime_ns}
+    actual = _stamped(stamp, state) if stamped else None
+    if actual is None:
+        try:
+            actual = sha256(path)
+        except OSError as error:
+            msg = f"{path}: this file of the model cannot be read ({error.strerror})"
+            raise ModelError(msg) from error
+        if digest in (None, actual):
+            _write(stamp, {**state, "sha256": actual})
+    if digest not in (None, actual):
+        msg = (
+            f"{path}: this file of the model was altered: SHA-256 {digest} was expected, "
+            f"{actual} was found; copy or export the model again"
+        )
+        raise ModelError(msg)
+    return actual
+
+
+def _key(path: Path) -> str:
+    return hashlib.sha256(str(path.resolve()).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _stamped(stamp: Path, state: dict[str, int]) -> str | None:
+    """Return the digest in a stamp that matches the file's state, else None."""
+    try:
+        data = json.loads(stamp.read_text(encoding="utf-8"))
+        digest = data.pop("sha256")
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        return None
+    return digest if data == state and isinstance(digest, str) else None
+
+
+def _write(stamp: Path, data: dict[str, object]) -> None:
+    """Write a stamp whole or not at all; without a writable cache the file is hashed next time."""
+    part = stamp.with_suffix(f".{os.getpid()}.part")
+    with contextlib.suppress(OSError):
+        stamp.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(data), encoding="utf-8")
+        part.replace(stamp)

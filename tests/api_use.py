@@ -1,0 +1,47 @@
+"""Uses every public name as a program would; it is type-checked, not run."""
+
+from pathlib import Path
+
+from PIL import Image
+
+import clip_gaze
+
+
+def look(path: Path) -> list[str]:
+    """Use the functions, the class, the results and the lists."""
+    image = Image.open(path)
+    lists: list[list[str]] = [
+        clip_gaze.ARTISTS_BY_NAME,
+        clip_gaze.ARTISTS_BY_TRAINING_PREVALENCE,
+        clip_gaze.GENRES,
+        clip_gaze.MOVEMENTS,
+        clip_gaze.PAINTING_MATERIALS,
+        clip_gaze.PERIODS,
+        clip_gaze.PHOTOGRAPHY,
+        clip_gaze.PRINTING_TECHNIQUES,
+        clip_gaze.QUALITIES,
+        clip_gaze.SCULPTURE_MATERIALS,
+        clip_gaze.SCULTPURE_MATERIALS,
+        clip_gaze.SITES,
+        clip_gaze.SURFACES,
+        clip_gaze.TOOLS,
+    ]
+    clip_gaze.gaze(image, clip_gaze.MOVEMENTS, 3, False, 10, "cpu")
+    clip_gaze.gaze(str(path), clip_gaze.EXAMPLE_CATEGORIES, only_show_best=None)
+    pairs: list[tuple[str, float]] = clip_gaze.probabilities(path, lists[0], batch_size=10)
+    try:
+        with clip_gaze.Clip("demo", variant="q8", threads=1, offline=True) as clip:
+            scores = clip.encode_images([image]) @ clip.encode_texts(["on canvas"]).T
+            clip.probabilities(image, ["on canvas"])
+            clip.gaze(image, {"movement": clip_gaze.MOVEMENTS})
+            for result in clip.gaze_many([path], {"sites": clip_gaze.SITES}):
+                picture: clip_gaze.PictureResult = result
+                best: clip_gaze.PhraseScore = picture.lists["sites"][0]
+                pairs.append((best.phrase, best.probability + float(scores[0, 0])))
+    except clip_gaze.DownloadError:
+        return ["fetch the model first"]
+    except (clip_gaze.ModelError, clip_gaze.PhraseListError, clip_gaze.PictureError) as error:
+        return [str(error)]
+    except clip_gaze.GazeError:
+        raise
+    return [phrase for phrase, _ in pairs]

@@ -1,0 +1,91 @@
+"""Fixtures that more than one test file uses."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import checkpoints
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give each test a cache folder of its own, and no way to a hub."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("CLIP_GAZE_CACHE", str(folder))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    return folder
+
+
+@pytest.fixture
+def picture() -> Callable[..., Image.Image]:
+    """Return a function that makes pictures of noise."""
+
+    def make(width: int = 70, height: int = 50, seed: int = 0) -> Image.Image:
+        rng = np.random.default_rng(seed)
+        return Image.fromarray(rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a small CLIPModel with random weights, as transformers saves it."""
+    return checkpoints.make(tmp_path_factory.mktemp("tiny") / "checkpoint", "tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_checkpoint: Path) -> Path:
+    """Return the model folder that the export script makes of the small checkpoint."""
+    return export(tiny_checkpoint, tiny_checkpoint.with_name("tiny"), "fp32,q8,q4")
+
+
+@pytest.fixture(scope="session")
+def full_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a ViT-B/32 with random weights, as transformers saves it."""
+    return checkpoints.make(tmp_path_factory.mktemp("full") / "checkpoint", "vit-b-32")
+
+
+@pytest.fixture(scope="session")
+def full_model(full_checkpoint: Path) -> Path:
+    """Return the model folder that the export script makes of the full-size checkpoint."""
+    return export(full_checkpoint, full_checkpoint.with_name("full"), "fp32,q8,q4")
+
+
+def export(checkpoint: Path, out: Path, variants: str) -> Path:
+    """Run the export script, which fails where its own check against torch does."""
+    script = ROOT / "export" / "export_clip.py"
+    command = [sys.executable, str(script), str(checkpoint), str(out), "--variants", variants]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "holds" in done.stdout
+    return out
+
+
+@pytest.fixture(scope="session")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder to import clip-gaze 0.3.0 from, the package that this one is a re-make of."""
+    folder = tmp_path_factory.mktemp("original")
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "-q", "-d", str(folder)]
+    done = subprocess.run(
+        [*command, "clip-gaze==0.3.0"], capture_output=True, text=True, check=False
+    )
+    if done.returncode and not os.environ.get("CI"):
+        pytest.skip("clip-gaze 0.3.0 cannot be downloaded from here")
+    assert done.returncode == 0, done.stderr
+    (wheel,) = folder.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(folder / "package")
+    return folder / "package"
