@@ -26,7 +26,7 @@ def look(path: Path) -> list[str]:
         clip_gaze.SURFACES,
         clip_gaze.TOOLS,
     ]
-    clip_gaze.gaze(image, clip_gaze.MOVEMENTS, 3, False, 10, "cpu")
+    clip_gaze.gaze(image, clip_gaze.MOVEMENTS, 3, format_output=False, batch_size=10, device="cpu")
     clip_gaze.gaze(str(path), clip_gaze.EXAMPLE_CATEGORIES, only_show_best=None)
     pairs: list[tuple[str, float]] = clip_gaze.probabilities(path, lists[0], batch_size=10)
     try:

@@ -20,7 +20,8 @@ def normalise(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
     """
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(lengths > 0, lengths, np.float32(1))
+    scale = np.where(lengths > 0, lengths, 1).astype(np.float32)
+    return np.asarray(vectors / scale)
 
 
 def logits(
