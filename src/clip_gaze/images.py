@@ -88,11 +88,7 @@ def square(image: Image.Image, size: int) -> NDArray[np.uint8]:
     if not width or not height:
         msg = f"a picture of {width} x {height} pixels has nothing to see"
         raise PictureError(msg)
-    try:
-        image = image.convert("RGB")
-    except (ValueError, OSError) as error:
-        msg = f"a picture in mode {image.mode} cannot be turned into RGB ({error})"
-        raise PictureError(msg) from error
+    image = _rgb(image)
     short, long = min(width, height), max(width, height)
     new_long = int(size * long / short)
     new = (size, new_long) if width <= height else (new_long, size)
@@ -133,6 +129,19 @@ def _table(mean: tuple[float, ...], std: tuple[float, ...]) -> NDArray[np.float3
     levels = (np.arange(256, dtype=np.float64) * _RESCALE).astype(np.float32)
     means, stds = np.array(mean, np.float32)[:, None], np.array(std, np.float32)[:, None]
     return ((levels[None] - means) / stds).astype(np.float32)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """Return the picture in RGB; where it is transparent, it lies on white."""
+    try:
+        if "A" in image.getbands() or image.info.get("transparency") is not None:
+            image = image.convert("RGBA")
+            white = Image.new("RGBA", image.size, "white")
+            image = Image.alpha_composite(white, image)
+        return image.convert("RGB")
+    except (ValueError, OSError) as error:
+        msg = f"a picture in mode {image.mode} cannot be turned into RGB ({error})"
+        raise PictureError(msg) from error
 
 
 def _square_of_strip(image: Image.Image, size: int, new: tuple[int, int]) -> NDArray[np.uint8]:
