@@ -1,0 +1,83 @@
+"""Measure how often the demo model names what a picture was painted as.
+
+    python export/evaluate_demo.py [--seed 1] [--pictures 500] [--model demo] [--variant NAME]
+
+Every picture has a random phrase of each list. The right one is looked for among the phrases
+that the painter knows, and among the whole shipped list. Training never used these seeds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import click
+import numpy as np
+
+from clip_gaze import Clip, phrases
+from painter import TRAINED, paint
+
+# Training uses the seeds below its number of pictures.
+FIRST_SEED = 10_000_000
+PAINTED_SIZE = 224
+
+
+def evaluate(clip: Clip, seeds: range) -> dict[str, dict[str, object]]:
+    """Return for each list its accuracies (0 to 1) and most frequent mistakes."""
+    labels: list[dict[str, str]] = []
+
+    def pictures():  # noqa: ANN202 - a generator, so that one picture is in memory
+        for seed in seeds:
+            painting = paint(seed, PAINTED_SIZE)
+            labels.append(painting.phrases)
+            yield painting.image
+
+    images = clip.encode_images(pictures())
+    report = {}
+    for name, trained in TRAINED.items():
+        whole = phrases.load(name)
+        truth = np.array([whole.index(label[name]) for label in labels])
+        scores = images @ clip.encode_texts(whole).T
+        known = np.isin(np.arange(len(whole)), [whole.index(phrase) for phrase in trained])
+        among = np.where(known, scores, -np.inf).argmax(axis=1)
+        wrong = Counter(
+            f"{whole[right]} -> {whole[said]}"
+            for right, said in zip(truth, among, strict=True)
+            if right != said
+        )
+        report[name] = {
+            "trained": len(trained),
+            "among trained": float((among == truth).mean()),
+            "whole list": len(whole),
+            "among whole list": float((scores.argmax(axis=1) == truth).mean()),
+            "mistakes": wrong.most_common(8),
+        }
+    return report
+
+
+@click.command(help=__doc__)
+@click.option("--seed", default=1, show_default=True, help="Which 10,000 pictures to draw from.")
+@click.option("--pictures", default=500, show_default=True)
+@click.option("--model", default="demo", show_default=True)
+@click.option("--variant", help="Variant of the model.  [default: its own]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def main(seed: int, pictures: int, model: str, variant: str | None, as_json: bool) -> None:
+    """Paint, look, count."""
+    first = FIRST_SEED + 10_000 * seed
+    with Clip(model, variant, offline=True) as clip:
+        report = evaluate(clip, range(first, first + pictures))
+    if as_json:
+        click.echo(json.dumps(report, indent=1, ensure_ascii=False))
+        return
+    click.echo(f"{pictures} pictures, seed {seed}")
+    for name, row in report.items():
+        click.echo(
+            f"{name:20} {row['among trained']:7.1%} among {row['trained']:3} trained phrases, "
+            f"{row['among whole list']:7.1%} among all {row['whole list']}"
+        )
+        for mistake, count in row["mistakes"]:
+            click.echo(f"    {count:3} x {mistake}")
+
+
+if __name__ == "__main__":
+    main()

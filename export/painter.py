@@ -1,0 +1,135 @@
+"""Draw made-up pictures in the manner of art phrases: the training data of the small demo model.
+
+Run as: python export/painter.py OUT --count 20 --seed 1 --size 256 --sheet sheet.png
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from painting import marks
+from painting.materials import MATERIALS, Layer
+from painting.movements import MOVEMENTS
+from painting.palettes import GRADES
+from painting.plans import PLACES, lay_out
+from painting.surfaces import SURFACES, Surface
+
+TRAINED: dict[str, tuple[str, ...]] = {
+    "movements": tuple(MOVEMENTS),
+    "surfaces": tuple(SURFACES),
+    "painting_materials": tuple(MATERIALS),
+    "genres": tuple(PLACES),
+    "photography": tuple(GRADES),
+}
+SQUARE = 0.2  # the share of square pictures
+
+
+@dataclass(frozen=True, slots=True)
+class Painting:
+    """A picture, the phrase of each list that it was drawn to, and where its subject stands."""
+
+    image: Image.Image
+    phrases: dict[str, str]
+    box: tuple[float, float, float, float]
+
+
+def choose(seed: int, fixed: dict[str, str]) -> dict[str, str]:
+    """Draw a phrase from each list; a fixed one leaves the other lists' draws as they were."""
+    rng = np.random.default_rng((seed, 0))
+    drawn = {name: phrases[int(rng.integers(len(phrases)))] for name, phrases in TRAINED.items()}
+    for name, phrase in fixed.items():
+        if phrase not in TRAINED.get(name, ()):
+            raise ValueError(f"the painter has no {name} {phrase!r}")
+    return drawn | fixed
+
+
+def shape(seed: int, size: int) -> marks.Frame:
+    """Draw the ratio of the sides, from 3:4 to 4:3."""
+    rng = np.random.default_rng((seed, 1))
+    ratio = 1.0 if rng.random() < SQUARE else rng.uniform(1.05, marks.MAX_RATIO)
+    longer = round(size * ratio)
+    return marks.frame(*((longer, size) if rng.random() < 0.5 else (size, longer)))
+
+
+def painted_area(rng: np.random.Generator, frame: marks.Frame) -> marks.Field:
+    """Where there is paint: all but a ragged margin, which also the middle square shows."""
+    ragged = 0.012 * marks.noise(rng, frame, 9) + 0.006 * marks.noise(rng, frame, 34)
+    margins = rng.uniform(0.025, 0.075, 4)
+    # A picture seen through its middle square loses some of two margins: they start further in.
+    side, head = 0.7 * (frame.right - 1) / 2, 0.7 * (frame.bottom - 1) / 2
+    inside = np.minimum(
+        np.minimum(frame.x - side - margins[0], frame.right - side - margins[1] - frame.x),
+        np.minimum(frame.y - head - margins[2], frame.bottom - head - margins[3] - frame.y),
+    )
+    return marks.smoothstep(-0.004, 0.008, inside + ragged)
+
+
+def lay_on(surface: Surface, layer: Layer, area: marks.Field) -> marks.Field:
+    """Put paint on a ground: high parts take less of it, and the relief shades it."""
+    worn = 0.9 - 0.14 * np.clip(np.abs(surface.relief), 0, 1.5)
+    cover = np.clip(layer.cover * worn, 0, 1) * area
+    through = layer.colour * (1 - layer.clear + layer.clear * surface.colour * 1.08)
+    flat = marks.mix(surface.colour, through, cover)
+    # Bare ground is rougher than paint: under paint it must not drown what is painted.
+    depth = 0.3 - 0.13 * area - 0.06 * cover
+    rough = (depth * np.clip(surface.relief, -1.8, 1.4))[..., None]
+    return flat * (1 + rough) + 0.3 * rough + surface.gloss[..., None] * (1.05 - 0.6 * flat)
+
+
+def paint(seed: int, size: int = 128, **fixed: str) -> Painting:
+    """Draw the picture of a seed; `size` is its shorter edge in pixels.
+
+    Phrases can be fixed by the name of their list: movements="cubism movement".
+    """
+    phrases = choose(seed, fixed)
+    frame = shape(seed, size)
+    rngs = [np.random.default_rng((seed, stage)) for stage in range(2, 8)]
+    plan = lay_out(rngs[0], frame, phrases["genres"])
+    scene = MOVEMENTS[phrases["movements"]](rngs[1], frame, plan)
+    graded = np.clip(GRADES[phrases["photography"]](rngs[2], frame, np.clip(scene, 0, 1)), 0, 1)
+    layer = MATERIALS[phrases["painting_materials"]](rngs[3], frame, graded.astype(np.float32))
+    surface = SURFACES[phrases["surfaces"]](rngs[4], frame)
+    picture = lay_on(surface, layer, painted_area(rngs[5], frame))
+    return Painting(marks.to_image(picture), phrases, plan.box)
+
+
+def contact_sheet(images: list[Image.Image]) -> Image.Image:
+    """Set pictures in rows, each in a square of its own."""
+    edge = max(max(image.size) for image in images)
+    columns = math.ceil(math.sqrt(len(images)))
+    rows = math.ceil(len(images) / columns)
+    sheet = Image.new("RGB", (columns * edge, rows * edge), "white")
+    for i, image in enumerate(images):
+        left, top = (edge - image.width) // 2, (edge - image.height) // 2
+        sheet.paste(image, (i % columns * edge + left, i // columns * edge + top))
+    return sheet
+
+
+def main() -> None:
+    """Write pictures, named by their seeds, and print what they were drawn to."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path, help="folder for the pictures")
+    parser.add_argument("--count", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=1, help="of the first picture")
+    parser.add_argument("--size", type=int, default=256, help="shorter edge in pixels")
+    parser.add_argument("--sheet", type=Path, help="also write all of them on one sheet")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    images = []
+    for seed in range(options.seed, options.seed + options.count):
+        painting = paint(seed, options.size)
+        painting.image.save(options.out / f"{seed}.png")
+        images.append(painting.image)
+        print(f"{seed}.png: {', '.join(painting.phrases.values())}")
+    if options.sheet:
+        contact_sheet(images).save(options.sheet)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""Movements: which rendering of a plan each movement's phrase stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from painting import movements_geometric as geometric
+from painting import movements_painterly as painterly
+from painting.marks import Field, Frame
+from painting.plans import Plan
+
+Movement = Callable[[np.random.Generator, Frame, Plan], Field]
+
+MOVEMENTS: dict[str, Movement] = {
+    "pointillism movement": painterly.pointillism,
+    "op art movement": geometric.op_art,
+    "de stijl movement": geometric.de_stijl,
+    "suprematism movement": geometric.suprematism,
+    "color field movement": painterly.color_field,
+    "minimalism movement": geometric.minimalism,
+    "cubism movement": painterly.cubism,
+    "pixel art movement": geometric.pixel_art,
+    "glitch art movement": geometric.glitch_art,
+    "pop art movement": painterly.pop_art,
+    "orphism movement": geometric.orphism,
+    "rayonism movement": geometric.rayonism,
+    "cloisonnism movement": painterly.cloisonnism,
+    "tonalism movement": painterly.tonalism,
+    "impressionism movement": painterly.impressionism,
+    "action painting movement": painterly.action_painting,
+    "ascii art movement": geometric.ascii_art,
+    "art deco movement": geometric.art_deco,
+}
