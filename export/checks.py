@@ -41,10 +41,8 @@ def sample_inputs(manifest: Manifest, folder: Path) -> tuple[Vectors, Batches]:
         pictures.append(pixel_values(picture, manifest.image))
     tokenizer = Tokenizer(folder / manifest.tokenizer.file, manifest.text.context_length)
     texts = [phrase for name in phrases.names() for phrase in phrases.load(name)[:7]]
-    by_length: dict[int, list[list[int]]] = {}
-    for ids in tokenizer.encode([*texts, " ".join(texts[:40])]):
-        by_length.setdefault(len(ids), []).append(ids)
-    return np.stack(pictures), [np.array(batch, np.int64) for batch in by_length.values()]
+    batches = tokenizer.batches([*texts, " ".join(texts[:40])])
+    return np.stack(pictures), [ids for _, ids in batches]
 
 
 def compare(

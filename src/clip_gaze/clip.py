@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     Picture = Image.Image | str | os.PathLike[str]
     Progress = Callable[[int, int], None]
 
-# A run of the text tower takes at most this many tokens, which bounds its memory.
-_TOKENS_PER_RUN = 512
-
 
 class Clip:
     """A CLIP model, ready to look at pictures; a context manager, safe to share between threads.
@@ -116,6 +113,7 @@ class Clip:
         missing = [phrase for phrase in unique if phrase not in vectors]
         if missing:
             for batch in self._encode_missing(missing):
+                # Kept at once: what is done stays done if the process is killed.
                 self._open_store().put(encoder, batch)
                 vectors |= batch
         if not phrases:
@@ -263,26 +261,15 @@ class Clip:
         return scoring.normalise(self._vision_tower().images(pixels[None]))
 
     def _encode_missing(self, phrases: list[str]) -> Iterator[dict[str, NDArray[np.float32]]]:
-        """Yield the vectors of `phrases`, batch by batch, shortest phrases first.
-
-        Phrases of a batch have the same number of tokens: nothing is padded.
-        """
+        """Yield the vectors of `phrases`, batch by batch."""
         tokenizer = Tokenizer(self._paths["tokenizer"], self.manifest.text.context_length)
         tower = self._text_tower()
-        by_length: dict[int, list[tuple[str, list[int]]]] = {}
-        for phrase, ids in zip(phrases, tokenizer.encode(phrases), strict=True):
-            by_length.setdefault(len(ids), []).append((phrase, ids))
         done = 0
-        for length, group in sorted(by_length.items()):
-            step = max(1, _TOKENS_PER_RUN // length)
-            for at in range(0, len(group), step):
-                some = group[at : at + step]
-                input_ids = np.array([ids for _, ids in some], dtype=np.int64)
-                vectors = scoring.normalise(tower.texts(input_ids))
-                yield dict(zip((phrase for phrase, _ in some), vectors, strict=True))
-                done += len(some)
-                if self._progress is not None:
-                    self._progress(done, len(phrases))
+        for some, input_ids in tokenizer.batches(phrases):
+            yield dict(zip(some, scoring.normalise(tower.texts(input_ids)), strict=True))
+            done += len(some)
+            if self._progress is not None:
+                self._progress(done, len(phrases))
 
     def _vision_tower(self) -> Tower:
         with self._lock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+import numpy as np
 from tokenizers import Tokenizer as Backend
 
 from clip_gaze.errors import ModelError
@@ -13,7 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
 logger = logging.getLogger(__name__)
+
+# Bounds the memory that one run of the text tower takes.
+_TOKENS_PER_BATCH = 512
 
 
 class Tokenizer:
@@ -50,6 +56,26 @@ class Tokenizer:
             self._cut(phrase, encoding.ids)
             for phrase, encoding in zip(phrases, encodings, strict=True)
         ]
+
+    def batches(self, phrases: Sequence[str]) -> list[tuple[list[str], NDArray[np.int64]]]:
+        """Sort phrases into batches that need no padding.
+
+        Returns:
+            For each batch its phrases and their ids, (n, sequence); all of a batch have the same
+            number of tokens. Shorter ones come first; a batch has at most 512 tokens, or one row.
+
+        """
+        by_length: dict[int, list[tuple[str, list[int]]]] = {}
+        for phrase, ids in zip(phrases, self.encode(phrases), strict=True):
+            by_length.setdefault(len(ids), []).append((phrase, ids))
+        batches = []
+        for length, group in sorted(by_length.items()):
+            step = max(1, _TOKENS_PER_BATCH // length)
+            for at in range(0, len(group), step):
+                some = group[at : at + step]
+                rows = np.array([ids for _, ids in some], dtype=np.int64)
+                batches.append(([phrase for phrase, _ in some], rows))
+        return batches
 
     def _cut(self, phrase: str, ids: list[int]) -> list[int]:
         if len(ids) <= self._context_length:
