@@ -63,7 +63,6 @@ class Tokenizer:
         Returns:
             For each batch its phrases and their ids, (n, sequence); all of a batch have the same
             number of tokens. Shorter ones come first; a batch has at most 512 tokens, or one row.
-
         """
         by_length: dict[int, list[tuple[str, list[int]]]] = {}
         for phrase, ids in zip(phrases, self.encode(phrases), strict=True):
