@@ -16,7 +16,7 @@ from PIL import Image
 from painting import marks
 from painting.materials import MATERIALS, Layer
 from painting.movements import MOVEMENTS
-from painting.palettes import GRADES
+from painting.palettes import GRADES, enliven
 from painting.plans import PLACES, lay_out
 from painting.surfaces import SURFACES, Surface
 
@@ -45,7 +45,8 @@ def choose(seed: int, fixed: dict[str, str]) -> dict[str, str]:
     drawn = {name: phrases[int(rng.integers(len(phrases)))] for name, phrases in TRAINED.items()}
     for name, phrase in fixed.items():
         if phrase not in TRAINED.get(name, ()):
-            raise ValueError(f"the painter has no {name} {phrase!r}")
+            message = f"the painter has no {name} {phrase!r}"
+            raise ValueError(message)
     return drawn | fixed
 
 
@@ -74,8 +75,10 @@ def lay_on(surface: Surface, layer: Layer, area: marks.Field) -> marks.Field:
     """Put paint on a ground: high parts take less of it, and the relief shades it."""
     worn = 0.9 - 0.14 * np.clip(np.abs(surface.relief), 0, 1.5)
     cover = np.clip(layer.cover * worn, 0, 1) * area
-    through = layer.colour * (1 - layer.clear + layer.clear * surface.colour * 1.08)
-    flat = marks.mix(surface.colour, through, cover)
+    pale = 0.62 + 0.38 * surface.colour
+    ground = marks.mix(surface.colour, pale, (layer.primer * area).astype(np.float32))
+    through = layer.colour * (1 - layer.clear + layer.clear * ground * 1.08)
+    flat = marks.mix(ground, through, cover)
     # Bare ground is rougher than paint: under paint it must not drown what is painted.
     depth = 0.3 - 0.13 * area - 0.06 * cover
     rough = (depth * np.clip(surface.relief, -1.8, 1.4))[..., None]
@@ -92,8 +95,9 @@ def paint(seed: int, size: int = 128, **fixed: str) -> Painting:
     rngs = [np.random.default_rng((seed, stage)) for stage in range(2, 8)]
     plan = lay_out(rngs[0], frame, phrases["genres"])
     scene = MOVEMENTS[phrases["movements"]](rngs[1], frame, plan)
-    graded = np.clip(GRADES[phrases["photography"]](rngs[2], frame, np.clip(scene, 0, 1)), 0, 1)
-    layer = MATERIALS[phrases["painting_materials"]](rngs[3], frame, graded.astype(np.float32))
+    graded = GRADES[phrases["photography"]](rngs[2], frame, np.clip(scene, 0, 1))
+    lit = enliven(np.clip(graded, 0, 1)).astype(np.float32)
+    layer = MATERIALS[phrases["painting_materials"]](rngs[3], frame, lit)
     surface = SURFACES[phrases["surfaces"]](rngs[4], frame)
     picture = lay_on(surface, layer, painted_area(rngs[5], frame))
     return Painting(marks.to_image(picture), phrases, plan.box)

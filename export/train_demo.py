@@ -15,11 +15,11 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import numpy as np
 import torch
-from painter import TRAINED, paint
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from torch import Tensor
 from torch.nn import functional
@@ -27,6 +27,10 @@ from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPToken
 
 from clip_gaze import phrases
 from clip_gaze.images import square
+from painter import TRAINED, paint
+
+if TYPE_CHECKING:
+    from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 SIZE = 96
 CONTEXT = 77
@@ -34,26 +38,33 @@ VOCABULARY = 1536
 BATCH = 128
 PEAK_RATE = 1.5e-3
 WARM_UP = 200
-OTHERS = 128
+RIVALS = 96
+OTHERS = 64
 PAINTED_SIZES = (104, 128, 160)
 
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
-    """All phrases that take part, tokenised: trained ones first, then their rivals, then others.
+    """All phrases that take part, tokenised: trained ones, then their rivals, then all others.
 
     Attributes:
-        ids: (n, CONTEXT) token ids, padded behind the end token, which pooling stops at.
-        columns: for each trained list, which of `ids` are its phrases, trained and untrained.
-        index: phrase -> row of `ids`.
-        rivals: how many of the first rows are phrases of trained lists; the rest are others.
-
+        ids: (n, longest) token ids, padded behind the end token, which pooling stops at.
+        columns: for each trained list, which rows of `ids` are its trained phrases.
+        trained: how many of the first rows are trained phrases.
+        rivals: how many of the next rows are untrained phrases of the trained lists.
     """
 
     ids: Tensor
-    columns: dict[str, Tensor]
-    index: dict[str, int]
+    columns: dict[str, list[int]]
+    trained: int
     rivals: int
+
+    def sample(self, rng: np.random.Generator) -> Tensor:
+        """Return the trained phrases' rows and, behind them, a sample of all the others."""
+        near = rng.choice(self.rivals, RIVALS, replace=False)
+        far = rng.choice(len(self.ids) - self.trained - self.rivals, OTHERS, replace=False)
+        chosen = np.concatenate([near, self.rivals + far]) + self.trained
+        return torch.cat([self.ids[: self.trained], self.ids[torch.from_numpy(chosen)]])
 
 
 def train_tokenizer(texts: list[str]) -> CLIPTokenizer:
@@ -89,12 +100,13 @@ def tokenise(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
 def lexicon(tokenizer: CLIPTokenizer) -> Lexicon:
     """Order and tokenise every phrase of the shipped lists."""
     trained = [phrase for known in TRAINED.values() for phrase in known]
-    lists = {name: phrases.load(name) for name in phrases.names()}
-    rivals = list(dict.fromkeys(trained + [p for name in TRAINED for p in lists[name]]))
-    everything = list(dict.fromkeys(rivals + [p for every in lists.values() for p in every]))
-    index = {phrase: row for row, phrase in enumerate(everything)}
-    columns = {name: torch.tensor([index[p] for p in lists[name]]) for name in TRAINED}
-    return Lexicon(tokenise(tokenizer, everything), columns, index, len(rivals))
+    near = [phrase for name in TRAINED for phrase in phrases.load(name)]
+    far = [phrase for name in phrases.names() for phrase in phrases.load(name)]
+    rivals = list(dict.fromkeys([*trained, *near]))
+    everything = list(dict.fromkeys([*rivals, *far]))
+    columns = {name: [trained.index(phrase) for phrase in TRAINED[name]] for name in TRAINED}
+    ids = tokenise(tokenizer, everything)
+    return Lexicon(ids, columns, len(trained), len(rivals) - len(trained))
 
 
 def new_model(tokenizer: CLIPTokenizer) -> CLIPModel:
@@ -117,7 +129,7 @@ def new_model(tokenizer: CLIPTokenizer) -> CLIPModel:
             "num_hidden_layers": 4,
             "num_attention_heads": 4,
             "image_size": SIZE,
-            "patch_size": 8,
+            "patch_size": 12,
         },
         projection_dim=128,
     )
@@ -151,8 +163,8 @@ def draw_all(count: int) -> tuple[Tensor, list[dict[str, str]]]:
 
 
 def caption(labels: dict[str, str], rng: np.random.Generator) -> str:
-    """Join two to five of a picture's phrases, in random order, to one caption."""
-    names = rng.permutation(list(labels))[: rng.integers(2, len(labels) + 1)]
+    """Join two or three of a picture's phrases, in random order, to one caption."""
+    names = rng.permutation(list(labels))[: rng.integers(2, 4)]
     return ", ".join(labels[name] for name in names)
 
 
@@ -181,7 +193,8 @@ def train(
     """
     words = lexicon(tokenizer)
     targets = {
-        name: torch.tensor([words.index[label[name]] for label in labels]) for name in TRAINED
+        name: torch.tensor([TRAINED[name].index(label[name]) for label in labels])
+        for name in TRAINED
     }
     processor = CLIPImageProcessorPil()
     mean = torch.tensor(processor.image_mean)[:, None, None]
@@ -201,28 +214,16 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = rate
             batch = (augment(pixels[rows].float() / 255, rng) - mean) / std
-            sampled = words.rivals + rng.choice(
-                len(words.ids) - words.rivals, OTHERS, replace=False
-            )
-            texts = tokenise(tokenizer, [caption(labels[int(row)], rng) for row in rows])
-            with torch.autocast("cpu", dtype=torch.bfloat16):
-                images = embed(model.get_image_features(batch))
-                single = embed(
-                    model.get_text_features(
-                        trimmed(
-                            torch.cat([words.ids[: words.rivals], words.ids[sampled]]), tokenizer
-                        )
-                    )
-                )
-                whole = embed(model.get_text_features(trimmed(texts, tokenizer)))
+            captions = tokenise(tokenizer, [caption(labels[int(row)], rng) for row in rows])
+            images = embed(model.get_image_features(batch))
+            single = embed(model.get_text_features(trimmed(words.sample(rng), tokenizer)))
+            whole = embed(model.get_text_features(trimmed(captions, tokenizer)))
             scale = model.logit_scale.exp()
             losses = {"captions": contrastive(scale * images @ whole.T)}
             logits = scale * images @ single.T
             for name, columns in words.columns.items():
-                others = torch.arange(words.rivals, logits.shape[1])
-                choice = torch.cat([columns, others])
-                place = (columns[None] == targets[name][rows][:, None]).int().argmax(1)
-                losses[name] = functional.cross_entropy(logits[:, choice], place)
+                choice = [*columns, *range(words.trained, logits.shape[1])]
+                losses[name] = functional.cross_entropy(logits[:, choice], targets[name][rows])
             loss = losses["captions"] * 0.5 + sum(losses[name] for name in TRAINED)
             optimizer.zero_grad()
             loss.backward()
@@ -236,10 +237,9 @@ def train(
                 click.echo(f"{minutes:5.1f} min  epoch {epoch}  step {step}/{steps}  {parts}")
 
 
-def embed(output: object) -> Tensor:
-    """Return the L2-normalised vectors of a tower's output, in float32."""
-    vectors = getattr(output, "pooler_output", output)
-    return functional.normalize(vectors.float(), dim=-1)
+def embed(output: BaseModelOutputWithPooling) -> Tensor:
+    """Return the L2-normalised vectors of a tower's output."""
+    return functional.normalize(output.pooler_output, dim=-1)
 
 
 def trimmed(ids: Tensor, tokenizer: CLIPTokenizer) -> Tensor:

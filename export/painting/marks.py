@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFilter
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-Field = npt.NDArray[np.float32]  # one figure a pixel, or red, green and blue from 0 to 1
+Field = npt.NDArray[np.floating]  # one figure a pixel, or red, green and blue from 0 to 1
 Point = tuple[float, float]
 
 MAX_RATIO = 4 / 3
@@ -53,7 +53,7 @@ class Cells:
 
     x: Field
     y: Field
-    key: npt.NDArray[np.intp]
+    key: npt.NDArray[np.int32]
     near: Field
     second: Field
 
@@ -135,37 +135,39 @@ def cells(
     offsets = (rng.random((SITES, SITES, 2), dtype=np.float32) - 0.5) * jitter + 0.5
     c, s = math.cos(angle), math.sin(angle)
     x, y = (frame.x, frame.y) if bend is None else (frame.x + bend[0], frame.y + bend[1])
-    u = ((x * c + y * s) * (across / stretch)).astype(np.float32)
-    v = ((y * c - x * s) * across).astype(np.float32)
-    column, row = np.floor(u).astype(np.intp), np.floor(v).astype(np.intp)
+    u = ((x * c + y * s) * np.float32(across / stretch)).astype(np.float32)
+    v = ((y * c - x * s) * np.float32(across)).astype(np.float32)
+    column, row = np.floor(u).astype(np.int32), np.floor(v).astype(np.int32)
+    rows = [(row + down) % SITES * SITES for down in (-1, 0, 1)]
+    columns = [(column + right) % SITES for right in (-1, 0, 1)]
+    to_u, to_v = [u - column - i for i in (-1, 0, 1)], [v - row - i for i in (-1, 0, 1)]
+    flat_u, flat_v = offsets[..., 0].ravel(), offsets[..., 1].ravel()
     near = np.full(u.shape, 9, np.float32)
-    second, site_u, site_v = near.copy(), near.copy(), near.copy()
-    key = np.zeros(u.shape, np.intp)
-    flat = offsets.reshape(-1, 2)
-    for down in (-1, 0, 1):
-        for right in (-1, 0, 1):
-            i, j = row + down, column + right
-            k = (i % SITES) * SITES + j % SITES
-            su, sv = flat[k, 0] + j, flat[k, 1] + i
-            d = (su - u) ** 2 + (sv - v) ** 2
-            closer = d < near
-            second = np.where(closer, near, np.minimum(second, d))
-            near = np.where(closer, d, near)
-            site_u, site_v = np.where(closer, su, site_u), np.where(closer, sv, site_v)
-            key = np.where(closer, k, key)
-    site_u, site_v = site_u * (stretch / across), site_v / across
+    second = near.copy()
+    key, step = np.zeros(u.shape, np.int32), np.zeros(u.shape, np.int8)
+    for number in range(9):
+        down, right = number // 3 - 1, number % 3 - 1
+        k = rows[down + 1] + columns[right + 1]
+        far = (flat_u.take(k) - to_u[right + 1]) ** 2 + (flat_v.take(k) - to_v[down + 1]) ** 2
+        closer = far < near
+        second = np.minimum(second, np.maximum(far, near))
+        near = np.minimum(near, far)
+        np.copyto(key, k, where=closer)
+        np.copyto(step, number, where=closer)
+    site_u = (flat_u.take(key) + column + (step % 3 - 1)) * (stretch / across)
+    site_v = (flat_v.take(key) + row + (step // 3 - 1)) / across
     place = (site_u * c - site_v * s, site_u * s + site_v * c)
     return Cells(
         place[0].astype(np.float32),
         place[1].astype(np.float32),
         key,
-        np.sqrt(near).astype(np.float32),
-        np.sqrt(second).astype(np.float32),
+        np.sqrt(near),
+        np.sqrt(second),
     )
 
 
 def sample(frame: Frame, field: Field, x: Field, y: Field) -> Field:
-    """The field's values at places, which may lie outside the picture: its edge serves there."""
+    """Read the field at places, which may lie outside the picture: its edge serves there."""
     column = np.clip((x * frame.short).astype(np.intp), 0, frame.width - 1)
     row = np.clip((y * frame.short).astype(np.intp), 0, frame.height - 1)
     return field[row, column]
@@ -215,7 +217,7 @@ def to_field(image: Image.Image) -> Field:
 
 
 def ink(colour: Iterable[float]) -> tuple[int, int, int]:
-    """A colour as Pillow's drawing wants it."""
+    """Turn a colour into what Pillow draws with."""
     red, green, blue = (min(255, max(0, round(float(part) * 255))) for part in colour)
     return red, green, blue
 
@@ -229,7 +231,7 @@ class Sheet:
     draw: ImageDraw.ImageDraw
 
     def pixels(self, points: Iterable[Point]) -> list[Point]:
-        """Where points are on the doubled sheet."""
+        """Find where points are on the doubled sheet."""
         scale = 2 * self.frame.short
         return [(x * scale, y * scale) for x, y in points]
 
@@ -249,7 +251,7 @@ class Sheet:
         self.draw.ellipse([*corners[0], *corners[1]], fill=ink(colour))
 
     def field(self) -> Field:
-        """What has been drawn, at the picture's size."""
+        """Read what has been drawn, at the picture's size."""
         return to_field(self.image.reduce(2))
 
 

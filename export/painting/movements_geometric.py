@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -19,7 +20,9 @@ from painting.marks import (
     to_field,
     to_image,
 )
-from painting.plans import Plan
+
+if TYPE_CHECKING:
+    from painting.plans import Plan
 
 BLACK = np.array([0.06, 0.06, 0.07], np.float32)
 OFF_WHITE = np.array([0.93, 0.91, 0.86], np.float32)
@@ -47,7 +50,7 @@ GLYPHS = (
 
 def pixel_art(rng: np.random.Generator, frame: Frame, plan: Plan) -> Field:
     """Square blocks of few colours."""
-    across = rng.uniform(14, 20)
+    across = rng.uniform(11, 15)
     x, y = (np.floor(frame.x * across) + 0.5) / across, (np.floor(frame.y * across) + 0.5) / across
     step = 1 / across
     size = (math.ceil(frame.right * across), math.ceil(frame.bottom * across))
@@ -63,13 +66,13 @@ def pixel_art(rng: np.random.Generator, frame: Frame, plan: Plan) -> Field:
     out = to_field(few)[row, column]
     # A bevel: each block is lit at its upper left, as in a mosaic of lamps.
     u, v = (frame.x - x) * across, (frame.y - y) * across
-    gap = np.maximum(np.abs(u), np.abs(v)) > 0.5 - 0.06
-    return out * np.where(gap, 0.6, 1 - 0.12 * (u + v))[..., None]
+    gap = np.maximum(np.abs(u), np.abs(v)) > 0.5 - 0.07
+    return out * np.where(gap, 0.35, 1 - 0.12 * (u + v))[..., None]
 
 
 def ascii_art(rng: np.random.Generator, frame: Frame, plan: Plan) -> Field:
     """Characters on a grid, heavier where the scene is brighter, or darker."""
-    across = rng.uniform(13, 16)
+    across = rng.uniform(10.5, 13)
     u, v = frame.x * across, frame.y * across * 0.8
     column, row = np.floor(u), np.floor(v)
     x, y = (column + 0.5) / across, (row + 0.5) / across / 0.8
@@ -90,14 +93,14 @@ def ascii_art(rng: np.random.Generator, frame: Frame, plan: Plan) -> Field:
     stroke = atlas[which, ((v - row) * 9 * k).astype(int), ((u - column) * 7 * k).astype(int)]
     stroke = smoothstep(0.2, 0.65, stroke)
     if on_dark:
-        return mix(np.broadcast_to(BLACK, colour.shape), colour * 0.6 + 0.4, stroke)
+        return mix(np.broadcast_to(BLACK, colour.shape), colour * 0.5 + 0.5, stroke)
     return mix(np.broadcast_to(OFF_WHITE, colour.shape), colour * 0.55, stroke)
 
 
 def glitch_art(rng: np.random.Generator, frame: Frame, plan: Plan) -> Field:
     """Torn rows, parted colour channels, and bars of broken data."""
-    rows = (frame.y[:, 0] * rng.uniform(13, 18)).astype(int)
-    torn = np.where(rng.random(64) < 0.55, rng.normal(0, 0.17, 64), 0)[rows][:, None]
+    rows = (frame.y[:, 0] * rng.uniform(9, 13)).astype(int)
+    torn = np.where(rng.random(64) < 0.55, rng.normal(0, 0.2, 64), 0)[rows][:, None]
     part = rng.uniform(0.025, 0.045)
     y = frame.y + 0 * frame.x
     wrap = frame.right
@@ -105,12 +108,13 @@ def glitch_art(rng: np.random.Generator, frame: Frame, plan: Plan) -> Field:
         sample(frame, plan.colour[..., i], (frame.x + torn + part * (i - 1)) % wrap, y)
         for i in range(3)
     ]
-    out = np.stack(channels, -1)
-    for _ in range(int(rng.integers(6, 11))):
+    # A torn row also comes out too bright or too dark, so that tears show without colour.
+    out = np.stack(channels, -1) + 1.1 * torn[..., None]
+    for _ in range(int(rng.integers(9, 14))):
         top, left = rng.uniform(0, 1.2), rng.uniform(-0.2, 1)
-        high, wide, which = rng.uniform(0.02, 0.05), rng.uniform(0.15, 0.6), int(rng.integers(3))
+        high, wide, which = rng.uniform(0.03, 0.07), rng.uniform(0.2, 0.7), int(rng.integers(3))
         bar = (np.abs(frame.y - top) < high / 2) & (frame.x > left) & (frame.x < left + wide)
-        data = (np.sin(frame.x * rng.uniform(60, 150) + top) > 0).astype(np.float32)
+        data = (np.sin(frame.x * rng.uniform(50, 110) + top) > 0).astype(np.float32)
         noise_bar = np.zeros((*data.shape, 3), np.float32) + 0.08
         noise_bar[..., which] = data
         noise_bar[..., (which + 1) % 3] = 1 - data * rng.uniform(0, 1)
@@ -134,7 +138,7 @@ def de_stijl(rng: np.random.Generator, frame: Frame, plan: Plan) -> Field:
     xs.sort()
     ys.sort()
     page = sheet(frame, OFF_WHITE)
-    thick = rng.uniform(0.02, 0.036)
+    thick = rng.uniform(0.03, 0.046)
     chance = rng.random((5, 5))
     colours = rng.choice([0, 1, 2, 0, 1, 2, 3], (5, 5))
     joined = rng.random((5, 5)) < 0.25
@@ -178,7 +182,7 @@ def suprematism(rng: np.random.Generator, frame: Frame, plan: Plan) -> Field:
 
 
 def minimalism(rng: np.random.Generator, frame: Frame, plan: Plan) -> Field:
-    """The subject as one flat shape, alone in an even emptiness."""
+    """Leave the subject as one flat shape, alone in an even emptiness."""
     row, column = np.argwhere(plan.labels == np.bincount(plan.labels[plan.mask > 0.5]).argmax())[0]
     shape = plan.colour[row, column]
     empty = OFF_WHITE if luminance(shape) < 0.62 or rng.random() < 0.3 else BLACK + 0.1
@@ -233,7 +237,8 @@ def orphism(rng: np.random.Generator, frame: Frame, plan: Plan) -> Field:
         turn = np.arctan2(dy, dx) / (2 * math.pi) + rng.random(64)[ring % 64] * 0.25
         arc = np.floor(turn * (4 + 2 * (i % 2))).astype(int)
         colour = wheel[rng.integers(0, len(wheel), (64, 8))[ring % 64, arc % 8]].astype(np.float32)
-        lit = colour * (0.45 + 0.8 * plan.light)[..., None]
+        # Every other ring is darker, so that rings show without colour.
+        lit = colour * ((0.45 + 0.8 * plan.light) * (0.55 + 0.5 * (ring % 2)))[..., None]
         reach = 9 if i == 0 else rng.uniform(0.36, 0.5)
         out = np.where((radius < reach)[..., None], mix(lit, plan.colour, 0.25), out)
     return out
@@ -249,12 +254,12 @@ def rayonism(rng: np.random.Generator, frame: Frame, plan: Plan) -> Field:
         turn = sheaves[i % 4] + rng.normal(0, 0.06)
         column, row = int(x * frame.short), int(y * frame.short)
         colour = plan.colour[min(row, frame.height - 1), min(column, frame.width - 1)]
-        colour = np.clip(colour + rng.normal(0, 0.1) + (0.4 if i % 2 else -0.3), 0, 1)
+        colour = np.clip(colour + rng.normal(0, 0.1) + (0.5 if i % 2 else -0.4), 0, 1)
         c, s, long, wide = (
             math.cos(turn),
             math.sin(turn),
             rng.uniform(0.25, 0.8),
-            rng.uniform(0.008, 0.024),
+            rng.uniform(0.01, 0.028),
         )
         tip, tail = (x + c * long, y + s * long), (x - c * long, y - s * long)
         page.polygon(

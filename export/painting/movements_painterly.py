@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,7 +23,9 @@ from painting.marks import (
     smoothstep,
     soften,
 )
-from painting.plans import Plan
+
+if TYPE_CHECKING:
+    from painting.plans import Plan
 
 INK = np.array([0.05, 0.04, 0.07], np.float32)
 
@@ -42,7 +46,7 @@ def pointillism(rng: np.random.Generator, frame: Frame, plan: Plan) -> Field:
     """Round dots of unmixed colour on a pale ground."""
     ground = 0.72 + 0.25 * blur(frame, vivid(plan.colour, 0.6), 0.05)
     out = ground
-    across = rng.uniform(24, 30)
+    across = rng.uniform(17, 22)
     for _ in range(2):
         dots = cells(rng, frame, across, jitter=0.45)
         shift = (rng.random((64 * 64, 3), dtype=np.float32) - 0.5) * rng.uniform(0.5, 0.75)
@@ -54,24 +58,24 @@ def pointillism(rng: np.random.Generator, frame: Frame, plan: Plan) -> Field:
 def impressionism(rng: np.random.Generator, frame: Frame, plan: Plan) -> Field:
     """Short broken dabs that follow a wind."""
     page = sheet(frame, blur(frame, plan.colour, 0.04))
-    count, long = 620, rng.uniform(0.045, 0.06)
+    count, long = 520, rng.uniform(0.07, 0.09)
     x, y = rng.random(count) * 4 / 3, rng.random(count) * 4 / 3
     turn = (
         rng.uniform(0, math.pi)
         + np.cumsum(rng.normal(0, 0.06, count))
         + 1.2 * np.sin(3 * x + 4 * y)
     )
-    shift = rng.normal(0, 0.11, (count, 1)) + rng.normal(0, 0.07, (count, 3))
+    shift = rng.normal(0, 0.24, (count, 1)) + rng.normal(0, 0.07, (count, 3))
     paint = vivid(sample(frame, plan.colour, x, y), 1.25) + shift
     dx, dy = long * np.cos(turn) / 2, long * np.sin(turn) / 2
-    wide = rng.uniform(0.02, 0.026)
+    wide = rng.uniform(0.023, 0.029)
     for i in np.flatnonzero((x < frame.right) & (y < frame.bottom)):
         page.line([(x[i] - dx[i], y[i] - dy[i]), (x[i] + dx[i], y[i] + dy[i])], paint[i], wide)
     return page.field()
 
 
 def tonalism(rng: np.random.Generator, frame: Frame, plan: Plan) -> Field:
-    """A dim haze of one tone that swallows outlines."""
+    """Sink everything in a dim haze of one tone that swallows outlines."""
     hazy = blur(frame, vivid(plan.colour, 0.45), rng.uniform(0.028, 0.042))
     mood = np.array([0.34, 0.31, 0.24], np.float32) + rng.uniform(-0.05, 0.05, 3).astype(np.float32)
     x, y = plan.focus(frame)
@@ -89,7 +93,7 @@ def color_field(rng: np.random.Generator, frame: Frame, plan: Plan) -> Field:
     fuzz = 0.012 * clouds(rng, frame, 7)
     out = np.broadcast_to(palette[3] * 0.62 + 0.1, plan.colour.shape)
     inset = np.minimum(frame.x - 0.07, frame.right - 0.07 - frame.x) + fuzz
-    for i, (top, bottom) in enumerate(zip(rows[:-1], rows[1:], strict=True)):
+    for i, (top, bottom) in enumerate(pairwise(rows)):
         inside = np.minimum(np.minimum(frame.y - top, bottom - frame.y) - 0.014 + fuzz, inset)
         lift = (0.2, -0.22, 0.12)[(i + int(rng.integers(2))) % 3]
         band = np.clip(palette[i] + lift, 0.05, 0.95) * (1 + 0.08 * noise(rng, frame, 3))[..., None]
@@ -100,24 +104,25 @@ def color_field(rng: np.random.Generator, frame: Frame, plan: Plan) -> Field:
 
 def action_painting(rng: np.random.Generator, frame: Frame, plan: Plan) -> Field:
     """Paint flung over everything: loops, splashes and drips."""
-    page = sheet(frame, mix(plan.colour, np.full(3, 0.8, np.float32), 0.3))
+    page = sheet(frame, mix(plan.colour, np.full(3, 0.75, np.float32), 0.55))
     throws = [
         INK,
         np.full(3, 0.97, np.float32),
         *vivid(plan.colour[:: frame.height // 2, frame.width // 2], 1.8),
     ]
-    for i in range(15):
+    for i in range(19):
         colour = throws[int(rng.integers(2 if i % 2 else len(throws)))]
-        steps = np.cumsum(np.cumsum(rng.normal(0, 0.028, (18, 2)), 0) + rng.normal(0, 0.035, 2), 0)
-        path = steps + rng.random(2) * (1.3, 1.3)
-        wide = rng.uniform(0.006, 0.022)
+        heading = rng.uniform(0, 2 * math.pi) + np.cumsum(rng.normal(rng.normal(0, 0.3), 0.4, 18))
+        strides = np.stack([np.cos(heading), np.sin(heading)], -1) * rng.uniform(0.03, 0.075)
+        path = rng.random(2) * (1.3, 1.3) + np.cumsum(strides, 0)
+        wide = rng.uniform(0.009, 0.028)
         for k in range(0, 17, 3):
             page.line([(a, b) for a, b in path[k : k + 4]], colour, wide * rng.uniform(0.5, 1.6))
         for a, b in path[::2] + rng.normal(0, 0.05, (9, 2)):
-            page.dot((a, b), 0.004 + 0.018 * rng.random() ** 3, colour)
+            page.dot((a, b), 0.006 + 0.026 * rng.random() ** 3, colour)
         if rng.random() < 0.5:
             a, b = path[int(rng.integers(18))]
-            page.line([(a, b), (a, b + rng.uniform(0.08, 0.35))], colour, 0.009)
+            page.line([(a, b), (a, b + rng.uniform(0.08, 0.35))], colour, 0.012)
     return page.field()
 
 
@@ -132,8 +137,8 @@ def cubism(rng: np.random.Generator, frame: Frame, plan: Plan) -> Field:
     turn = 3 * kind[..., 2]
     lit = (frame.x - facets.x) * np.cos(turn) + (frame.y - facets.y) * np.sin(turn)
     muted = vivid(seen, 0.6) * 0.85 + np.array([0.09, 0.07, 0.03], np.float32)
-    out = muted * (1 + 2.6 * lit + 0.1 * kind[..., 3])[..., None]
-    crease = smoothstep(0.1, 0.03, facets.second - facets.near)
+    out = muted * (1 + 2.6 * lit + 0.2 * kind[..., 3])[..., None]
+    crease = smoothstep(0.12, 0.04, facets.second - facets.near)
     return mix(out, INK, 0.75 * crease)
 
 

@@ -13,7 +13,7 @@ Grade = Callable[[np.random.Generator, Frame, Field], Field]
 
 
 def hue(turn: float, full: float, bright: float) -> Field:
-    """A colour from its hue, saturation and brightness."""
+    """Mix a colour from its hue, saturation and brightness."""
     return np.array(colorsys.hsv_to_rgb(turn % 1, full, bright), np.float32)
 
 
@@ -28,6 +28,13 @@ def saturate(colour: Field, by: float) -> Field:
     """Push colours away from their grey, or towards it."""
     grey = luminance(colour)[..., None]
     return np.clip(grey + (colour - grey) * by, 0, 1)
+
+
+def enliven(colour: Field) -> Field:
+    """Spread colours about their mean where the light would leave them too much alike."""
+    spread = max(float(luminance(colour).std()), 0.02)
+    middle = colour.mean(axis=(0, 1))
+    return np.clip(middle + (colour - middle) * np.clip(0.2 / spread, 1, 1.8), 0, 1)
 
 
 def glow(rng: np.random.Generator, frame: Frame) -> Field:
@@ -57,7 +64,7 @@ def blue_hour(rng: np.random.Generator, frame: Frame, colour: Field) -> Field:
 
 def high_key(rng: np.random.Generator, frame: Frame, colour: Field) -> Field:
     """Flooded with light: hardly any shade is left."""
-    lifted = 1 - (1 - colour) * rng.uniform(0.38, 0.5)
+    lifted = 1 - (1 - colour) * rng.uniform(0.5, 0.62)
     return lifted + 0.04 * clouds(rng, frame, 2)[..., None]
 
 
@@ -107,8 +114,8 @@ def infrared(rng: np.random.Generator, frame: Frame, colour: Field) -> Field:
 def autochrome(rng: np.random.Generator, frame: Frame, colour: Field) -> Field:
     """Dim pastel colour through grains of orange, green and violet starch."""
     grains = np.stack([noise(rng, frame, rng.uniform(42, 54)) for _ in range(3)], -1)
-    soft = 0.12 + 0.72 * saturate(colour, 0.75)
-    return soft * np.array([1.02, 0.97, 0.86], np.float32) + 0.14 * grains
+    soft = 0.08 + 0.8 * saturate(colour, 0.75)
+    return soft * np.array([1.02, 0.97, 0.86], np.float32) + 0.1 * grains
 
 
 def black_and_white(rng: np.random.Generator, frame: Frame, colour: Field) -> Field:

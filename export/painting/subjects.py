@@ -3,63 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import ImageDraw
 
-from painting.marks import Point
+from painting.pens import (
+    ACCENT,
+    BODY,
+    DARK,
+    GLOW,
+    LEAF,
+    LEAF_DARK,
+    PALE,
+    SECOND,
+    SHADE,
+    SKIN,
+    STONE,
+    Pen,
+)
 
-SKY, SKY_LOW, CLOUD, GROUND, GROUND_FAR, WATER, WAVE, WALL, TABLE, NIGHT, NIGHT_GROUND = range(11)
-FIRST_OF_SUBJECT = 16
-BODY, SHADE, ACCENT, SECOND, DARK, PALE, LEAF, LEAF_DARK, SKIN, GLOW, STONE = range(16, 27)
-LABELS = 27
-
-
-@dataclass(frozen=True, slots=True)
-class Pen:
-    """Draws labels at twice the picture's size, in a square that stands at `origin`."""
-
-    draw: ImageDraw.ImageDraw
-    unit: float
-    origin: Point
-    scale: float
-    mirror: bool
-
-    def place(self, points: Iterable[Point]) -> list[Point]:
-        """Where points of the square are on the doubled picture."""
-        x0, y0 = self.origin
-        return [
-            (
-                (x0 + (1 - x if self.mirror else x) * self.scale) * self.unit,
-                (y0 + y * self.scale) * self.unit,
-            )
-            for x, y in points
-        ]
-
-    def poly(self, label: int, *points: Point) -> None:
-        """Fill a polygon."""
-        self.draw.polygon(self.place(points), fill=label)
-
-    def rect(self, label: int, left: float, top: float, right: float, bottom: float) -> None:
-        """Fill a rectangle."""
-        self.poly(label, (left, top), (right, top), (right, bottom), (left, bottom))
-
-    def oval(self, label: int, centre: Point, rx: float, ry: float, turn: float = 0.0) -> None:
-        """Fill an ellipse."""
-        c, s = math.cos(turn), math.sin(turn)
-        ring = [(rx * math.cos(a), ry * math.sin(a)) for a in np.linspace(0, 6.1, 26)]
-        self.poly(label, *((centre[0] + x * c - y * s, centre[1] + x * s + y * c) for x, y in ring))
-
-    def line(self, label: int, width: float, *points: Point) -> None:
-        """Draw a line."""
-        wide = max(1, round(width * self.scale * self.unit))
-        self.draw.line(self.place(points), fill=label, width=wide, joint="curve")
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def portrait(pen: Pen, rng: np.random.Generator) -> None:
-    """A head and shoulders."""
+    """Draw a head and shoulders."""
     hair, coat = rng.choice([DARK, SHADE, ACCENT]), rng.choice([BODY, SECOND, SHADE])
     wide, long = rng.uniform(0.17, 0.21), rng.uniform(0.3, 0.7)
     pen.poly(
@@ -81,7 +49,7 @@ def portrait(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def seascape(pen: Pen, rng: np.random.Generator) -> None:
-    """A sailing boat."""
+    """Draw a sailing boat."""
     mast = rng.uniform(0.44, 0.56)
     pen.line(DARK, 0.025, (mast, 0), (mast, 0.75))
     pen.poly(PALE, (mast - 0.02, 0.04), (mast - 0.02, 0.68), (0.06, 0.66))
@@ -96,7 +64,7 @@ def seascape(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def flowers(pen: Pen, rng: np.random.Generator) -> None:
-    """A vase with flowers."""
+    """Draw a vase with flowers."""
     heads = [
         (0.5 + rng.uniform(0.06, 0.36) * math.sin(a), 0.3 - rng.uniform(0.08, 0.2) * math.cos(a))
         for a in np.linspace(-2.0, 2.0, int(rng.integers(5, 9)))
@@ -119,7 +87,7 @@ def flowers(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def fruit(pen: Pen, rng: np.random.Generator) -> None:
-    """A bowl with fruit."""
+    """Draw a bowl with fruit."""
     kinds = rng.permutation([ACCENT, SECOND, GLOW, LEAF, SKIN, ACCENT, GLOW])
     spots = [
         (0.36, 0.22),
@@ -150,7 +118,7 @@ def fruit(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def bird(pen: Pen, rng: np.random.Generator) -> None:
-    """A bird on a branch."""
+    """Draw a bird on a branch."""
     pen.line(DARK, 0.05, (0, 0.92), (0.5, 0.86), (1, 0.9))
     for x in (0.44, 0.54):
         pen.line(DARK, 0.022, (x, 0.66), (x + 0.02, 0.87))
@@ -167,7 +135,7 @@ def bird(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def fish(pen: Pen, rng: np.random.Generator) -> None:
-    """A fish on a dish."""
+    """Draw a fish on a dish."""
     pen.oval(PALE, (0.5, 0.5), 0.5, 0.34)
     pen.oval(STONE, (0.5, 0.5), 0.43, 0.27)
     pen.poly(SECOND, (0.72, 0.5), (0.99, 0.26), (0.93, 0.5), (0.99, 0.74))
@@ -185,7 +153,7 @@ def fish(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def horse(pen: Pen, rng: np.random.Generator) -> None:
-    """A standing or trotting horse."""
+    """Draw a standing or trotting horse."""
     stride = rng.uniform(-0.08, 0.08)
     for x, label in ((0.36, SHADE), (0.78, SHADE), (0.3, BODY), (0.7, BODY)):
         sway = stride if label == BODY else -stride
@@ -204,7 +172,7 @@ def horse(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def tree(pen: Pen, rng: np.random.Generator) -> None:
-    """A leafy tree."""
+    """Draw a leafy tree."""
     pen.poly(DARK, (0.45, 0.5), (0.55, 0.5), (0.58, 0.9), (0.64, 1), (0.36, 1), (0.42, 0.9))
     for x in (0.24, 0.76):
         pen.line(DARK, 0.045, (0.5, 0.72), (x, 0.45))
@@ -219,7 +187,7 @@ def tree(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def moonlit(pen: Pen, rng: np.random.Generator) -> None:
-    """A moon over pines."""
+    """Draw a moon over pines."""
     pen.oval(GLOW, (0.62, 0.24), 0.23, 0.23)
     for _ in range(3):
         pen.oval(PALE, (rng.uniform(0.5, 0.74), rng.uniform(0.12, 0.36)), 0.045, 0.035)
@@ -238,7 +206,7 @@ def moonlit(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def house(pen: Pen, x: float, wide: float, top: float, walls: int, roof: int) -> None:
-    """One house of a village."""
+    """Draw one house of a village."""
     pen.rect(DARK, x + wide * 0.72, top - 0.24, x + wide * 0.84, top)
     pen.rect(walls, x, top, x + wide, 1)
     pen.poly(
@@ -251,7 +219,7 @@ def house(pen: Pen, x: float, wide: float, top: float, walls: int, roof: int) ->
 
 
 def village(pen: Pen, rng: np.random.Generator) -> None:
-    """Houses with roofs, and at times a church tower."""
+    """Draw houses with roofs, and at times a church tower."""
     if rng.random() < 0.5:
         pen.rect(SKIN, 0.42, 0.3, 0.56, 1)
         pen.poly(SHADE, (0.4, 0.3), (0.49, 0), (0.58, 0.3))
@@ -260,7 +228,7 @@ def village(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def city(pen: Pen, rng: np.random.Generator) -> None:
-    """A skyline with lit windows."""
+    """Draw a skyline with lit windows."""
     count = int(rng.integers(5, 8))
     for i in range(count):
         x, wide, top = i / count, 1 / count, rng.uniform(0.04, 0.6)
@@ -275,7 +243,7 @@ def city(pen: Pen, rng: np.random.Generator) -> None:
 
 
 def mountain(pen: Pen, rng: np.random.Generator) -> None:
-    """Snowy peaks."""
+    """Draw snowy peaks."""
     for x, top, half in (
         (0.24, rng.uniform(0.25, 0.4), 0.3),
         (0.8, rng.uniform(0.2, 0.4), 0.28),

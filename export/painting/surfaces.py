@@ -1,10 +1,10 @@
-"""Surfaces: the ground that a picture stands on, which shows at its margin and through its paint."""
+"""Surfaces: the ground that a picture stands on, which shows at its margin and through paint."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from painting.marks import (
     streaks,
 )
 from painting.palettes import hue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ def canvas(rng: np.random.Generator, frame: Frame) -> Surface:
 
 def paper(rng: np.random.Generator, frame: Frame) -> Surface:
     """Warm white with a soft tooth, once folded in four, and fibres."""
-    tooth = 0.3 * noise(rng, frame, 30) + 0.2 * clouds(rng, frame, 8)
+    tooth = 0.3 * noise(rng, frame, 30) + 0.3 * noise(rng, frame, 110) + 0.2 * clouds(rng, frame, 8)
     relief = tooth * 0.6
     for axis, at in (
         (frame.x, frame.right * rng.uniform(0.32, 0.68)),
@@ -91,7 +94,7 @@ def wood(rng: np.random.Generator, frame: Frame) -> Surface:
         rings = rings + np.sign(dv) * 1.1 * np.exp(-d / 0.006)
         dark = np.maximum(dark, np.exp(-d / 0.0009))
     grain = (rings % 1) ** 2
-    fine = streaks(rng, frame, turn, 4, 60)
+    fine = 0.8 * streaks(rng, frame, turn, 4, 60) + 0.6 * streaks(rng, frame, turn, 4, 150)
     relief = 0.5 - 1.1 * grain + 0.35 * fine - 1.4 * dark
     brown = hue(rng.uniform(0.055, 0.09), rng.uniform(0.45, 0.65), rng.uniform(0.55, 0.78))
     shade = 1 - 0.28 * grain + 0.14 * fine - 0.6 * dark
@@ -100,14 +103,14 @@ def wood(rng: np.random.Generator, frame: Frame) -> Surface:
 
 def stone(rng: np.random.Generator, frame: Frame) -> Surface:
     """Rough blotches lit from one side, with pits and dark specks."""
-    rough = noise(rng, frame, 9) + 0.9 * noise(rng, frame, 20)
+    rough = noise(rng, frame, 9) + 0.9 * noise(rng, frame, 20) + 0.3 * noise(rng, frame, 70)
     lit = slope(frame, rough, rng.uniform(0, 6.3)) * (128 / 60)
     specks = cells(rng, frame, rng.uniform(20, 26), jitter=1.0)
     kind = rng.random(64 * 64, dtype=np.float32)[specks.key]
     dots = smoothstep(0.5, 0.3, specks.near) * np.where(
         kind < 0.28, -1, np.where(kind > 0.86, 0.8, 0)
     )
-    relief = np.clip(0.8 * lit, -0.8, 0.8) + dots
+    relief = np.clip(0.65 * lit, -0.7, 0.7) + dots
     grey = hue(rng.uniform(0.05, 0.65), rng.uniform(0.02, 0.14), rng.uniform(0.5, 0.68))
     return Surface(
         grey * (1 + 0.13 * np.clip(lit, -1, 1) + 0.26 * dots)[..., None],
@@ -117,7 +120,7 @@ def stone(rng: np.random.Generator, frame: Frame) -> Surface:
 
 
 def glass(rng: np.random.Generator, frame: Frame) -> Surface:
-    """A green-edged pane with slanting reflections."""
+    """Cut a green-edged pane with slanting reflections."""
     slant = frame.x * rng.uniform(0.8, 1.2) + frame.y + 0.01 * noise(rng, frame, 3)
     gloss = nothing(frame)
     start = rng.uniform(0.1, 0.5)
@@ -144,7 +147,7 @@ def glass(rng: np.random.Generator, frame: Frame) -> Surface:
 def metal(rng: np.random.Generator, frame: Frame) -> Surface:
     """Brushed sheet with a bright band and rivets along its edge."""
     turn = rng.normal(0, 0.05) + (0 if rng.random() < 0.6 else math.pi / 2)
-    brushed = streaks(rng, frame, turn, 1.2, 60) + 0.5 * streaks(rng, frame, turn, 2, 40)
+    brushed = streaks(rng, frame, turn, 1.2, 60) + 0.5 * streaks(rng, frame, turn, 2, 150)
     across = frame.x * math.cos(turn + 0.4) + frame.y * math.sin(turn + 0.4) * 0.3
     band = np.exp(-(((across - rng.uniform(0.25, 0.8)) / rng.uniform(0.12, 0.2)) ** 2))
     tint = hue(
