@@ -61,7 +61,7 @@ def shape(seed: int, size: int) -> marks.Frame:
 def painted_area(rng: np.random.Generator, frame: marks.Frame) -> marks.Field:
     """Where there is paint: all but a ragged margin, which also the middle square shows."""
     ragged = 0.012 * marks.noise(rng, frame, 9) + 0.006 * marks.noise(rng, frame, 34)
-    margins = rng.uniform(0.025, 0.075, 4)
+    margins = rng.uniform(0.055, 0.11, 4)
     # A picture seen through its middle square loses some of two margins: they start further in.
     side, head = 0.7 * (frame.right - 1) / 2, 0.7 * (frame.bottom - 1) / 2
     inside = np.minimum(
@@ -73,16 +73,17 @@ def painted_area(rng: np.random.Generator, frame: marks.Frame) -> marks.Field:
 
 def lay_on(surface: Surface, layer: Layer, area: marks.Field) -> marks.Field:
     """Put paint on a ground: high parts take less of it, and the relief shades it."""
-    worn = 0.9 - 0.14 * np.clip(np.abs(surface.relief), 0, 1.5)
+    worn = 0.96 - 0.07 * np.clip(np.abs(surface.relief), 0, 1.5)
     cover = np.clip(layer.cover * worn, 0, 1) * area
     pale = 0.62 + 0.38 * surface.colour
     ground = marks.mix(surface.colour, pale, (layer.primer * area).astype(np.float32))
     through = layer.colour * (1 - layer.clear + layer.clear * ground * 1.08)
     flat = marks.mix(ground, through, cover)
     # Bare ground is rougher than paint: under paint it must not drown what is painted.
-    depth = 0.3 - 0.13 * area - 0.06 * cover
+    depth = 0.32 - 0.2 * area - 0.06 * cover
     rough = (depth * np.clip(surface.relief, -1.8, 1.4))[..., None]
-    return flat * (1 + rough) + 0.3 * rough + surface.gloss[..., None] * (1.05 - 0.6 * flat)
+    gloss = (surface.gloss * (1 - 0.4 * area))[..., None]
+    return flat * (1 + rough) + 0.3 * rough + gloss * (1.05 - 0.6 * flat)
 
 
 def paint(seed: int, size: int = 128, **fixed: str) -> Painting:

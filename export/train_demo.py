@@ -1,6 +1,6 @@
 """Train the demo model: a small CLIP, from scratch, on pictures that `painter.py` draws.
 
-    python export/train_demo.py OUT [--seed 0] [--pictures 60000] [--epochs 12]
+    python export/train_demo.py OUT [--seed 0] [--pictures 50000] [--epochs 15]
 
 Writes a Hugging Face checkpoint (transformers' CLIPModel and its tokenizer) to OUT, ready for
 `export_clip.py`. Pictures are drawn once, kept in memory at the model's size, and seen once an
@@ -263,8 +263,8 @@ def augment(batch: Tensor, rng: np.random.Generator) -> Tensor:
 @click.command(help=__doc__)
 @click.argument("out", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--seed", default=0, show_default=True)
-@click.option("--pictures", default=60_000, show_default=True)
-@click.option("--epochs", default=12, show_default=True)
+@click.option("--pictures", default=50_000, show_default=True)
+@click.option("--epochs", default=15, show_default=True)
 def main(out: Path, seed: int, pictures: int, epochs: int) -> None:
     """Paint, train and save."""
     torch.manual_seed(seed)

@@ -68,7 +68,7 @@ def watercolor(rng: np.random.Generator, frame: Frame, colour: Field) -> Layer:
     dry = smoothstep(
         0.6, 0.85, streaks(rng, frame, rng.normal(0, 0.3), 7, 22) + 0.2 * noise(rng, frame, 40)
     )
-    return Layer(washed, 0.95 - 0.85 * dry, clear=0.8, primer=0.6)
+    return Layer(washed, 0.95 - 0.5 * dry, clear=0.8, primer=0.6)
 
 
 def charcoal(rng: np.random.Generator, frame: Frame, colour: Field) -> Layer:
@@ -80,7 +80,7 @@ def charcoal(rng: np.random.Generator, frame: Frame, colour: Field) -> Layer:
     outline = smoothstep(0.06, 0.3, edges(frame, light))
     dark = 1.02 - smudge * 1.15 + 0.12 * smear + 0.3 * outline
     grain = 0.8 * noise(rng, frame, 62) + 0.5 * noise(rng, frame, 34) + 0.7 * noise(rng, frame, 150)
-    cover = smoothstep(-0.25, 0.35, dark - 0.42 + 0.3 * grain)
+    cover = smoothstep(-0.25, 0.35, dark - 0.46 + 0.2 * grain)
     soot = 0.1 + 0.2 * smudge + 0.06 * smear
     return Layer(grey(soot, hue(0.08, 0.06, 1)), 0.12 + 0.86 * cover, primer=0.65)
 
@@ -94,12 +94,12 @@ def ink(rng: np.random.Generator, frame: Frame, colour: Field) -> Layer:
     two = (frame.y * math.cos(turn) - frame.x * math.sin(turn) + wobble) * count
     thick = 0.3 * noise(rng, frame, 10)
     a, b = np.cos(2 * math.pi * one) + thick, np.cos(2 * math.pi * two) + thick
-    lines = smoothstep(-0.25, 0.25, a - (light - 0.36) * 4.2)
-    crossed = smoothstep(-0.25, 0.25, b - (light - 0.16) * 4.2)
+    lines = smoothstep(-0.25, 0.25, a - (light - 0.4) * 6.5)
+    crossed = smoothstep(-0.25, 0.25, b - (light - 0.2) * 6.5)
     solid = smoothstep(0.26, 0.2, light)
     spots = cells(rng, frame, 7, jitter=1.0)
     blot = smoothstep(
-        0.0, -0.05, spots.near - 0.26 * rng.random(64 * 64, dtype=np.float32)[spots.key] ** 2
+        0.0, -0.05, spots.near - 0.2 * rng.random(64 * 64, dtype=np.float32)[spots.key] ** 2
     )
     black = np.maximum(np.maximum(lines, crossed), np.maximum(solid, blot))
     tint = hue(rng.choice([0.62, 0.07, 0.7]), 0.4, 0.09)
@@ -120,8 +120,8 @@ def oil(rng: np.random.Generator, frame: Frame, colour: Field) -> Layer:
         luminance(colour)[..., None] + (colour - luminance(colour)[..., None]) * 1.2, 0, 1
     )
     gleam = smoothstep(0.28, 0.75, lit)
-    out = (0.06 + 0.88 * rich) * (1 + 0.12 * ridge + 0.75 * np.clip(lit, -0.8, 0.8))[..., None]
-    out = out + (0.32 * gleam + 0.05 * lit)[..., None]
+    out = (0.06 + 0.88 * rich) * (1 + 0.12 * ridge + 0.6 * np.clip(lit, -0.6, 0.6))[..., None]
+    out = out + (0.24 * gleam + 0.05 * lit)[..., None]
     return Layer(out, np.ones(lit.shape, np.float32))
 
 
@@ -133,7 +133,7 @@ def pastel(rng: np.random.Generator, frame: Frame, colour: Field) -> Layer:
     rub = streaks(rng, frame, rng.uniform(0, math.pi), 5, 14)
     cover = smoothstep(-0.62, -0.1, tooth + 0.35 * rub + 0.26)
     chalk = smoothstep(0.45, 0.9, tooth) * 0.2
-    return Layer(dusty + chalk[..., None], 0.34 + 0.64 * cover)
+    return Layer(dusty + chalk[..., None], 0.55 + 0.42 * cover)
 
 
 def graphite(rng: np.random.Generator, frame: Frame, colour: Field) -> Layer:
@@ -145,7 +145,7 @@ def graphite(rng: np.random.Generator, frame: Frame, colour: Field) -> Layer:
     strokes = 0.45 * hatch + 0.35 * streaks(rng, frame, turn, 4, 52)
     outline = smoothstep(0.04, 0.2, edges(frame, light))
     tone = 0.06 + 0.8 * (1 - light)
-    cover = np.clip(tone * (1 + 0.9 * strokes) + 0.4 * outline, 0, 0.92)
+    cover = np.clip(tone * (1 + 0.6 * strokes) + 0.4 * outline, 0, 0.92)
     lead = 0.3 - 0.1 * outline
     return Layer(grey(lead, hue(0.6, 0.07, 1)), np.clip(cover, 0.06, 0.92), primer=0.75)
 
@@ -160,7 +160,7 @@ def crayon(rng: np.random.Generator, frame: Frame, colour: Field) -> Layer:
     wax = noise(rng, frame, 55) + 0.6 * noise(rng, frame, 140)
     cover = smoothstep(-0.2, 0.12, scribble + 0.3 * wax + 0.42)
     waxy = bold * (0.86 + 0.22 * scribble[..., None]) + 0.06 * wax[..., None]
-    return Layer(waxy, 0.1 + 0.88 * cover)
+    return Layer(waxy, 0.45 + 0.53 * cover)
 
 
 def fresco(rng: np.random.Generator, frame: Frame, colour: Field) -> Layer:
@@ -170,12 +170,12 @@ def fresco(rng: np.random.Generator, frame: Frame, colour: Field) -> Layer:
     bend = (0.035 * noise(rng, frame, 16), 0.035 * noise(rng, frame, 16))
     flakes = cells(rng, frame, rng.uniform(4.5, 6), jitter=1.0, bend=bend)
     gap = flakes.second - flakes.near
-    loss = clouds(rng, frame, 4.6) - rng.uniform(0.44, 0.56)
+    loss = clouds(rng, frame, 4.6) - rng.uniform(0.5, 0.62)
     lost = smoothstep(0.0, 0.03, loss)
     lip = smoothstep(-0.07, 0.0, loss) * (1 - lost)
     out = mix(faded, plaster * (1.02 + 0.08 * noise(rng, frame, 26))[..., None], lost)
-    crack = smoothstep(0.05, 0.02, gap)
-    out = out * (1 - 0.68 * crack - 0.4 * lip * smoothstep(-0.03, 0, loss))[..., None]
+    crack = smoothstep(0.04, 0.016, gap)
+    out = out * (1 - 0.6 * crack - 0.4 * lip * smoothstep(-0.03, 0, loss))[..., None]
     return Layer(out, np.full(gap.shape, 0.97, np.float32))
 
 
@@ -183,9 +183,9 @@ def glitter(rng: np.random.Generator, frame: Frame, colour: Field) -> Layer:
     """Flakes that flash white or sink dark, and a few stars."""
     flakes = cells(rng, frame, rng.uniform(42, 50), jitter=1.0)
     spark = rng.random(64 * 64, dtype=np.float32)[flakes.key]
-    tint = rng.normal(0, 0.06, (64 * 64, 3)).astype(np.float32)[flakes.key]
-    base = (colour * 0.8 + 0.08) * (0.72 + 0.45 * spark)[..., None] + tint
-    flash = (spark > 0.92).astype(np.float32)
+    tint = rng.normal(0, 0.05, (64 * 64, 3)).astype(np.float32)[flakes.key]
+    base = (colour * 0.8 + 0.08) * (0.78 + 0.36 * spark)[..., None] + tint
+    flash = (spark > 0.93).astype(np.float32)
     out = mix(base, np.array([1, 1, 0.96], np.float32), flash * 0.95)
     stars = cells(rng, frame, rng.uniform(5.5, 7), jitter=1.0)
     dx, dy = np.abs(frame.x - stars.x), np.abs(frame.y - stars.y)
@@ -206,10 +206,10 @@ def blacklight(rng: np.random.Generator, frame: Frame, colour: Field) -> Layer:
     dye = mix(np.broadcast_to(dyes[0], colour.shape), dyes[1], pick)
     dye = np.clip(0.7 * dye + 0.9 * bright, 0, 1)
     drops = cells(rng, frame, 11, jitter=1.0)
-    size = 0.3 * rng.random(64 * 64, dtype=np.float32)[drops.key] ** 3
+    size = 0.24 * rng.random(64 * 64, dtype=np.float32)[drops.key] ** 3
     splash = smoothstep(0.04, -0.04, drops.near - size)
-    dark = hue(0.74, 0.85, 0.16) * (0.5 + 0.8 * light + 0.3 * clouds(rng, frame, 3))[..., None]
-    shine = 0.28 * light**1.5 + 1.0 * strength + 0.7 * halo + 0.9 * splash
+    dark = hue(0.74, 0.85, 0.16) * (0.3 + 1.8 * light + 0.3 * clouds(rng, frame, 3))[..., None]
+    shine = 0.5 * light**1.5 + 1.0 * strength + 0.7 * halo + 0.7 * splash
     return Layer(dark + dye * shine[..., None], np.full(light.shape, 0.97, np.float32))
 
 

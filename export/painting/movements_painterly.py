@@ -137,9 +137,9 @@ def cubism(rng: np.random.Generator, frame: Frame, plan: Plan) -> Field:
     turn = 3 * kind[..., 2]
     lit = (frame.x - facets.x) * np.cos(turn) + (frame.y - facets.y) * np.sin(turn)
     muted = vivid(seen, 0.6) * 0.85 + np.array([0.09, 0.07, 0.03], np.float32)
-    out = muted * (1 + 2.6 * lit + 0.2 * kind[..., 3])[..., None]
+    out = muted * (1 + 3.6 * lit + 0.2 * kind[..., 3])[..., None]
     crease = smoothstep(0.12, 0.04, facets.second - facets.near)
-    return mix(out, INK, 0.75 * crease)
+    return mix(out, INK, 0.4 * crease)
 
 
 def cloisonnism(rng: np.random.Generator, frame: Frame, plan: Plan) -> Field:
