@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -14,9 +15,11 @@ import pytest
 from PIL import Image
 
 import checkpoints
+from clip_gaze import models
+from hub import Hub, publish
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[1]
 
@@ -89,3 +92,35 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (wheel,) = folder.glob("*.whl")
     zipfile.ZipFile(wheel).extractall(folder / "package")
     return folder / "package"
+
+
+@pytest.fixture(scope="session")
+def published(tiny_model: Path) -> Path:
+    """Return a folder with the small model as the Hub would have it, and manifests for it."""
+    folder = tiny_model.with_name("published")
+    publish(tiny_model, folder / "store", folder / "shelf")
+    return folder
+
+
+@pytest.fixture
+def hub(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """Return a Hub that serves the small model; the shipped manifests are those for it."""
+    with Hub(published / "store") as server, reach(server, monkeypatch, tmp_path / "hf"):
+        monkeypatch.setattr(models, "shipped", lambda name: published / "shelf" / name)
+        yield server
+
+
+@contextlib.contextmanager
+def reach(server: Hub, monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterator[None]:
+    """Let this process, and those that it starts, use a Hub and nothing else."""
+    from huggingface_hub import close_session, constants
+
+    for name in list(os.environ):
+        if name.upper().startswith(("HF_", "HUGGINGFACE_")) or name.upper().endswith("_PROXY"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HF_HOME", str(home))
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    close_session()  # it keeps the proxies that were set when it was opened
+    yield
+    close_session()

@@ -11,7 +11,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from clip_gaze import cli_gaze, models, phrases
+from clip_gaze import cli_gaze, cli_models, phrases
 from clip_gaze.errors import GazeError
 
 NOTHING_DONE = 2
@@ -96,17 +96,5 @@ def show_lists(name: str | None) -> None:
         click.echo(f"{each:32}{len(entries):6,}  {entries[0]}, {entries[-1]}")
 
 
-@main.command("models")
-def show_models() -> None:
-    """Name the models that ship or can be fetched, and their variants."""
-    for name in models.names():
-        model = models.find(name).manifest
-        click.echo(f"{name}  ({model.licence})")
-        for variant, towers in model.variants.items():
-            size = sum(file.bytes or 0 for file in (model.tokenizer, towers.vision, towers.text))
-            default = "  default" if variant == model.default_variant else ""
-            click.echo(f"  {variant:8}{size / 1e6:8,.1f} MB{default}")
-
-
-for command in (cli_gaze.gaze, cli_gaze.demo):
+for command in (cli_gaze.gaze, cli_gaze.demo, cli_models.models, cli_models.download):
     main.add_command(command)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self, overload
 import numpy as np
 from PIL import Image
 
-from clip_gaze import models, scoring, verify
+from clip_gaze import download, models, scoring
 from clip_gaze.errors import GazeError, PictureError
 from clip_gaze.images import pixel_values, upright
 from clip_gaze.places import cache_folder
@@ -21,7 +21,6 @@ from clip_gaze.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
     from types import TracebackType
 
     from numpy.typing import NDArray
@@ -48,7 +47,7 @@ class Clip:
         offline: bool = False,
         progress: Progress | None = None,
     ) -> None:
-        """Find the model and check its files; no graph is loaded yet.
+        """Find the model, fetch what of it is missing, check its files; no graph is loaded yet.
 
         Args:
             model: a name under models/, or a model folder; None: clip-vit-base-patch32.
@@ -59,17 +58,13 @@ class Clip:
 
         Raises:
             ModelError: the model or variant is unknown, or a file is missing or altered.
+            DownloadError: files are missing and cannot be fetched.
 
         """
         found = models.find(model)
         self.manifest: Manifest = found.manifest
-        self.variant, towers = self.manifest.variant(variant)
-        files = {"tokenizer": self.manifest.tokenizer, "vision": towers.vision, "text": towers.text}
-        self._paths: dict[str, Path] = {role: found.folder / f.file for role, f in files.items()}
-        self._digests = {
-            role: verify.check(self._paths[role], f.bytes, f.sha256) for role, f in files.items()
-        }
-        self._offline = offline
+        files = download.ready(found, variant, offline=offline)
+        self.variant, self._paths, self._digests = files.variant, files.paths, files.digests
         self._threads = threads
         self._progress = progress
         self._lock = threading.Lock()

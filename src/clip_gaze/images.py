@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import struct
 import warnings
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 
     from clip_gaze.manifest import ImageSettings
 
-# A longer edge beyond this many short edges is resized for its middle alone.
+logger = logging.getLogger(__name__)
+
+# Where the longer edge is beyond this many short edges, only its middle is enlarged.
 _SLENDER = 8
 _RESCALE = 1 / 255
 
@@ -44,7 +48,7 @@ def upright(path: str | os.PathLike[str]) -> Image.Image:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as image:
                 image.load()
-                return ImageOps.exif_transpose(image)
+                return _turned(image, path)
     except FileNotFoundError:
         msg = f"{path}: no such file; check the name and the folder"
         raise PictureError(msg) from None
@@ -63,11 +67,23 @@ def upright(path: str | os.PathLike[str]) -> Image.Image:
     except UnidentifiedImageError:
         msg = f"{path}: is not a picture that Pillow can open"
         raise PictureError(msg) from None
+    except MemoryError:
+        msg = f"{path}: needs more memory than there is; make it smaller first"
+        raise PictureError(msg) from None
     except Exception as error:
         # Pillow's decoders raise many kinds of error on damaged files (OSError, SyntaxError,
         # ValueError, struct.error, ...): each means that this file cannot be read.
         msg = f"{path}: the picture is damaged or cut short ({error})"
         raise PictureError(msg) from error
+
+
+def _turned(image: Image.Image, path: Path) -> Image.Image:
+    """Return the picture upright, or as it is stored where its EXIF data are damaged."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except (SyntaxError, ValueError, TypeError, KeyError, OSError, struct.error):
+        logger.warning("%s: damaged EXIF data; the picture is taken as it is stored", path)
+        return image.copy()
 
 
 def square(image: Image.Image, size: int) -> NDArray[np.uint8]:
@@ -93,7 +109,7 @@ def square(image: Image.Image, size: int) -> NDArray[np.uint8]:
     new_long = int(size * long / short)
     new = (size, new_long) if width <= height else (new_long, size)
     left, top = (new[0] - size) // 2, (new[1] - size) // 2
-    if new_long > _SLENDER * size:
+    if short < size and new_long > _SLENDER * size:
         # The whole strip could take gigabytes (1 x 4000 becomes 224 x 896,000).
         return _square_of_strip(image, size, new)
     cut = image.resize(new, Image.Resampling.BICUBIC).crop((left, top, left + size, top + size))
@@ -145,41 +161,54 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _square_of_strip(image: Image.Image, size: int, new: tuple[int, int]) -> NDArray[np.uint8]:
-    """Return the centre square of `image` resized to `new`, without making the rest.
+    """Return the centre square of `image` enlarged to `new`, without making the rest.
 
-    Pillow resizes rows first, then columns, each into uint8. The short axis goes through Pillow;
-    the long one is computed here for the square alone, with Pillow's own fixed-point weights.
+    Pillow enlarges rows first, then columns, each into uint8 (since Pillow 13 it may reduce in
+    the other order). The short axis goes through Pillow; the long one is computed here for the
+    square alone, with Pillow's own fixed-point weights.
     """
+    taps, weights = _taps(max(image.size), max(new), size)
+    first, end = int(taps.min()), int(taps.max()) + 1
     if new[0] > new[1]:
-        middle = _resample(np.asarray(image).transpose(1, 0, 2), new[0], size).transpose(1, 0, 2)
+        columns = np.asarray(image.crop((first, 0, end, image.height))).transpose(1, 0, 2)
+        middle = _weighed(columns, taps - first, weights).transpose(1, 0, 2)
         strip = Image.fromarray(np.ascontiguousarray(middle))
         return np.asarray(strip.resize((size, size), Image.Resampling.BICUBIC))
-    strip = image.resize((size, image.height), Image.Resampling.BICUBIC)
-    return _resample(np.asarray(strip), new[1], size)
+    rows = image.crop((0, first, image.width, end))
+    strip = rows.resize((size, rows.height), Image.Resampling.BICUBIC)
+    return _weighed(np.asarray(strip), taps - first, weights)
 
 
-def _resample(pixels: NDArray[np.uint8], length: int, size: int) -> NDArray[np.uint8]:
-    """Resample axis 0 to `length` and return its middle `size` rows.
+def _taps(edge: int, length: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return what makes the middle `size` of an `edge` enlarged to `length`.
 
-    The filter is Keys' cubic convolution (a = -0.5), widened when it reduces; weights are rounded
-    to 22 bits after the point and each sum to the nearest level, as in Pillow's Resample.c.
+    The filter is Keys' cubic convolution (a = -0.5); weights are rounded to 22 bits after the
+    point, as in Pillow's Resample.c.
+
+    Returns:
+        Positions on the edge and their weights, (size, n) each.
+
     """
-    scale = len(pixels) / length
-    stretch = max(scale, 1.0)
-    support = 2.0 * stretch
+    scale = edge / length
     centre = ((length - size) // 2 + np.arange(size) + 0.5) * scale
-    first = np.maximum((centre - support + 0.5).astype(np.int64), 0)
-    last = np.minimum((centre + support + 0.5).astype(np.int64), len(pixels))
+    first = np.maximum((centre - 2.0 + 0.5).astype(np.int64), 0)
+    last = np.minimum((centre + 2.0 + 0.5).astype(np.int64), edge)
     taps = first[:, None] + np.arange((last - first).max())
-    x = np.abs((taps - centre[:, None] + 0.5) * (1.0 / stretch))
+    x = np.abs(taps - centre[:, None] + 0.5)
     near, far = ((1.5 * x) - 2.5) * x * x + 1, (((x - 5) * x + 8) * x - 4) * -0.5
     weights = np.where(x < 1, near, np.where(x < 2, far, 0.0))
     weights[taps >= last[:, None]] = 0.0
     weights /= np.cumsum(weights, axis=1)[:, -1:]
     fixed = np.trunc(weights * (1 << 22) + np.copysign(0.5, weights)).astype(np.int64)
-    taps = np.minimum(taps, len(pixels) - 1)
-    sums = np.full((size, *pixels.shape[1:]), 1 << 21, dtype=np.int64)
-    for tap, weight in zip(taps.T, fixed.T, strict=True):
+    return np.minimum(taps, edge - 1), fixed
+
+
+def _weighed(
+    pixels: NDArray[np.uint8], taps: NDArray[np.int64], weights: NDArray[np.int64]
+) -> NDArray[np.uint8]:
+    """Return weighted sums of rows of `pixels`, each rounded to the nearest level."""
+    sums = np.full((len(taps), *pixels.shape[1:]), 1 << 21, dtype=np.int64)
+    for tap, weight in zip(taps.T, weights.T, strict=True):
         sums += weight[:, None, None] * pixels[tap]
     levels: NDArray[np.uint8] = np.clip(sums >> 22, 0, 255).astype(np.uint8)
     return levels

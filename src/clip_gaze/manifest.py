@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from clip_gaze.errors import ModelError
 
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+# JSON's types for the annotations of the dataclasses below.
+_JSON = {
+    "str": (str,), "int": (int,), "float": (int, float), "bool": (bool,),
+    "int | None": (int, type(None)), "str | None": (str, type(None)),
+}  # fmt: skip
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,48 +136,43 @@ def read(path: Path) -> Manifest:
     """Read a manifest.json.
 
     Raises:
-        ModelError: the file is missing, is not JSON, or lacks or misspells a field.
+        ModelError: the file is missing, is not JSON, or a field is missing, misspelt or wrong.
 
     """
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         msg = f"cannot read the manifest {path}: {error}; is this a clip-gaze model folder?"
         raise ModelError(msg) from error
     try:
         return _manifest(data)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         reason = f"no field {error}" if isinstance(error, KeyError) else str(error)
+        reason = " ".join(reason.split())
         msg = f"the manifest {path} is not valid: {reason}; export the model again"
         raise ModelError(msg) from error
 
 
 def _manifest(data: Any) -> Manifest:
-    if not isinstance(data, dict):
-        msg = "it is not a JSON object"
-        raise TypeError(msg)
+    data = _object(data, "it")
     if data["format"] != FORMAT:
-        msg = f"format version {data['format']} where this clip-gaze reads {FORMAT}"
+        msg = f"format version {data['format']!r} where this clip-gaze reads {FORMAT}"
         raise ValueError(msg)
-    known = {name: data[name] for name in Manifest.__slots__ if name in data}
-    image = dict(
-        data["image"], mean=_triple(data["image"]["mean"]), std=_triple(data["image"]["std"])
-    )
-    manifest = Manifest(
-        **{
-            **known,
-            "source": Source(**data["source"]),
-            "image": ImageSettings(**image),
-            "text": TextSettings(**data["text"]),
-            "tokenizer": _file(data["tokenizer"]),
-            "variants": {
-                name: Variant(vision=_file(towers["vision"]), text=_file(towers["text"]))
-                for name, towers in data["variants"].items()
-            },
-        }
-    )
-    if manifest.image.resize != "bicubic" or manifest.image.crop != "center":
-        msg = f"preprocessing {manifest.image.resize}/{manifest.image.crop} is not supported"
+    known = {each.name: data[each.name] for each in fields(Manifest) if each.name in data}
+    known["source"] = _typed(Source(**_object(data["source"], "source")))
+    known["image"] = _image(_object(data["image"], "image"))
+    known["text"] = _typed(TextSettings(**_object(data["text"], "text")))
+    known["tokenizer"] = _file(data["tokenizer"])
+    known["variants"] = {
+        name: Variant(vision=_file(_object(towers, name)["vision"]), text=_file(towers["text"]))
+        for name, towers in _object(data["variants"], "variants").items()
+    }
+    manifest = _typed(Manifest(**known))
+    if manifest.text.context_length < 2 or manifest.embedding_dim < 1:
+        msg = "context_length must be 2 or more, embedding_dim 1 or more"
+        raise ValueError(msg)
+    if not math.isfinite(manifest.logit_scale):
+        msg = f"logit_scale is {manifest.logit_scale}"
         raise ValueError(msg)
     if manifest.default_variant not in manifest.variants:
         msg = f"the default variant {manifest.default_variant!r} is not among the variants"
@@ -178,11 +180,26 @@ def _manifest(data: Any) -> Manifest:
     return manifest
 
 
-def _file(data: Mapping[str, Any]) -> ModelFile:
-    file = ModelFile(**data)
+def _image(data: dict[str, Any]) -> ImageSettings:
+    mean, std = _triple(data["mean"]), _triple(data["std"])
+    image = _typed(ImageSettings(**{**data, "mean": mean, "std": std}))
+    if image.size < 1 or 0 in std or not all(map(math.isfinite, (*mean, *std))):
+        msg = "image needs a size of 1 or more, and a mean and a std of finite numbers, no std 0"
+        raise ValueError(msg)
+    if image.resize != "bicubic" or image.crop != "center":
+        msg = f"preprocessing {image.resize!r}/{image.crop!r} is not supported"
+        raise ValueError(msg)
+    return image
+
+
+def _file(data: Any) -> ModelFile:
+    file = _typed(ModelFile(**_object(data, "file")))
     parts = file.file.replace("\\", "/").split("/")
     if not file.file or ".." in parts or parts[0] == "" or ":" in parts[0]:
         msg = f"file name {file.file!r} leads out of the folder"
+        raise ValueError(msg)
+    if not file.file.isprintable():
+        msg = f"file name {file.file!r} has letters that file names should not have"
         raise ValueError(msg)
     if file.sha256 is not None and not _SHA256.fullmatch(file.sha256):
         msg = f"{file.file}: {file.sha256!r} is not a SHA-256"
@@ -191,5 +208,30 @@ def _file(data: Mapping[str, Any]) -> ModelFile:
 
 
 def _triple(values: Any) -> tuple[float, float, float]:
-    red, green, blue = (float(value) for value in values)
+    if not isinstance(values, list) or not all(type(value) in _JSON["float"] for value in values):
+        msg = f"{values!r} is not a list of numbers"
+        raise TypeError(msg)
+    red, green, blue = map(float, values)
     return red, green, blue
+
+
+def _object(data: Any, name: str) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        msg = f"{name} is not a JSON object"
+        raise TypeError(msg)
+    return data
+
+
+def _typed(made: _T) -> _T:
+    """Return a dataclass whose simple fields have the types that it declares.
+
+    Raises:
+        TypeError: one has another type; a bool is no number.
+
+    """
+    for each in fields(made):  # type: ignore[arg-type]
+        value = getattr(made, each.name)
+        if type(value) not in _JSON.get(str(each.type), (type(value),)):
+            msg = f"{each.name} is {value!r}, which is not {each.type}"
+            raise TypeError(msg)
+    return made

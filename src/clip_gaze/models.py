@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +13,6 @@ from clip_gaze.errors import ModelError
 from clip_gaze.places import shipped
 
 if TYPE_CHECKING:
-    import os
-
     from clip_gaze.manifest import Manifest
 
 DEFAULT = "clip-vit-base-patch32"
@@ -48,7 +47,8 @@ def find(model: str | os.PathLike[str] | None = None) -> Model:
         folder = shipped("models") / wanted
     else:
         folder = Path(wanted)
-        if not folder.is_dir():
+        # Path.is_dir raises where a name is too long for a file.
+        if not os.path.isdir(folder):  # noqa: PTH112
             nearest = difflib.get_close_matches(str(wanted), names(), n=1)
             hint = f"did you mean {nearest[0]!r}? " if nearest else ""
             msg = (

@@ -62,19 +62,22 @@ def read(path: str | os.PathLike[str]) -> tuple[str, ...]:
 
     """
     path = Path(path)
-    if path.is_dir():
-        msg = f"{path}: is a folder; name a text file with one phrase a line"
-        raise PhraseListError(msg)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         msg = f"{path}: no such phrase list; check the name and the folder"
         raise PhraseListError(msg) from None
+    except (IsADirectoryError, PermissionError) as error:
+        # Windows answers "no permission" for a folder too.
+        is_folder = isinstance(error, IsADirectoryError) or path.is_dir()
+        reason = "is a folder; name a text file with one phrase a line"
+        msg = f"{path}: {reason if is_folder else 'may not be read'}"
+        raise PhraseListError(msg) from None
     except UnicodeDecodeError as error:
         msg = f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8"
         raise PhraseListError(msg) from None
-    except OSError as error:
-        msg = f"{path}: cannot be read ({error.strerror})"
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        msg = f"{path}: cannot be read ({getattr(error, 'strerror', error)}); check its name"
         raise PhraseListError(msg) from error
     lines = [line.strip() for line in text.splitlines()]
     phrases = [line for line in lines if line and not line.startswith("#")]

@@ -47,6 +47,8 @@ def logits(
 def softmax(values: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return probabilities over the last axis, which sum to 1 (float64, so that they do).
 
+    They do not depend on the order of the values, to the last bit.
+
     >>> softmax(np.array([0.0, 0.0], dtype=np.float32)).tolist()
     [0.5, 0.5]
     """
@@ -54,7 +56,7 @@ def softmax(values: NDArray[np.float32]) -> NDArray[np.float64]:
         return values.astype(np.float64)
     shifted = values.astype(np.float64) - values.max(axis=-1, keepdims=True)
     powers = np.exp(shifted)
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+    return np.asarray(powers / np.sort(powers, axis=-1).sum(axis=-1, keepdims=True))
 
 
 def best(probabilities: Sequence[float], top: int | None) -> list[int]:

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_INTEGERS = {"tensor(int64)": np.int64, "tensor(int32)": np.int32}
+_TYPES: dict[str, type[np.generic]] = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+}
 _ONLY_ERRORS = 3
 
 
@@ -46,7 +51,10 @@ def _quota(folder: Path = Path("/sys/fs/cgroup")) -> int | None:
 
 
 class Tower:
-    """One encoder's graph. It reads its inputs' names and types from the graph itself."""
+    """One encoder's graph. It reads its inputs' names and types from the graph itself.
+
+    A CLIP tower has one input, whatever its name, and perhaps a mask beside it.
+    """
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
         """Load a graph.
@@ -56,7 +64,7 @@ class Tower:
             threads: how many CPU threads a run uses; None: all that this process may use.
 
         Raises:
-            ModelError: ONNX Runtime cannot load the file.
+            ModelError: ONNX Runtime cannot load the file, or it is not the graph of a tower.
 
         """
         options = onnxruntime.SessionOptions()
@@ -75,50 +83,58 @@ class Tower:
             # onnxruntime's errors share no public base class below Exception.
             msg = f"{path}: ONNX Runtime cannot load this graph ({_first_line(error)})"
             raise ModelError(msg) from error
-        self._inputs = {node.name: node for node in self._session.get_inputs()}
-        outputs = [node.name for node in self._session.get_outputs()]
-        self._output = next((name for name in outputs if name.endswith("_embeds")), outputs[0])
-        first = self._session.get_inputs()[0].shape[0]
-        self._fixed_batch = first if isinstance(first, int) else None
         self._path = path
+        self._inputs = self._session.get_inputs()
+        main = [node for node in self._inputs if "mask" not in node.name]
+        if len(main) != 1 or any(node.type not in _TYPES for node in self._inputs):
+            found = ", ".join(f"{node.name} {node.type}" for node in self._inputs)
+            msg = f"{path}: is not the graph of one CLIP tower; its inputs are: {found or 'none'}"
+            raise ModelError(msg)
+        outputs = self._session.get_outputs()
+        named = [node.name for node in outputs if node.name.endswith("_embeds")]
+        flat = [node.name for node in outputs if len(node.shape) == 2]
+        self._output = (named or flat or [outputs[0].name])[0]
+        first = main[0].shape[0] if main[0].shape else None
+        self._fixed_batch = first if isinstance(first, int) else None
 
     def images(self, pixel_values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Encode pixel values, (n, 3, size, size) float32, to (n, d) float32, not normalised."""
-        return self._run({"pixel_values": pixel_values})
+        return self._run(pixel_values)
 
     def texts(self, input_ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Encode token ids, (n, sequence) without padding, to (n, d) float32, not normalised."""
-        return self._run({"input_ids": input_ids, "attention_mask": np.ones_like(input_ids)})
+        return self._run(input_ids)
 
-    def _run(self, offered: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
-        """Feed the inputs that the graph asks for, in its types, in the batches it accepts."""
-        count = len(next(iter(offered.values())))
-        step = self._fixed_batch or max(count, 1)
+    def _run(self, rows: NDArray[Any]) -> NDArray[np.float32]:
+        """Encode rows in the batches that the graph accepts."""
+        step = self._fixed_batch or max(len(rows), 1)
         parts = []
-        for at in range(0, count, step):
-            part = {name: array[at : at + step] for name, array in offered.items()}
-            missing = (self._fixed_batch or 0) - (count - at)
+        for at in range(0, len(rows), step):
+            part = rows[at : at + step]
+            missing = (self._fixed_batch or 0) - len(part)
             if missing > 0:
-                part = {
-                    name: np.concatenate([array, np.repeat(array[-1:], missing, axis=0)])
-                    for name, array in part.items()
-                }
-            parts.append(self._run_batch(part)[: count - at])
+                part = np.concatenate([part, np.repeat(part[-1:], missing, axis=0)])
+            parts.append(self._run_batch(part)[: len(rows) - at])
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def _run_batch(self, offered: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
-        feeds = {}
-        for name, node in self._inputs.items():
-            if name not in offered:
-                msg = f"{self._path}: the graph asks for an input {name!r} that CLIP has not"
-                raise ModelError(msg)
-            feeds[name] = offered[name].astype(_INTEGERS.get(node.type, np.float32), copy=False)
+    def _run_batch(self, rows: NDArray[Any]) -> NDArray[np.float32]:
+        # Nothing is padded, so that a mask covers every token.
+        feeds = {
+            node.name: (np.ones_like(rows) if "mask" in node.name else rows).astype(
+                _TYPES[node.type], copy=False
+            )
+            for node in self._inputs
+        }
         try:
-            outputs = self._session.run([self._output], feeds)
+            (output,) = self._session.run([self._output], feeds)
         except Exception as error:
             msg = f"{self._path}: ONNX Runtime cannot run this graph ({_first_line(error)})"
             raise ModelError(msg) from error
-        return np.asarray(outputs[0], dtype=np.float32)
+        vectors = np.asarray(output, dtype=np.float32)
+        if vectors.ndim != 2 or len(vectors) != len(rows):
+            msg = f"{self._path}: output {self._output} is {vectors.shape}, not one vector a row"
+            raise ModelError(msg)
+        return vectors
 
 
 def _first_line(error: Exception) -> str:

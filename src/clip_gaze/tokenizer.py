@@ -44,6 +44,9 @@ class Tokenizer:
             raise ModelError(msg) from error
         self._backend.no_padding()
         self._backend.no_truncation()
+        if len(self._backend.encode("").ids) != 2:
+            msg = f"{path}: puts no start and end token around a phrase; export the model again"
+            raise ModelError(msg)
         self._context_length = context_length
 
     def encode(self, phrases: Sequence[str]) -> list[list[int]]:

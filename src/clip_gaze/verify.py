@@ -26,7 +26,14 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def check(path: Path, size: int | None, digest: str | None, *, stamped: bool = True) -> str:
+def check(
+    path: Path,
+    size: int | None,
+    digest: str | None,
+    *,
+    stamped: bool = True,
+    advice: str = "copy or export the model again",
+) -> str:
     """Make sure that a file is the expected one, and return its SHA-256.
 
     A file that passed is stamped in the cache folder with its size, modification time and
@@ -37,6 +44,7 @@ def check(path: Path, size: int | None, digest: str | None, *, stamped: bool = T
         size: expected size in bytes, where known.
         digest: expected SHA-256, where known.
         stamped: whether a stamp is enough; False always hashes.
+        advice: what to do about a file that is not the expected one, for the message.
 
     Raises:
         ModelError: the file is missing or unreadable, or size or digest differ.
@@ -45,46 +53,50 @@ def check(path: Path, size: int | None, digest: str | None, *, stamped: bool = T
     try:
         found = path.stat()
     except OSError:
-        msg = f"{path}: this file of the model is missing; copy or export the model again"
+        msg = f"{path}: this file of the model is missing; {advice}"
         raise ModelError(msg) from None
     if size is not None and found.st_size != size:
         msg = (
             f"{path}: this file of the model has {found.st_size:,} bytes where {size:,} "
-            "were expected; copy or export the model again"
+            f"were expected; {advice}"
         )
         raise ModelError(msg)
-    stamp = cache_folder() / "verified" / (_key(path) + ".json")
-    state = {"size": found.st_size, "mtime_ns": found.st_mtime_ns}
-    actual = _stamped(stamp, state) if stamped else None
-    if actual is None:
+    actual = known(path) if stamped else None
+    if actual is None or digest not in (None, actual):  # a damaged stamp condemns no file
         try:
             actual = sha256(path)
         except OSError as error:
             msg = f"{path}: this file of the model cannot be read ({error.strerror})"
             raise ModelError(msg) from error
-        if digest in (None, actual):
-            _write(stamp, {**state, "sha256": actual})
+        # Of a wrong file too: an older stamp, of the same size and time, must not outlive this.
+        _write(_stamp(path), {**_state(found), "sha256": actual})
     if digest not in (None, actual):
         msg = (
             f"{path}: this file of the model was altered: SHA-256 {digest} was expected, "
-            f"{actual} was found; copy or export the model again"
+            f"{actual} was found; {advice}"
         )
         raise ModelError(msg)
     return actual
 
 
-def _key(path: Path) -> str:
-    return hashlib.sha256(str(path.resolve()).encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
-
-def _stamped(stamp: Path, state: dict[str, int]) -> str | None:
-    """Return the digest in a stamp that matches the file's state, else None."""
+def known(path: Path) -> str | None:
+    """Return the SHA-256 that a file had when it was last hashed, if it has not changed since."""
     try:
-        data = json.loads(stamp.read_text(encoding="utf-8"))
+        data = json.loads(_stamp(path).read_text(encoding="utf-8"))
         digest = data.pop("sha256")
+        unchanged = data == _state(path.stat())
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return None
-    return digest if data == state and isinstance(digest, str) else None
+    return digest if unchanged and isinstance(digest, str) else None
+
+
+def _stamp(path: Path) -> Path:
+    key = hashlib.sha256(str(path.resolve()).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return cache_folder() / "verified" / f"{key}.json"
+
+
+def _state(found: os.stat_result) -> dict[str, int]:
+    return {"size": found.st_size, "mtime_ns": found.st_mtime_ns}
 
 
 def _write(stamp: Path, data: dict[str, object]) -> None:
