@@ -198,7 +198,7 @@ def _writer(output: Path | None) -> Iterator[Callable[[str], Any]]:
     special = output.exists() and not output.is_file()
     target = output if special else output.with_name(f"{output.name}.{os.getpid()}.part")
     try:
-        with target.open("w", encoding="utf-8", newline="") as file:
+        with target.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
             yield file.write
         if not special:
             target.replace(output)

@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Self, overload
 
 import numpy as np
 from PIL import Image
 
-from clip_gaze import download, models, scoring
+from clip_gaze import download, models, scoring, texts
 from clip_gaze.errors import GazeError, PictureError
-from clip_gaze.images import pixel_values, upright
+from clip_gaze.pictures import Pictures
 from clip_gaze.places import cache_folder
 from clip_gaze.results import PhraseScore, PictureResult
-from clip_gaze.session import Tower
+from clip_gaze.session import Tower, usable_cpus
 from clip_gaze.store import Store
-from clip_gaze.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from types import TracebackType
 
     from numpy.typing import NDArray
 
     from clip_gaze.manifest import Manifest
-
-    Picture = Image.Image | str | os.PathLike[str]
-    Progress = Callable[[int, int], None]
+    from clip_gaze.pictures import Picture
+    from clip_gaze.texts import Progress
 
 
 class Clip:
@@ -45,6 +44,7 @@ class Clip:
         threads: int | None = None,
         *,
         offline: bool = False,
+        store: bool = True,
         progress: Progress | None = None,
     ) -> None:
         """Find the model, fetch what of it is missing, check its files; no graph is loaded yet.
@@ -54,6 +54,7 @@ class Clip:
             variant: one of the model's variants; None: its default.
             threads: CPU threads for each graph; None: all that this process may use.
             offline: never touch the network.
+            store: keep vectors of phrases and files for later runs, and use those that are kept.
             progress: called with (done, total) while phrases are encoded.
 
         Raises:
@@ -64,13 +65,14 @@ class Clip:
         found = models.find(model)
         self.manifest: Manifest = found.manifest
         files = download.ready(found, variant, offline=offline)
-        self.variant, self._paths, self._digests = files.variant, files.paths, files.digests
+        self.variant, self._files = files.variant, files
         self._threads = threads
         self._progress = progress
         self._lock = threading.Lock()
         self._vision: Tower | None = None
         self._text: Tower | None = None
-        self._store: Store | None = Store(cache_folder())
+        self._keep = store
+        self._store: Store | None = Store(cache_folder() if store else None)
 
     def encode_images(self, images: Iterable[Picture]) -> NDArray[np.float32]:
         """Return the vector of each picture.
@@ -86,10 +88,8 @@ class Clip:
             PictureError: one of them cannot be read.
 
         """
-        rows = [self._encode_image(image) for image in images]
-        if not rows:
-            return np.empty((0, self.manifest.embedding_dim), np.float32)
-        return np.concatenate(rows)
+        rows = list(self._raised(images))
+        return np.stack(rows) if rows else np.empty((0, self.manifest.embedding_dim), np.float32)
 
     def encode_texts(self, phrases: Iterable[str]) -> NDArray[np.float32]:
         """Return the vector of each phrase, from the store where it can.
@@ -101,19 +101,14 @@ class Clip:
             (n, d) float32, L2-normalised.
 
         """
-        phrases = list(phrases)
-        unique = list(dict.fromkeys(phrases))
-        encoder = f"{self._digests['text']}:{self._digests['tokenizer']}"
-        vectors = self._open_store().get(encoder, unique, self.manifest.embedding_dim)
-        missing = [phrase for phrase in unique if phrase not in vectors]
-        if missing:
-            for batch in self._encode_missing(missing):
-                # Kept at once: what is done stays done if the process is killed.
-                self._open_store().put(encoder, batch)
-                vectors |= batch
-        if not phrases:
-            return np.empty((0, self.manifest.embedding_dim), np.float32)
-        return np.stack([vectors[phrase] for phrase in phrases])
+        return texts.encode(
+            phrases,
+            manifest=self.manifest,
+            files=self._files,
+            store=self._open_store(),
+            tower=self._text_tower,
+            progress=self._progress,
+        )
 
     def probabilities(self, image: Picture, phrases: Sequence[str]) -> list[tuple[str, float]]:
         """Return each phrase with its probability relative to the others, in their own order.
@@ -128,8 +123,9 @@ class Clip:
             PictureError: the picture cannot be read.
 
         """
-        values = self._score(image, self.encode_texts(phrases))
-        return list(zip(phrases, values, strict=True))
+        text_embeds = self.encode_texts(phrases)
+        (vector,) = self._raised([image])
+        return list(zip(phrases, self._weigh(vector, text_embeds), strict=True))
 
     @overload
     def gaze(
@@ -161,7 +157,9 @@ class Clip:
 
         """
         lists = prompts if isinstance(prompts, Mapping) else {"": prompts}
-        result = self._look(image, self._encode_lists(lists), only_show_best)
+        encoded = self._encode_lists(lists)
+        (vector,) = self._raised([image])
+        result = self._best(vector, encoded, only_show_best)
         shown = {
             name: [str(s) if format_output else (s.phrase, s.probability) for s in scores]
             for name, scores in result.items()
@@ -184,13 +182,20 @@ class Clip:
         """
         encoded = self._encode_lists(lists)
         name = self.manifest.name
-        for image in images:
-            label = "" if isinstance(image, Image.Image) else os.fspath(image)
-            try:
-                scores = self._look(image, encoded, only_show_best)
-            except PictureError as error:
-                yield PictureResult(label, name, self.variant, status="error", error=str(error))
+        labels: deque[str] = deque()
+
+        def labelled() -> Iterator[Picture]:
+            for image in images:
+                labels.append("" if isinstance(image, Image.Image) else os.fspath(image))
+                yield image
+
+        for outcome in self._pictures().encode(labelled()):
+            label = labels.popleft()
+            if isinstance(outcome, PictureError):
+                error = str(outcome)
+                yield PictureResult(label, name, self.variant, status="error", error=error)
             else:
+                scores = self._best(outcome, encoded, only_show_best)
                 yield PictureResult(label, name, self.variant, scores)
 
     def close(self) -> None:
@@ -226,13 +231,13 @@ class Clip:
             for (name, phrases), part in zip(lists.items(), parts, strict=True)
         }
 
-    def _look(
+    def _best(
         self,
-        image: Picture,
+        vector: NDArray[np.float32],
         lists: Mapping[str, tuple[Sequence[str], NDArray[np.float32]]],
         top: int | None,
     ) -> dict[str, tuple[PhraseScore, ...]]:
-        vector = self._encode_image(image)
+        """Return the best phrases of each list for one picture's (d,) vector."""
         scores = {}
         for name, (phrases, text_embeds) in lists.items():
             values = self._weigh(vector, text_embeds)
@@ -240,31 +245,27 @@ class Clip:
             scores[name] = tuple(PhraseScore(phrases[at], values[at]) for at in order)
         return scores
 
-    def _score(self, image: Picture, text_embeds: NDArray[np.float32]) -> list[float]:
-        return self._weigh(self._encode_image(image), text_embeds) if len(text_embeds) else []
-
     def _weigh(self, vector: NDArray[np.float32], text_embeds: NDArray[np.float32]) -> list[float]:
-        """Return the probabilities of m phrases for one picture's (1, d) vector."""
-        logits = scoring.logits(vector, text_embeds, self.manifest.logit_scale)
+        """Return the probabilities of m phrases for one picture's (d,) vector."""
+        logits = scoring.logits(vector[None], text_embeds, self.manifest.logit_scale)
         values: list[float] = scoring.softmax(logits[0]).tolist()
         return values
 
-    def _encode_image(self, image: Picture) -> NDArray[np.float32]:
-        """Return (1, d) float32, L2-normalised."""
-        opened = image if isinstance(image, Image.Image) else upright(image)
-        pixels = pixel_values(opened, self.manifest.image)
-        return scoring.normalise(self._vision_tower().images(pixels[None]))
+    def _raised(self, images: Iterable[Picture]) -> Iterator[NDArray[np.float32]]:
+        """Yield the pictures' vectors; the first bad picture is raised."""
+        for outcome in self._pictures().encode(images):
+            if isinstance(outcome, PictureError):
+                raise outcome
+            yield outcome
 
-    def _encode_missing(self, phrases: list[str]) -> Iterator[dict[str, NDArray[np.float32]]]:
-        """Yield the vectors of `phrases`, batch by batch."""
-        tokenizer = Tokenizer(self._paths["tokenizer"], self.manifest.text.context_length)
-        tower = self._text_tower()
-        done = 0
-        for some, input_ids in tokenizer.batches(phrases):
-            yield dict(zip(some, scoring.normalise(tower.texts(input_ids)), strict=True))
-            done += len(some)
-            if self._progress is not None:
-                self._progress(done, len(phrases))
+    def _pictures(self) -> Pictures:
+        return Pictures(
+            self.manifest,
+            self._files.digests["vision"],
+            self._open_store() if self._keep else None,
+            self._vision_tower,
+            self._threads or usable_cpus(),
+        )
 
     def _vision_tower(self) -> Tower:
         with self._lock:
@@ -272,13 +273,13 @@ class Clip:
                 self._open_store()
                 # The lists are encoded by now: on a small machine both towers would not fit.
                 self._text = None
-                self._vision = Tower(self._paths["vision"], self._threads)
+                self._vision = Tower(self._files.paths["vision"], self._threads)
             return self._vision
 
     def _text_tower(self) -> Tower:
         with self._lock:
             if self._text is None:
-                self._text = Tower(self._paths["text"], self._threads)
+                self._text = Tower(self._files.paths["text"], self._threads)
             return self._text
 
     def _open_store(self) -> Store:

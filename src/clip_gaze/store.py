@@ -8,20 +8,25 @@ import sqlite3
 import threading
 import zlib
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+Stamp = tuple[int, int]
+_T = TypeVar("_T")
 
 logger = logging.getLogger(__name__)
 
 # The layout's version stands in the file's name: another layout starts another file.
 FILE = "vectors-1.sqlite"
+# A wrecked schema or text can make sqlite3 fail while it decodes, with no error of its own.
+_FAILURES = (sqlite3.DatabaseError, UnicodeError)
 _BUSY_SECONDS = 30
 _PER_QUERY = 500
 _SCHEMA = """
@@ -32,6 +37,12 @@ CREATE TABLE IF NOT EXISTS vector (
     embeds BLOB NOT NULL,
     checksum INTEGER NOT NULL,
     PRIMARY KEY (encoder, content)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS file (
+    path BLOB PRIMARY KEY, -- as the system spells it: a file's name need not be text
+    size INTEGER NOT NULL,
+    mtime_ns INTEGER NOT NULL,
+    digest TEXT NOT NULL
 ) WITHOUT ROWID;
 """
 
@@ -44,16 +55,14 @@ class Store:
     into memory, one that is no database is set aside: the answer never depends on the file.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Open the store in `folder`, which is made where it can be."""
-        self._path = folder / FILE
+    def __init__(self, folder: Path | None) -> None:
+        """Open the store in `folder`, which is made where it can be; None: only in memory."""
+        self._path = folder / FILE if folder else Path(":memory:")
         self._lock = threading.Lock()
         try:
             self._connection = self._open()
-        except sqlite3.OperationalError as error:
-            self._connection = self._in_memory(error)
-        except sqlite3.DatabaseError as error:
-            self._connection = self._set_aside(error)
+        except _FAILURES as error:
+            self._connection = self._recovered(error)
 
     def get(
         self, encoder: str, contents: Sequence[str], dim: int
@@ -67,17 +76,8 @@ class Store:
 
         Returns:
             content -> (dim,) float32.
-
         """
-        with self._lock:
-            try:
-                return self._get(encoder, contents, dim)
-            except sqlite3.OperationalError as error:
-                logger.warning("%s: not read this time (%s)", self._path, error)
-            except sqlite3.DatabaseError as error:
-                self._connection.close()
-                self._connection = self._set_aside(error)
-            return {}
+        return self._read(lambda: self._get(encoder, contents, dim)) or {}
 
     def put(self, encoder: str, vectors: Mapping[str, NDArray[np.float32]]) -> None:
         """Keep vectors, all or none of them; when this returns they outlive the process.
@@ -85,43 +85,69 @@ class Store:
         Args:
             encoder: the encoder's digest.
             vectors: content -> (dim,) float32.
-
         """
-        with self._lock:
-            try:
-                self._put(encoder, vectors)
-            except sqlite3.OperationalError as error:
-                # A store in memory cannot fail for want of disk or rights.
-                self._connection.close()
-                self._connection = self._in_memory(error)
-                self._put(encoder, vectors)
-            except sqlite3.DatabaseError as error:
-                self._connection.close()
-                self._connection = self._set_aside(error)
-                self._put(encoder, vectors)
+        self._write(lambda: self._put(encoder, vectors))
+
+    def digests(self, stamps: Mapping[Path, Stamp]) -> dict[Path, str]:
+        """Return the digests of the files that have the same size and time as when hashed.
+
+        Args:
+            stamps: path -> (size in bytes, modification time in ns), as they are now.
+        """
+        return self._read(lambda: self._digests(stamps)) or {}
+
+    def stamp(self, path: Path, stamp: Stamp, digest: str) -> None:
+        """Keep a file's digest together with the size and time that it had."""
+        row = (os.fsencode(path.absolute()), *stamp, digest)
+        self._write(lambda: self._stamp(row))
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
             self._connection.close()
 
+    def _read(self, query: Callable[[], _T]) -> _T | None:
+        with self._lock:
+            try:
+                return query()
+            except _FAILURES as error:
+                if _is_damage(error):
+                    self._connection.close()
+                    self._connection = self._recovered(error)
+                else:
+                    logger.warning("%s: not read this time (%s)", self._path, error)
+            return None
+
+    def _write(self, change: Callable[[], None]) -> None:
+        with self._lock:
+            try:
+                change()
+            except _FAILURES as error:
+                self._connection.close()
+                self._connection = self._recovered(error)
+                change()
+
+    def _rows(
+        self, query: str, first: tuple[object, ...], many: Sequence[str | bytes]
+    ) -> Iterator[Any]:
+        """Yield the rows of a query that ends in `IN`, for any number of values."""
+        for at in range(0, len(many), _PER_QUERY):
+            some = many[at : at + _PER_QUERY]
+            marks = ",".join("?" * len(some))
+            yield from self._connection.execute(f"{query} ({marks})", (*first, *some))
+
     def _get(
         self, encoder: str, contents: Sequence[str], dim: int
     ) -> dict[str, NDArray[np.float32]]:
-        found: dict[str, NDArray[np.float32]] = {}
-        for at in range(0, len(contents), _PER_QUERY):
-            some = contents[at : at + _PER_QUERY]
-            marks = ",".join("?" * len(some))
-            rows = self._connection.execute(
-                "SELECT content, embeds, checksum FROM vector "  # noqa: S608 - puts in "?" alone
-                f"WHERE encoder = (SELECT id FROM encoder WHERE digest = ?) "
-                f"AND content IN ({marks})",
-                (encoder, *some),
-            )
-            for content, embeds, checksum in rows:
-                if len(embeds) == 4 * dim and checksum == _checksum(content, embeds):
-                    found[content] = np.frombuffer(embeds, dtype="<f4").astype(np.float32)
-        return found
+        query = (
+            "SELECT content, embeds, checksum FROM vector "
+            "WHERE encoder = (SELECT id FROM encoder WHERE digest = ?) AND content IN"
+        )
+        return {
+            content: np.frombuffer(embeds, dtype="<f4").astype(np.float32)
+            for content, embeds, checksum in self._rows(query, (encoder,), contents)
+            if len(embeds) == 4 * dim and checksum == _checksum(content, embeds)
+        }
 
     def _put(self, encoder: str, vectors: Mapping[str, NDArray[np.float32]]) -> None:
         blobs = {content: vector.astype("<f4").tobytes() for content, vector in vectors.items()}
@@ -135,6 +161,19 @@ class Store:
                 [(c, blob, _checksum(c, blob), encoder) for c, blob in blobs.items()],
             )
 
+    def _digests(self, stamps: Mapping[Path, Stamp]) -> dict[Path, str]:
+        names = {os.fsencode(path.absolute()): path for path in stamps}
+        query = "SELECT path, size, mtime_ns, digest FROM file WHERE path IN"
+        return {
+            names[name]: digest
+            for name, size, mtime_ns, digest in self._rows(query, (), list(names))
+            if stamps[names[name]] == (size, mtime_ns)
+        }
+
+    def _stamp(self, row: tuple[object, ...]) -> None:
+        with self._connection:
+            self._connection.execute("INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?)", row)
+
     def _open(self) -> sqlite3.Connection:
         with suppress(OSError):  # without its folder, connecting fails and says so
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -143,7 +182,7 @@ class Store:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.executescript(_SCHEMA)
-        except sqlite3.DatabaseError:
+        except _FAILURES:
             connection.close()
             raise
         return connection
@@ -156,18 +195,22 @@ class Store:
             reason,
         )
         connection = sqlite3.connect(":memory:", check_same_thread=False)
-        with suppress(sqlite3.DatabaseError, ValueError):
+        with suppress(*_FAILURES):
             # immutable: a folder that cannot be written has no place for WAL's shared memory.
             uri = f"{self._path.absolute().as_uri()}?mode=ro&immutable=1"
             with closing(sqlite3.connect(uri, uri=True)) as file:
                 file.backup(connection)
         try:
             connection.executescript(_SCHEMA)
-        except sqlite3.DatabaseError:
+        except _FAILURES:
             connection.close()
             connection = sqlite3.connect(":memory:", check_same_thread=False)
             connection.executescript(_SCHEMA)
         return connection
+
+    def _recovered(self, error: Exception) -> sqlite3.Connection:
+        """Return a connection that works after one that failed."""
+        return self._set_aside(error) if _is_damage(error) else self._in_memory(error)
 
     def _set_aside(self, reason: Exception) -> sqlite3.Connection:
         """Move a damaged file out of the way and start a new one."""
@@ -179,8 +222,13 @@ class Store:
                 self._path.with_name(FILE + tail).unlink(missing_ok=True)
         try:
             return self._open()
-        except sqlite3.DatabaseError as error:
+        except _FAILURES as error:
             return self._in_memory(error)
+
+
+def _is_damage(error: Exception) -> bool:
+    """Return whether the file's content is to blame, and not want of disk, rights or time."""
+    return not isinstance(error, sqlite3.OperationalError) or "decode" in str(error)
 
 
 def _checksum(content: str, embeds: bytes) -> int:
