@@ -44,4 +44,5 @@ def look(path: Path) -> list[str]:
         return [str(error)]
     except clip_gaze.GazeError:
         raise
-    return [phrase for phrase, _ in pairs]
+    rows: list[dict[str, object]] = clip_gaze.to_frame([])
+    return [phrase for phrase, _ in pairs] + [str(row["phrase"]) for row in rows]

@@ -121,6 +121,10 @@ def reach(server: Hub, monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterator[
     monkeypatch.setenv("HF_HOME", str(home))
     monkeypatch.setenv("HF_ENDPOINT", server.url)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    for name in ("HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"):
+        # So that a busy machine does not pass for a slow network.
+        monkeypatch.setattr(constants, name, 60)
+        monkeypatch.setenv(name, "60")
     close_session()  # it keeps the proxies that were set when it was opened
     yield
     close_session()

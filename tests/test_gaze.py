@@ -161,7 +161,7 @@ def test_a_phrase_that_stands_twice_is_scored_twice(tiny_model: Path, picture: M
 
 
 def test_cuda_warns_once_and_runs_on_the_cpu(tiny_model: Path, picture: MakePicture) -> None:
-    sys.modules["clip_gaze.gaze"]._warn_of_device.cache_clear()  # noqa: SLF001
+    sys.modules["clip_gaze.gaze"]._warn_of_device.cache_clear()
     with pytest.warns(UserWarning, match="runs on the CPU"):
         one = clip_gaze.probabilities(picture(), ["on wood"], device="cuda", model=tiny_model)
     with warnings.catch_warnings():

@@ -149,6 +149,7 @@ def test_a_missing_field_is_named(path: str, tmp_path: Path) -> None:
         ("image.std", [0.5, float("nan"), 0.5], "finite"),
         ("image.std", [10**400, 1, 1], "too large"),
         ("image.colour", "grey", "colour"),
+        ("image.two\nlines", 1, "two lines"),
         ("text.context_length", 1, "context_length must be 2 or more"),
         ("embedding_dim", 0, "embedding_dim 1 or more"),
         ("embedding_dim", True, "embedding_dim is True"),

@@ -101,7 +101,7 @@ def test_a_shipped_list_ends_in_a_line_break_and_has_no_byte_order_mark(name: st
     ("asked", "nearest"),
     [
         ("movement", "movements"),
-        ("Surfaces", "surfaces"),
+        ("SURFACES", "surfaces"),
         ("painting-materials", "painting_materials"),
         ("scultpure_materials", "sculpture_materials"),
         ("photo", "photography"),

@@ -11,6 +11,7 @@ from clip_gaze.errors import DownloadError, GazeError, ModelError, PhraseListErr
 from clip_gaze.gaze import gaze, probabilities
 from clip_gaze.phrases import load as _load
 from clip_gaze.results import PhraseScore, PictureResult
+from clip_gaze.tables import to_frame
 
 if TYPE_CHECKING:
     from clip_gaze.clip import Clip
@@ -57,6 +58,7 @@ __all__ = [
     "PictureResult",
     "gaze",
     "probabilities",
+    "to_frame",
 ]
 
 

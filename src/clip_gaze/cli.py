@@ -9,10 +9,13 @@ import sys
 from typing import Any
 
 import click
+from PIL import Image
 from tqdm import tqdm
 
-from clip_gaze import cli_gaze, cli_models, phrases
+from clip_gaze import cli_gaze, cli_models, cli_options, phrases
 from clip_gaze.errors import GazeError
+from clip_gaze.places import cache_folder
+from clip_gaze.store import FILE, Store
 
 NOTHING_DONE = 2
 
@@ -36,7 +39,7 @@ class _OneLine(click.Group):
             # The reader has gone, as `head` does; nothing is left to say to it.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
-        except cli_gaze.NothingWrittenError:
+        except cli_options.NothingWrittenError:
             sys.exit(NOTHING_DONE)
         except GazeError as error:
             _fail(str(error))
@@ -59,6 +62,8 @@ def _fail(message: str) -> None:
 def main(*, verbose: bool) -> None:
     """Ask which art phrases CLIP finds most likely for a picture."""
     _prepare_streams()
+    # Every picture is held to our own limit, which knows how much memory there is.
+    Image.MAX_IMAGE_PIXELS = None
     handler = _Lines()
     handler.setFormatter(logging.Formatter("clip-gaze: %(message)s"))
     logger = logging.getLogger("clip_gaze")
@@ -94,6 +99,25 @@ def show_lists(name: str | None) -> None:
     for each in phrases.names():
         entries = phrases.load(each)
         click.echo(f"{each:32}{len(entries):6,}  {entries[0]}, {entries[-1]}")
+
+
+@main.group(invoke_without_command=True)
+@click.pass_context
+def store(context: click.Context) -> None:
+    """Say where vectors of earlier runs are kept, and how many there are."""
+    if context.invoked_subcommand is None:
+        with contextlib.closing(Store(cache_folder())) as kept:
+            counts = kept.counts()
+        size = sum(path.stat().st_size for path in cache_folder().glob(f"{FILE}*"))
+        click.echo(f"{cache_folder() / FILE}  {size / 1e6:,.1f} MB")
+        click.echo(f"  {counts.get('text', 0):,} phrases, {counts.get('vision', 0):,} pictures")
+
+
+@store.command()
+def clear() -> None:
+    """Forget all vectors of earlier runs; they are computed again when they are needed."""
+    with contextlib.closing(Store(cache_folder())) as kept:
+        kept.clear()
 
 
 for command in (cli_gaze.gaze, cli_gaze.demo, cli_models.models, cli_models.download):

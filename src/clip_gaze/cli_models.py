@@ -90,7 +90,10 @@ def _state(places: Collection[Place]) -> str:
     here = sum(place.here for place in places)
     if here < len(places):
         return f"{here} of {len(places)} files here" if here else "not here"
-    return "here, verified" if all(place.verified for place in places) else "here, not verified yet"
+    states = {place.verified for place in places}
+    if False in states:
+        return "here, but a file is wrong"
+    return "here, not verified yet" if None in states else "here, verified"
 
 
 def _places(model: Model) -> list[Place]:

@@ -45,6 +45,7 @@ class Clip:
         *,
         offline: bool = False,
         store: bool = True,
+        max_megapixels: float | None = None,
         progress: Progress | None = None,
     ) -> None:
         """Find the model, fetch what of it is missing, check its files; no graph is loaded yet.
@@ -55,6 +56,8 @@ class Clip:
             threads: CPU threads for each graph; None: all that this process may use.
             offline: never touch the network.
             store: keep vectors of phrases and files for later runs, and use those that are kept.
+            max_megapixels: larger picture files are refused; None: what fits in half the free
+                memory.
             progress: called with (done, total) while phrases are encoded.
 
         Raises:
@@ -67,6 +70,7 @@ class Clip:
         files = download.ready(found, variant, offline=offline)
         self.variant, self._files = files.variant, files
         self._threads = threads
+        self._max_pixels = int(max_megapixels * 1e6) if max_megapixels else None
         self._progress = progress
         self._lock = threading.Lock()
         self._vision: Tower | None = None
@@ -265,6 +269,7 @@ class Clip:
             self._open_store() if self._keep else None,
             self._vision_tower,
             self._threads or usable_cpus(),
+            self._max_pixels,
         )
 
     def _vision_tower(self) -> Tower:

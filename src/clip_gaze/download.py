@@ -74,13 +74,13 @@ def ready(model: Model, variant: str | None = None, *, offline: bool = False) ->
             absent[role] = place
     if absent and offline:
         why = "--offline or HF_HUB_OFFLINE forbids to fetch it"
-        raise _incomplete(model, name, absent, why)
+        raise _incomplete(model, name, why)
     if absent:
         try:
             with hub.quiet():
                 fetched = _fetch(model.manifest, name, absent)
         except DownloadError as error:
-            raise _incomplete(model, name, absent, str(error)) from error
+            raise _incomplete(model, name, str(error)) from error
         checked |= {role: place.check(advice(model)) for role, place in fetched.items()}
     return Files(
         name,
@@ -129,7 +129,7 @@ def copy(model: Model, variant: str | None, folder: Path) -> Files:
         download=False,
     )
     targets = {role: folder / entry.file for role, entry in entries.items()}
-    new = [role for role in entries if not _is(targets[role], entries[role])]
+    new = [role for role in entries if not Place(entries[role], targets[role]).right]
     fetch.make_room(folder, sum(entries[role].bytes or 0 for role in new))
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -198,10 +198,11 @@ def megabytes(size: int) -> str:
     return f"{size / 1e6:,.1f} MB"
 
 
-def _incomplete(model: Model, variant: str, places: Mapping[str, Place], why: str) -> DownloadError:
+def _incomplete(model: Model, variant: str, why: str) -> DownloadError:
     """Return the error for a model that is not complete here, with every way out of that."""
     name, source = model.manifest.name, pinned(model.manifest)
-    files = ", ".join(place.file.file for place in places.values())
+    places = locate(model, variant)[1].values()
+    files = ", ".join(place.file.file for place in places if not place.right)
     copy_to = (
         f"copy them to {hub.snapshot(source.repository, source.revision)}, or "
         if source.revision
@@ -212,14 +213,6 @@ def _incomplete(model: Model, variant: str, places: Mapping[str, Place], why: st
         f"run `clip-gaze download {name} --variant {variant} --to FOLDER` on another machine, "
         "bring FOLDER here and use --model FOLDER; or use --model demo"
     )
-
-
-def _is(path: Path, file: ModelFile) -> bool:
-    try:
-        verify.check(path, file.bytes, file.sha256)
-    except ModelError:
-        return False
-    return True
 
 
 def _copy_whole(source: Path, target: Path) -> None:

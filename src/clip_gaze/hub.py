@@ -101,8 +101,8 @@ def quiet() -> Iterator[None]:
                 setattr(constants, name, value)
             yield
         finally:
-            for name, value in before.items():
-                setattr(constants, name, value)
+            for name, old in before.items():
+                setattr(constants, name, old)
 
 
 def ask(repository: str, revision: str, file: ModelFile) -> Offer:

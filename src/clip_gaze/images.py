@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import struct
-import warnings
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from clip_gaze.errors import PictureError
+from clip_gaze.memory import free_bytes
 
 if TYPE_CHECKING:
     import os
@@ -26,13 +27,30 @@ logger = logging.getLogger(__name__)
 # Where the longer edge is beyond this many short edges, only its middle is enlarged.
 _SLENDER = 8
 _RESCALE = 1 / 255
+_HEIC = (".heic", ".heif")
+# Pillow keeps four bytes a pixel, and turning or converting a picture makes another one.
+_BYTES_PER_PIXEL = 12
 
 
-def upright(path: str | os.PathLike[str]) -> Image.Image:
+def most_pixels(workers: int = 1) -> int | None:
+    """Return how large a picture may be: what fits in half the free memory.
+
+    Args:
+        workers: how many pictures may be open at the same time.
+
+    Returns:
+        Pixels; None where the system does not say how much memory is free.
+    """
+    free = free_bytes()
+    return None if free is None else free // 2 // workers // _BYTES_PER_PIXEL
+
+
+def upright(path: str | os.PathLike[str], max_pixels: int | None = None) -> Image.Image:
     """Open a picture file and turn it as its EXIF orientation says.
 
     Args:
         path: the file; of an animation the first frame is taken.
+        max_pixels: a larger picture is refused before it is decoded; Pillow has a limit too.
 
     Returns:
         The decoded picture, in the file's own mode.
@@ -43,12 +61,12 @@ def upright(path: str | os.PathLike[str]) -> Image.Image:
     """
     path = Path(path)
     try:
-        with warnings.catch_warnings():
-            # Pillow only warns above its pixel limit, and refuses above twice that.
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                image.load()
-                return _turned(image, path)
+        if path.suffix.lower() in _HEIC:
+            _open_heic()
+        with Image.open(path) as image:
+            _hold(image, max_pixels)
+            image.load()
+            return _turned(image, path)
     except FileNotFoundError:
         msg = f"{path}: no such file; check the name and the folder"
         raise PictureError(msg) from None
@@ -61,11 +79,15 @@ def upright(path: str | os.PathLike[str]) -> Image.Image:
         msg = f"{path}: {reason}"
         raise PictureError(msg) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        limit = (Image.MAX_IMAGE_PIXELS or 0) // 10**6
-        msg = f"{path}: has more than {limit} million pixels; make it smaller first"
+        limits = [limit for limit in (max_pixels, Image.MAX_IMAGE_PIXELS) if limit is not None]
+        msg = (
+            f"{path}: has more than {min(limits) / 1e6:.3g} million pixels, which is the limit; "
+            "raise it with --max-megapixels, or make the picture smaller"
+        )
         raise PictureError(msg) from None
     except UnidentifiedImageError:
-        msg = f"{path}: is not a picture that Pillow can open"
+        more = "; `pip install 'clip-gaze[heic]'`" if path.suffix.lower() in _HEIC else ""
+        msg = f"{path}: is not a picture that Pillow can open{more}"
         raise PictureError(msg) from None
     except MemoryError:
         msg = f"{path}: needs more memory than there is; make it smaller first"
@@ -77,13 +99,28 @@ def upright(path: str | os.PathLike[str]) -> Image.Image:
         raise PictureError(msg) from error
 
 
+def _hold(image: Image.Image, max_pixels: int | None) -> None:
+    if max_pixels is not None and image.width * image.height > max_pixels:
+        raise Image.DecompressionBombError
+
+
 def _turned(image: Image.Image, path: Path) -> Image.Image:
     """Return the picture upright, or as it is stored where its EXIF data are damaged."""
     try:
-        return ImageOps.exif_transpose(image)
+        ImageOps.exif_transpose(image, in_place=True)
     except (SyntaxError, ValueError, TypeError, KeyError, OSError, struct.error):
         logger.warning("%s: damaged EXIF data; the picture is taken as it is stored", path)
-        return image.copy()
+    return image
+
+
+@lru_cache(maxsize=1)
+def _open_heic() -> None:
+    """Teach Pillow to open HEIC, where the extra `heic` is installed."""
+    with contextlib.suppress(ImportError):
+        # Needed for this one format.
+        import pillow_heif  # type: ignore[import-not-found,unused-ignore] # noqa: PLC0415
+
+        pillow_heif.register_heif_opener()
 
 
 def square(image: Image.Image, size: int) -> NDArray[np.uint8]:
@@ -154,7 +191,7 @@ def _rgb(image: Image.Image) -> Image.Image:
             image = image.convert("RGBA")
             white = Image.new("RGBA", image.size, "white")
             image = Image.alpha_composite(white, image)
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     except (ValueError, OSError) as error:
         msg = f"a picture in mode {image.mode} cannot be turned into RGB ({error})"
         raise PictureError(msg) from error

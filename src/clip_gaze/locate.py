@@ -44,10 +44,19 @@ class Place:
         return self.path is not None and self.path.is_file()
 
     @property
-    def verified(self) -> bool:
-        """Whether it was found right since it last changed."""
-        known = verify.known(self.path) if self.path else None
-        return known is not None and known == self.file.sha256
+    def right(self) -> bool:
+        """Whether it is here and has the digest that it must have; hashed where need be."""
+        try:
+            self.check("")
+        except ModelError:
+            return False
+        return self.file.sha256 is not None
+
+    @property
+    def verified(self) -> bool | None:
+        """Whether it was found right when it was last hashed; None if not since it changed."""
+        known = verify.known(self.path) if self.path and self.file.sha256 else None
+        return None if known is None else known == self.file.sha256
 
     def check(self, advice: str, *, stamped: bool = True) -> tuple[Path, str]:
         """Return path and SHA-256 of the file, after making sure that it is the right one.

@@ -14,7 +14,7 @@ from PIL import Image
 
 from clip_gaze import verify
 from clip_gaze.errors import PictureError
-from clip_gaze.images import pixel_values, upright
+from clip_gaze.images import most_pixels, pixel_values, upright
 from clip_gaze.scoring import normalise
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class Pictures:
         store: Store | None,
         tower: Callable[[], Tower],
         workers: int,
+        max_pixels: int | None,
     ) -> None:
         """Prepare to encode.
 
@@ -66,12 +67,14 @@ class Pictures:
             store: where vectors are kept; None: nowhere, and files are not even hashed.
             tower: returns the vision tower; called only if a picture is not known.
             workers: how many threads decode and resize.
+            max_pixels: larger files are refused; None: see `images.most_pixels`.
         """
         self._manifest = manifest
         self._encoder = f"vision:{digest}:{astuple(manifest.image)}"
         self._store = store
         self._tower = tower
         self._workers = workers
+        self._max_pixels = max_pixels or most_pixels(workers)
 
     def encode(self, images: Iterable[Picture]) -> Iterator[Vector | PictureError]:
         """Yield for each picture its (d,) float32 vector, L2-normalised, or what is wrong with it.
@@ -142,14 +145,17 @@ class Pictures:
         except PictureError as error:
             return _Prepared(error=error)
 
+    def _pixels(self, path: Path) -> NDArray[np.float32]:
+        return pixel_values(upright(path, self._max_pixels), self._manifest.image)
+
     def _from_file(self, path: Path) -> _Prepared:
         """Prepare a file; one whose content was encoded before is not decoded."""
         try:
             if self._store is None or (before := _stamp(path)) is None:
-                return _Prepared(pixels=pixel_values(upright(path), self._manifest.image))
+                return _Prepared(pixels=self._pixels(path))
             digest = verify.sha256(path)
             found = self._store.get(self._encoder, [digest], self._manifest.embedding_dim)
-            pixels = None if found else pixel_values(upright(path), self._manifest.image)
+            pixels = None if found else self._pixels(path)
         except PictureError as error:
             return _Prepared(error=error)
         except OSError as error:

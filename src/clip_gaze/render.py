@@ -19,7 +19,11 @@ BLOCKS = " ▏▎▍▌▋▊▉█"
 _BOLD, _DIM, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _WIDEST_BAR = 40
 _NARROWEST_BAR = 6
+_NARROWEST_PHRASE = 16  # beside a bar
 _INDENT = "  "
+# A name or phrase must not move the cursor, or start a line.
+_CONTROLS = dict.fromkeys((*range(32), *range(127, 160), 0x2028, 0x2029), "\ufffd")
+_NO_WIDTH = "\u200b\u200c\u200d\u2060"
 
 
 def text(results: Iterable[PictureResult], columns: int | None = None) -> Iterator[str]:
@@ -39,9 +43,11 @@ def text(results: Iterable[PictureResult], columns: int | None = None) -> Iterat
         first = False
         yield _heading(result, columns)
         phrases = [score.phrase for scores in result.lists.values() for score in scores]
-        widest = max(map(_width, phrases), default=0)
+        widest = max((_width(_clean(phrase)) for phrase in phrases), default=0)
         for name, scores in result.lists.items():
-            title = f"{_BOLD}{name}{_PLAIN}" if columns else name
+            title = _clean(name)
+            if columns:
+                title = f"{_BOLD}{_shorten(title, columns - 1)}{_PLAIN}"
             yield f"\n{title}\n"
             for score in scores:
                 yield _line(score, widest, columns)
@@ -76,29 +82,33 @@ def csv_rows(results: Iterable[PictureResult]) -> Iterator[str]:
 
 def _row(cells: Iterable[str]) -> str:
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow(cells)
-    return buffer.getvalue()
+    csv.writer(buffer).writerow(cells)  # that quotes "\r" too only where it ends its lines so
+    return buffer.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _heading(result: PictureResult, columns: int | None) -> str:
-    made_by = f"{result.model}, {result.variant}"
-    if columns:
-        return f"{_BOLD}{result.image}{_PLAIN}  {_DIM}{made_by}{_PLAIN}\n"
-    return f"{result.image}  ({made_by})\n"
+    """Return what was looked at, and with which model: two lines where one is too short."""
+    image, made_by = _clean(result.image), _clean(f"{result.model}, {result.variant}")
+    if columns is None:
+        return f"{image}  ({made_by})\n"
+    between = "  " if _width(f"{image}  {made_by}") < columns else "\n"
+    image = _shorten(image, columns - 1, at_start=True)  # the file's name says more than folders
+    made_by = _shorten(made_by, columns - 1)
+    return f"{_BOLD}{image}{_PLAIN}{between}{_DIM}{made_by}{_PLAIN}\n"
 
 
 def _line(score: PhraseScore, widest: int, columns: int | None) -> str:
     """Return one line: the phrase, its per cents and, on a terminal, a bar."""
-    per_cent = f"{100 * score.probability:5.1f}%"
+    phrase, per_cent = _clean(score.phrase), f"{100 * score.probability:5.1f}%"
     if columns is None:
-        return f"{_INDENT}{_pad(score.phrase, widest)}  {per_cent}\n"
-    taken = len(_INDENT) + 2 + len(per_cent) + 2
-    room = min(_WIDEST_BAR, columns - 1 - taken - widest)
-    if room < _NARROWEST_BAR:  # a narrow terminal: the phrase gives way, then the bar
-        widest = max(1, min(widest, columns - 1 - taken - _NARROWEST_BAR))
-        room = max(0, min(_NARROWEST_BAR, columns - 1 - taken - widest))
-    phrase = _pad(_shorten(score.phrase, widest), widest)
-    return f"{_INDENT}{phrase}  {per_cent}  {_bar(score.probability, room)}".rstrip() + "\n"
+        return f"{_INDENT}{_pad(phrase, widest)}  {per_cent}\n"
+    alone = columns - 1 - len(f"{_INDENT}  {per_cent}")
+    bar = min(_WIDEST_BAR, alone - 2 - widest)
+    if bar < _NARROWEST_BAR:  # a narrow terminal: the phrase gives way, then the bar
+        bar = _NARROWEST_BAR if alone - 2 - _NARROWEST_BAR >= _NARROWEST_PHRASE else 0
+        widest = max(1, min(widest, alone - 2 - bar if bar else alone))
+    phrase = _pad(_shorten(phrase, widest), widest)
+    return f"{_INDENT}{phrase}  {per_cent}  {_bar(score.probability, bar)}".rstrip() + "\n"
 
 
 def _bar(share: float, room: int) -> str:
@@ -108,24 +118,33 @@ def _bar(share: float, room: int) -> str:
     return BLOCKS[8] * full + (BLOCKS[rest] if rest else "")
 
 
-def _width(phrase: str) -> int:
-    """Return how many cells a terminal uses for a phrase."""
-    return sum(map(_cells, phrase))
+def _clean(text: str) -> str:
+    return text.translate(_CONTROLS)
+
+
+def _width(text: str) -> int:
+    """Return how many cells a terminal uses for a text."""
+    return sum(map(_cells, text))
 
 
 def _cells(character: str) -> int:
-    if unicodedata.combining(character):
+    if unicodedata.category(character) in ("Mn", "Me") or character in _NO_WIDTH:
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
-def _pad(phrase: str, width: int) -> str:
-    return phrase + " " * (width - _width(phrase))
+def _pad(text: str, width: int) -> str:
+    return text + " " * (width - _width(text))
 
 
-def _shorten(phrase: str, width: int) -> str:
-    if _width(phrase) <= width:
-        return phrase
-    while phrase and _width(phrase) >= width:
-        phrase = phrase[:-1]
-    return phrase + "…"
+def _shorten(text: str, width: int, *, at_start: bool = False) -> str:
+    """Return a text that takes at most `width` cells, with "…" where it was cut."""
+    if _width(text) <= width:
+        return text
+    kept, room = "", width - 1
+    for character in reversed(text) if at_start else text:
+        room -= _cells(character)
+        if room < 0:
+            break
+        kept = character + kept if at_start else kept + character
+    return "…" + kept if at_start else kept + "…"

@@ -101,6 +101,26 @@ class Store:
         row = (os.fsencode(path.absolute()), *stamp, digest)
         self._write(lambda: self._stamp(row))
 
+    def counts(self) -> dict[str, int]:
+        """Return how many vectors there are, by the kind of their encoder: "text", "vision"."""
+        query = (
+            "SELECT substr(digest, 1, instr(digest, ':') - 1), count(*) "
+            "FROM vector JOIN encoder ON id = encoder GROUP BY 1 ORDER BY 1"
+        )
+        return self._read(lambda: dict(self._connection.execute(query).fetchall())) or {}
+
+    def clear(self) -> None:
+        """Forget everything, and give the room on disk back."""
+
+        def forget() -> None:
+            with self._connection:
+                for table in ("vector", "encoder", "file"):
+                    self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - the names stand in the line above
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+        self._write(forget)
+
     def close(self) -> None:
         """Close the file."""
         with self._lock:

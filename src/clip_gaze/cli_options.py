@@ -1,0 +1,159 @@
+"""Options that more than one command has, and what is made of them."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from tqdm import tqdm
+
+from clip_gaze import models, phrases
+from clip_gaze.errors import PhraseListError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from clip_gaze.clip import Clip
+    from clip_gaze.results import PictureResult
+
+    Command = Callable[..., Any]
+
+SOME_FAILED = 1
+_DEFAULT_LISTS = ("artists_by_training_prevalence", "movements", "surfaces")
+
+threads_option = click.option(
+    "--threads", type=click.IntRange(min=1), help="CPU threads.  [default: all allowed]"
+)
+
+
+class NothingWrittenError(Exception):
+    """No picture could be read; each was named on stderr already."""
+
+
+def list_options(command: Command) -> Command:
+    """Add the options that choose phrases."""
+    return _add(
+        command,
+        click.option("--list", "lists", multiple=True, metavar="NAME", help="A shipped list."),
+        click.option("--phrases", "files", multiple=True, metavar="FILE", help="A text file."),
+        click.option("--phrase", "own", multiple=True, metavar="TEXT", help="A phrase."),
+    )
+
+
+def picture_options(command: Command) -> Command:
+    """Add the options that say which pictures are meant, and how they are opened."""
+    return _add(
+        command,
+        click.option(
+            "--recursive/--no-recursive", default=True, show_default=True,
+            help="Go into folders inside folders.",
+        ),
+        click.option("--exclude", multiple=True, metavar="PATTERN", help='Such as "*_small.*".'),
+        click.option(
+            "--max-megapixels", type=click.FloatRange(min=0, min_open=True), metavar="N",
+            help="Refuse larger pictures.  [default: what fits in half the free memory]",
+        ),
+        click.option(
+            "--no-store", "store", flag_value=False, default=True,
+            help="Neither use nor keep vectors of earlier runs.",
+        ),
+    )  # fmt: skip
+
+
+def model_options(command: Command) -> Command:
+    """Add the options that choose and run a model."""
+    return _add(
+        command,
+        click.option(
+            "--model", metavar="NAME|DIR",
+            help=f"Model or model folder.  [default: {models.DEFAULT}]",
+        ),
+        click.option("--variant", metavar="NAME", help="Variant of the model: fp32, q8, q4, ..."),
+        threads_option,
+        click.option("--offline", is_flag=True, help="Never touch the network."),
+    )  # fmt: skip
+
+
+def _add(command: Command, *options: Callable[[Command], Command]) -> Command:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def chosen_lists(
+    lists: Sequence[str], files: Sequence[str], own: Sequence[str]
+) -> dict[str, tuple[str, ...]]:
+    """Return name -> phrases for what was asked for, or for the default lists.
+
+    Raises:
+        PhraseListError: a list is unknown, empty or unreadable, or two share a name.
+    """
+    chosen = {name: phrases.load(name) for name in lists}
+    for file in files:
+        name = Path(file).stem
+        if name in chosen:
+            msg = f"two phrase lists are called {name!r}; rename {file}"
+            raise PhraseListError(msg)
+        chosen[name] = phrases.read(file)
+    spoken = tuple(dict.fromkeys(phrase.strip() for phrase in own if phrase.strip()))
+    if own and not spoken:
+        msg = "--phrase is blank; write a phrase"
+        raise PhraseListError(msg)
+    if spoken:
+        chosen["phrases"] = spoken
+    return chosen or {name: phrases.load(name) for name in _DEFAULT_LISTS}
+
+
+@contextlib.contextmanager
+def opened(model: str | None, variant: str | None, **options: Any) -> Iterator[Clip]:
+    """Open a model; show a bar while phrases are encoded, and say what the model says of itself."""
+    from clip_gaze.clip import Clip  # noqa: PLC0415 - loads onnxruntime; --help stays quick
+
+    bars: list[tqdm[Any]] = []
+
+    def show(done: int, total: int) -> None:
+        if not bars:
+            bars.append(tqdm(total=total, desc="encoding phrases", unit="", delay=0.5, leave=False))
+        bars[0].update(done - bars[0].n)
+        if done == total:
+            bars.pop().close()
+
+    try:
+        with Clip(model, variant, progress=show, **options) as clip:
+            if clip.manifest.note:
+                click.echo(f"clip-gaze: {clip.manifest.note}", err=True)
+            yield clip
+    finally:
+        for bar in bars:
+            bar.close()
+
+
+class Counted:
+    """Passes results on, counts them, names each bad picture on stderr, and shows a bar."""
+
+    def __init__(self, results: Iterable[PictureResult], total: int) -> None:
+        """Prepare to pass on `results`, of which there are `total`."""
+        self._results = results
+        self._total = total
+        self.ok = self.failed = 0
+
+    def __iter__(self) -> Iterator[PictureResult]:
+        """Yield the results."""
+        hidden = None if self._total > 1 else True  # None: only where stderr is a terminal
+        for result in tqdm(self._results, total=self._total, unit=" pictures", disable=hidden):
+            if result.error:
+                self.failed += 1
+                tqdm.write(f"clip-gaze: error: {result.error}", file=sys.stderr)
+            else:
+                self.ok += 1
+            yield result
+
+    @property
+    def exit_code(self) -> int:
+        """0 or 1, as the command line promises; where nothing was done, say so by an error."""
+        if self.failed and not self.ok:
+            raise NothingWrittenError
+        return SOME_FAILED if self.failed else 0

@@ -1,0 +1,111 @@
+"""Results as tables: rows for data frames, CSV long and wide, Parquet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING, Any
+
+from clip_gaze.errors import GazeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from clip_gaze.results import PictureResult
+
+COLUMNS = ("image", "model", "variant", "status", "list", "phrase", "probability", "error")
+_WIDE = ("image", "model", "variant", "status", "error")
+_ROWS_PER_GROUP = 65_536
+
+
+def to_frame(results: Iterable[PictureResult]) -> list[dict[str, Any]]:
+    """Return one row for each picture and phrase, as pandas.DataFrame and polars.DataFrame take it.
+
+    A picture that could not be read has one row, with its error.
+
+    Returns:
+        Rows with the keys image, model, variant, status, list, phrase, probability and error;
+        what does not apply is None.
+    """
+    return [row for result in results for row in rows(result)]
+
+
+def rows(result: PictureResult) -> Iterator[dict[str, Any]]:
+    """Yield the rows of one result; see `to_frame`."""
+    start = dict.fromkeys(COLUMNS) | {
+        "image": result.image,
+        "model": result.model,
+        "variant": result.variant,
+        "status": result.status,
+        "error": result.error,
+    }
+    if result.status == "error":
+        yield start
+    for name, scores in result.lists.items():
+        for score in scores:
+            found = {"list": name, "phrase": score.phrase, "probability": score.probability}
+            yield start | found
+
+
+def csv_long(results: Iterable[PictureResult], *, header: bool = True) -> Iterator[str]:
+    """Yield CSV with one row for each picture and phrase, a piece for each picture."""
+    if header:
+        yield _line(COLUMNS)
+    for result in results:
+        yield "".join(_line(row.values()) for row in rows(result))
+
+
+def wide_columns(lists: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the header of `csv_wide`."""
+    return [*_WIDE, *(f"{name}: {phrase}" for name in lists for phrase in lists[name])]
+
+
+def csv_wide(
+    results: Iterable[PictureResult], lists: Mapping[str, Sequence[str]], *, header: bool = True
+) -> Iterator[str]:
+    """Yield CSV with one row for each picture, and a column for each phrase of each list."""
+    if header:
+        yield _line(wide_columns(lists))
+    for result in results:
+        start = [result.image, result.model, result.variant, result.status, result.error]
+        found = {
+            (name, score.phrase): score.probability
+            for name, scores in result.lists.items()
+            for score in scores
+        }
+        yield _line(
+            [*start, *(found.get((name, phrase)) for name in lists for phrase in lists[name])]
+        )
+
+
+def write_parquet(results: Iterable[PictureResult], path: Path) -> None:
+    """Write a Parquet file with the rows of `to_frame`; needs the extra `parquet`.
+
+    Raises:
+        GazeError: pyarrow is not installed.
+    """
+    try:
+        # Large, and needed for this one format.
+        import pyarrow as pa  # noqa: PLC0415
+        from pyarrow import parquet  # noqa: PLC0415
+    except ImportError as error:
+        msg = "Parquet needs pyarrow; `pip install 'clip-gaze[parquet]'` brings it"
+        raise GazeError(msg) from error
+    kinds = {"probability": pa.float64()}
+    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in COLUMNS])
+    waiting: list[dict[str, Any]] = []
+    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+        for result in results:
+            waiting += rows(result)
+            if len(waiting) >= _ROWS_PER_GROUP:
+                writer.write_table(pa.Table.from_pylist(waiting, schema))
+                waiting = []
+        writer.write_table(pa.Table.from_pylist(waiting, schema))
+
+
+def _line(cells: Iterable[object]) -> str:
+    """Return one line of CSV; None is an empty cell, and a number keeps all its digits."""
+    buffer = io.StringIO()
+    csv.writer(buffer).writerow(cells)  # it quotes "\r" only where that ends its own lines
+    return buffer.getvalue().removesuffix("\r\n") + "\n"

@@ -1,0 +1,62 @@
+"""The demo model is small, whole, and knows what a picture was painted as."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+import clip_gaze
+import evaluate_demo
+from clip_gaze import models, phrases
+from painter import TRAINED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FOLDER = Path(__file__).parents[1] / "models" / "demo"
+
+
+@pytest.fixture(scope="module")
+def demo() -> Iterator[clip_gaze.Clip]:
+    with clip_gaze.Clip("demo", store=False) as clip:
+        yield clip
+
+
+def test_everything_fits_in_8_megabytes() -> None:
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) <= 8_000_000
+
+
+def test_every_variant_is_whole() -> None:
+    for variant in models.find("demo").manifest.variants:
+        clip_gaze.Clip("demo", variant).close()
+
+
+def test_what_was_painted_is_found_in_pictures_never_trained_on(demo: clip_gaze.Clip) -> None:
+    """On 100 pictures; the figures of the model card are of 500, and each is higher."""
+    first = evaluate_demo.FIRST_SEED + 90_000
+    report = evaluate_demo.evaluate(demo, range(first, first + 100))
+    for name in ("movements", "surfaces", "painting_materials"):
+        assert report[name]["among trained"] >= FLOOR[name], name
+        assert report[name]["among whole list"] >= FLOOR[name] - 0.02, name
+
+
+FLOOR = {"movements": 0.8, "surfaces": 0.9, "painting_materials": 0.8}
+
+
+def test_phrases_it_was_trained_on_stand_apart_from_each_other(demo: clip_gaze.Clip) -> None:
+    for known in TRAINED.values():
+        vectors = demo.encode_texts(known)
+        cosine = vectors @ vectors.T - 2 * np.eye(len(known))
+        assert cosine.max() < 0.95
+
+
+def test_it_says_what_it_is() -> None:
+    manifest = models.find("demo").manifest
+    assert "demo model" in manifest.note
+    assert all(set(known) <= set(phrases.load(name)) for name, known in TRAINED.items())
+    card = (FOLDER / "README.md").read_text(encoding="utf-8")
+    for known in TRAINED.values():
+        assert all(phrase in card for phrase in known)
