@@ -97,10 +97,11 @@ def total(published: Path) -> int:
 
 
 @pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+def hasty(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a server that says nothing be given up soon."""
     from huggingface_hub import constants
 
+    assert hub.requests == []
     monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.5)
 
 

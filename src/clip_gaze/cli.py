@@ -12,7 +12,7 @@ import click
 from PIL import Image
 from tqdm import tqdm
 
-from clip_gaze import cli_gaze, cli_models, cli_options, phrases
+from clip_gaze import cli_gaze, cli_models, cli_options, cli_report, phrases
 from clip_gaze.errors import GazeError
 from clip_gaze.places import cache_folder
 from clip_gaze.store import FILE, Store
@@ -120,5 +120,11 @@ def clear() -> None:
         kept.clear()
 
 
-for command in (cli_gaze.gaze, cli_gaze.demo, cli_models.models, cli_models.download):
+for command in (
+    cli_gaze.demo,
+    cli_gaze.gaze,
+    cli_models.download,
+    cli_models.models,
+    cli_report.report,
+):
     main.add_command(command)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from clip_gaze.manifest import ModelFile
 
 # A resolver or a list of dead addresses can outlast any time limit of the HTTP client; whoever
-# has no network shall read so within 10 s.
-_PATIENCE = 8.0
+# has no network shall read so within 10 s, on a slow machine too.
+_PATIENCE = 6.0
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _DIGEST = re.compile(r"[0-9a-f]{64}|[0-9a-f]{40}")
 _SETTINGS = {

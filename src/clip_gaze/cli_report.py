@@ -1,0 +1,86 @@
+"""The command that makes a page over a collection: `clip-gaze report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clip_gaze import collect
+from clip_gaze import report as reports
+from clip_gaze.cli_options import (
+    Counted,
+    NothingWrittenError,
+    chosen_lists,
+    list_options,
+    model_options,
+    opened,
+    picture_options,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from clip_gaze.results import PictureResult
+
+# Of many pictures the thumbnails are smaller, or the page becomes too large to send.
+_MANY = 1000
+_EDGE, _EDGE_OF_MANY = 320, 160
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE|FOLDER...")
+@list_options
+@picture_options
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    default="report.html",
+    show_default=True,
+    help="The page.",
+)
+@click.option("--title", metavar="TEXT", help="Heading of the page.  [default: the folder's name]")
+@model_options
+def report(
+    *,
+    images: Sequence[str],
+    lists: Sequence[str],
+    files: Sequence[str],
+    own: Sequence[str],
+    recursive: bool,
+    exclude: Sequence[str],
+    output: Path,
+    title: str | None,
+    **options: Any,
+) -> int:
+    """Make one page to look at: pictures with bars, contact sheets for a phrase, counts.
+
+    The page holds all that it shows, and opens in any browser. Without --list, --phrases or
+    --phrase: artists, movements and surfaces. These three options and --exclude can be repeated.
+    """  # fmt: skip
+    reports.check()
+    chosen = chosen_lists(lists, files, own)
+    paths = collect.pictures(images, recursive=recursive, exclude=exclude)
+    if title is None and len(images) == 1 and Path(images[0]).is_dir():
+        title = Path(images[0]).resolve().name
+    with opened(**options) as clip:
+        results = Counted(clip.gaze_many(paths, chosen, None), len(paths))
+        size = reports.write(
+            _some(results),
+            output,
+            title=title,
+            note=clip.manifest.note,
+            edge=_EDGE if len(paths) <= _MANY else _EDGE_OF_MANY,
+        )
+    click.echo(f"clip-gaze: {output}: {results.ok:,} pictures, {size / 1e6:,.1f} MB", err=True)
+    return results.exit_code
+
+
+def _some(results: Counted) -> Iterator[PictureResult]:
+    """Pass results on; where all failed, end with an error, which leaves an old page as it was."""
+    yield from results
+    if not results.ok:
+        raise NothingWrittenError

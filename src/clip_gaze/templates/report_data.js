@@ -1,0 +1,102 @@
+"use strict";
+
+// What is known: the lists, their probabilities, the pictures. The page itself is in report.js.
+
+const $ = (id) => document.getElementById(id);
+
+/** Make an element; strings among the children become text, never markup. */
+function make(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+const facts = JSON.parse($("facts").textContent);
+const blocks = document.querySelectorAll("script.levels");
+const thumbs = document.querySelectorAll("script.thumb");
+const count = facts.pictures.length;
+const all = Array.from({ length: count }, (_, picture) => picture);
+const number = new Intl.NumberFormat("en");
+const names = facts.pictures.map(([path]) => path.split(/[\\/]/).pop());
+const byName = new Intl.Collator(undefined, { numeric: true });
+const lists = facts.lists.map((list, at) => ({
+  ...list,
+  at,
+  width: list.phrases.length,
+  title: list.name.replaceAll("_", " ").replace(/^./u, (letter) => letter.toUpperCase()),
+}));
+
+/** The levels of a list, one row a picture; unpacked when the list is first asked for. */
+function levels(list) {
+  if (!list.levels) {
+    const bytes = atob(blocks[list.at].textContent);
+    blocks[list.at].remove();
+    list.levels = new Uint16Array(count * list.width);
+    for (let i = 0; i < list.levels.length; i++) {
+      list.levels[i] = bytes.charCodeAt(2 * i) | (bytes.charCodeAt(2 * i + 1) << 8);
+    }
+  }
+  return list.levels;
+}
+
+function share(list, picture, column) {
+  const level = levels(list)[picture * list.width + column];
+  return level ? Math.exp((level - 65535) * facts.step) : 0;
+}
+
+/** The columns of a picture's `many` likeliest phrases, best first. */
+function best(list, picture, many) {
+  const row = levels(list).subarray(picture * list.width, (picture + 1) * list.width);
+  const found = [];
+  for (let column = 0; column < row.length; column++) {
+    if (found.length === many && row[column] <= row[found[many - 1]]) continue;
+    let place = found.length;
+    while (place > 0 && row[found[place - 1]] < row[column]) place--;
+    found.splice(place, 0, column);
+    if (found.length > many) found.pop();
+  }
+  return found;
+}
+
+/** The best column of each picture. */
+function firsts(list) {
+  list.firsts ??= all.map((picture) => {
+    const row = levels(list).subarray(picture * list.width, (picture + 1) * list.width);
+    let first = 0;
+    for (let column = 1; column < row.length; column++) if (row[column] > row[first]) first = column;
+    return first;
+  });
+  return list.firsts;
+}
+
+/** The longest bar of a list: one scale for all pictures, so that bars can be compared. */
+function scale(list) {
+  list.scale ??= all.reduce((most, i) => Math.max(most, share(list, i, firsts(list)[i])), 0);
+  return list.scale || 1;
+}
+
+/** How many pictures have each phrase first: [column, pictures], most first. */
+function counts(list) {
+  if (!list.counts) {
+    const tally = new Map();
+    for (const column of firsts(list)) tally.set(column, (tally.get(column) ?? 0) + 1);
+    list.counts = [...tally].sort((a, b) => b[1] - a[1] || a[0] - b[0]);
+  }
+  return list.counts;
+}
+
+function isAmong(list, picture, column, many) {
+  const row = levels(list).subarray(picture * list.width, (picture + 1) * list.width);
+  let before = 0;
+  for (const level of row) if (level > row[column]) before++;
+  return before < many;
+}
+
+function percent(value) {
+  return value > 0 && value < 0.0005 ? "<0.1%" : `${(100 * value).toFixed(1)}%`;
+}
+
+function source(picture) {
+  return `data:image/webp;base64,${thumbs[picture].textContent}`;
+}
