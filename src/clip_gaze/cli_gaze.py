@@ -80,8 +80,8 @@ def gaze(
 @threads_option
 def demo(**options: Any) -> int:
     """Show what clip-gaze does, with a picture and a small model that ship; needs no network."""
-    image = shipped("models") / "demo" / "demo.png"
-    names = ("movements", "painting_materials", "surfaces", "genres")
+    image = shipped("models") / "demo" / "demo.jpg"
+    names = ("movements", "surfaces", "painting_materials")
     lists = {name: phrases.load(name) for name in names}
     return _gaze([image], lists, model="demo", variant=None, offline=True, **options)
 
