@@ -150,8 +150,8 @@ def test_not_a_picture(tmp_path: Path) -> None:
     assert "text.jpg: is not a picture" in line
 
 
-def test_a_folder_in_place_of_a_picture(tmp_path: Path) -> None:
-    assert "is a folder" in refused("gaze", tmp_path, "--model", "demo")
+def test_a_folder_without_pictures(tmp_path: Path) -> None:
+    assert "no picture in this folder" in refused("gaze", tmp_path, "--model", "demo")
 
 
 def test_an_unknown_list_names_the_nearest(photo: Path) -> None:

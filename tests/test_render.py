@@ -1,9 +1,7 @@
-"""Text fits the terminal; JSON, JSON Lines and CSV give back what went in."""
+"""Text fits the terminal; JSON and JSON Lines give back what went in."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 import unicodedata
@@ -188,48 +186,7 @@ def test_json_lines_are_one_object_a_line(results: list[PictureResult]) -> None:
     assert [json.loads(line) for line in lines("".join(pieces))] == wanted
 
 
-def rows(results: list[PictureResult]) -> list[dict[str, str]]:
-    text = "".join(render.csv_rows(results))
-    return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
-
-
-@settings(deadline=None)
-@given(RESULTS)
-def test_csv_gives_back_every_phrase_and_every_error(results: list[PictureResult]) -> None:
-    wanted = []
-    for result in results:
-        start = {"image": result.image, "model": result.model, "variant": result.variant}
-        if result.status == "error":
-            none = {"list": "", "phrase": "", "probability": ""}
-            wanted.append({**start, "status": "error", **none, "error": result.error})
-        wanted += [
-            {
-                **start, "status": "ok", "list": name, "phrase": score.phrase,
-                "probability": score.probability, "error": "",
-            }
-            for name, scores in result.lists.items()
-            for score in scores
-        ]  # fmt: skip
-    found = rows(results)
-    for row in found:
-        row["probability"] = row["probability"] and float(row["probability"])
-    assert found == wanted
-
-
-def test_csv_has_a_header_even_without_results() -> None:
-    assert "".join(render.csv_rows([])) == (
-        "image,model,variant,status,list,phrase,probability,error\n"
-    )
-
-
-def test_csv_has_a_row_for_a_bad_picture() -> None:
-    (row,) = rows(EXAMPLE[1:2])
-    assert (row["image"], row["status"], row["error"]) == (
-        "gone.jpg", "error", "gone.jpg: no such file",
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize("kind", ["text", "json_array", "json_lines", "csv_rows"])
+@pytest.mark.parametrize("kind", ["text", "json_array", "json_lines"])
 def test_each_result_is_rendered_as_it_comes(kind: str) -> None:
     taken: list[str] = []
 

@@ -7,7 +7,9 @@ import io
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
 
+import test_render
 from clip_gaze import PhraseScore, PictureResult, tables
 
 if TYPE_CHECKING:
@@ -55,6 +57,16 @@ def test_long_csv_reads_back_to_the_last_digit() -> None:
         for row in tables.to_frame(RESULTS)
     ]
     assert parsed(pieces) == rows
+
+
+@settings(deadline=None)
+@given(results=test_render.RESULTS)
+def test_long_csv_reads_back_whatever_the_text(results: list[PictureResult]) -> None:
+    rows = [
+        {name: "" if value is None else str(value) for name, value in row.items()}
+        for row in tables.to_frame(results)
+    ]
+    assert parsed(list(tables.csv_long(results))) == rows
 
 
 def test_wide_csv_has_a_row_for_each_picture() -> None:

@@ -1,9 +1,7 @@
-"""Results to text, JSON, JSON Lines and CSV, piece by piece as they come."""
+"""Results to text, JSON and JSON Lines, piece by piece as they come; tables.py has the rest."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import unicodedata
 from dataclasses import asdict
@@ -14,7 +12,6 @@ if TYPE_CHECKING:
 
     from clip_gaze.results import PhraseScore, PictureResult
 
-CSV_COLUMNS = ("image", "model", "variant", "status", "list", "phrase", "probability", "error")
 BLOCKS = " ▏▎▍▌▋▊▉█"
 _BOLD, _DIM, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _WIDEST_BAR = 40
@@ -66,24 +63,6 @@ def json_lines(results: Iterable[PictureResult]) -> Iterator[str]:
     """Yield one JSON object a line."""
     for result in results:
         yield json.dumps(asdict(result), ensure_ascii=False) + "\n"
-
-
-def csv_rows(results: Iterable[PictureResult]) -> Iterator[str]:
-    """Yield a header, then one row for each picture and phrase, and one for each bad picture."""
-    yield _row(CSV_COLUMNS)
-    for result in results:
-        start = (result.image, result.model, result.variant, result.status)
-        if result.status == "error":
-            yield _row((*start, "", "", "", result.error or ""))
-        for name, scores in result.lists.items():
-            for score in scores:
-                yield _row((*start, name, score.phrase, repr(score.probability), ""))
-
-
-def _row(cells: Iterable[str]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer).writerow(cells)  # that quotes "\r" too only where it ends its lines so
-    return buffer.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _heading(result: PictureResult, columns: int | None) -> str:
