@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SRC = Path(__file__).parents[1] / "src" / "clip_gaze"
 MODULES = {path.stem: path for path in SRC.glob("*.py")}
-# A module imports from the lines above its own alone. shared/design.md groups them by concern.
+# A module imports from the lines above its own alone.
 LAYERS = [
     {"errors", "memory", "places", "results"},
     {"manifest"},
