@@ -39,9 +39,9 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
 
     class Counted(Tower):
-        def __init__(self, path: Path, threads: int | None = None) -> None:
+        def __init__(self, path: Path, *options: int | None) -> None:
             names.append(path.name)
-            super().__init__(path, threads)
+            super().__init__(path, *options)
 
     monkeypatch.setattr(clip_module, "Tower", Counted)
     return names
@@ -126,10 +126,10 @@ def test_the_text_tower_is_freed_before_the_vision_tower_is_loaded(
     counts: list[int] = []
 
     class Watched(Tower):
-        def __init__(self, path: Path, threads: int | None = None) -> None:
+        def __init__(self, path: Path, *options: int | None) -> None:
             gc.collect()
             counts.append(sum(ref() is not None for ref in alive))
-            super().__init__(path, threads)
+            super().__init__(path, *options)
             alive.append(weakref.ref(self))
 
     monkeypatch.setattr(clip_module, "Tower", Watched)
@@ -287,3 +287,18 @@ def test_a_missing_tower_is_named(tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(clip_gaze.ModelError, match=r"vision_model_q4\.onnx.*missing"):
         clip_gaze.Clip(folder, "q4")
     clip_gaze.Clip(folder, "fp32").close()
+
+
+def test_vectors_of_another_width_than_the_manifest_says_are_refused(
+    tiny_model: Path, tmp_path: Path, picture: MakePicture
+) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    manifest = (folder / "manifest.json").read_text(encoding="utf-8")
+    wrong = manifest.replace('"embedding_dim": 64', '"embedding_dim": 32')
+    assert wrong != manifest
+    (folder / "manifest.json").write_text(wrong, encoding="utf-8")
+    with clip_gaze.Clip(folder) as clip:
+        with pytest.raises(clip_gaze.ModelError, match="64 numbers where the manifest says 32"):
+            clip.encode_texts(["on canvas"])
+        with pytest.raises(clip_gaze.ModelError, match="64 numbers where the manifest says 32"):
+            clip.encode_images([picture()])

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import sys
+import warnings
 from typing import Any
 
 import click
@@ -64,6 +65,8 @@ def main(*, verbose: bool) -> None:
     _prepare_streams()
     # Every picture is held to our own limit, which knows how much memory there is.
     Image.MAX_IMAGE_PIXELS = None
+    # What Pillow thinks of a picture's metadata helps nobody here.
+    warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
     handler = _Lines()
     handler.setFormatter(logging.Formatter("clip-gaze: %(message)s"))
     logger = logging.getLogger("clip_gaze")

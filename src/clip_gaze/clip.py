@@ -278,22 +278,20 @@ class Clip:
                 self._open_store()
                 # The lists are encoded by now: on a small machine both towers would not fit.
                 self._text = None
-                self._vision = Tower(self._files.paths["vision"], self._threads)
+                self._vision = self._tower("vision")
             return self._vision
 
     def _text_tower(self) -> Tower:
         with self._lock:
             if self._text is None:
-                self._text = Tower(self._files.paths["text"], self._threads)
+                self._text = self._tower("text")
             return self._text
 
+    def _tower(self, role: str) -> Tower:
+        return Tower(self._files.paths[role], self._threads, self.manifest.embedding_dim)
+
     def _open_store(self) -> Store:
-        """Return the store.
-
-        Raises:
-            GazeError: this object was closed.
-
-        """
+        """Return the store, if this object was not closed."""
         if self._store is None:
             msg = "this Clip was closed; make a new one"
             raise GazeError(msg)

@@ -80,8 +80,8 @@ def locate(model: Model, variant: str | None = None) -> tuple[str, dict[str, Pla
 
     """
     manifest = model.manifest
-    name, towers = manifest.variant(variant)
-    files = {"tokenizer": manifest.tokenizer, "vision": towers.vision, "text": towers.text}
+    name, _ = manifest.variant(variant)
+    files = dict(zip(("tokenizer", "vision", "text"), manifest.files(name), strict=True))
     if not manifest.download:
         return name, {role: Place(file, model.folder / file.file) for role, file in files.items()}
     known = read_record(manifest)

@@ -56,12 +56,13 @@ class Tower:
     A CLIP tower has one input, whatever its name, and perhaps a mask beside it.
     """
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
+    def __init__(self, path: Path, threads: int | None = None, width: int | None = None) -> None:
         """Load a graph.
 
         Args:
             path: the .onnx file.
             threads: how many CPU threads a run uses; None: all that this process may use.
+            width: how many numbers a vector must have; None: as many as the graph gives.
 
         Raises:
             ModelError: ONNX Runtime cannot load the file, or it is not the graph of a tower.
@@ -84,6 +85,7 @@ class Tower:
             msg = f"{path}: ONNX Runtime cannot load this graph ({_first_line(error)})"
             raise ModelError(msg) from error
         self._path = path
+        self._width = width
         self._inputs = self._session.get_inputs()
         main = [node for node in self._inputs if "mask" not in node.name]
         if len(main) != 1 or any(node.type not in _TYPES for node in self._inputs):
@@ -133,6 +135,12 @@ class Tower:
         vectors = np.asarray(output, dtype=np.float32)
         if vectors.ndim != 2 or len(vectors) != len(rows):
             msg = f"{self._path}: output {self._output} is {vectors.shape}, not one vector a row"
+            raise ModelError(msg)
+        if self._width not in (None, vectors.shape[1]):
+            msg = (
+                f"{self._path}: gives vectors of {vectors.shape[1]} numbers where the manifest "
+                f"says {self._width}; export the model again"
+            )
             raise ModelError(msg)
         return vectors
 

@@ -31,7 +31,7 @@ const ORDERS = {
   best: ({ list, column }) => (a, b) =>
     levels(list)[b * list.width + column] - levels(list)[a * list.width + column] || a - b,
   given: () => (a, b) => a - b,
-  name: () => (a, b) => byName.compare(names[a], names[b]) || a - b,
+  name: () => (a, b) => places()[a] - places()[b],
   sure: ({ list }) => (a, b) =>
     share(list, b, firsts(list)[b]) - share(list, a, firsts(list)[a]) || a - b,
 };

@@ -19,13 +19,24 @@ const count = facts.pictures.length;
 const all = Array.from({ length: count }, (_, picture) => picture);
 const number = new Intl.NumberFormat("en");
 const names = facts.pictures.map(([path]) => path.split(/[\\/]/).pop());
-const byName = new Intl.Collator(undefined, { numeric: true });
+let byName = null;
 const lists = facts.lists.map((list, at) => ({
   ...list,
   at,
   width: list.phrases.length,
   title: list.name.replaceAll("_", " ").replace(/^./u, (letter) => letter.toUpperCase()),
 }));
+
+/** The place of each picture in the order of names, in which "picture 2" comes before "picture 10". */
+function places() {
+  if (!byName) {
+    const { compare } = new Intl.Collator(undefined, { numeric: true });
+    byName = [];
+    const sorted = [...all].sort((a, b) => compare(names[a], names[b]) || a - b);
+    sorted.forEach((picture, place) => (byName[picture] = place));
+  }
+  return byName;
+}
 
 /** The levels of a list, one row a picture; unpacked when the list is first asked for. */
 function levels(list) {
