@@ -4,10 +4,7 @@
 
 Writes a Hugging Face checkpoint (transformers' CLIPModel and its tokenizer) to OUT, ready for
 `export_clip.py`. Pictures are drawn once, kept in memory at the model's size, and seen once an
-epoch. Training uses up the painter's seeds from --first to --first + PICTURES - 1;
-`evaluate_demo.py` draws others. A second round starts from a first one's checkpoint:
-
-    python export/train_demo.py OUT --start CHECKPOINT --first 50000 --rate 5e-4 --focus movements
+epoch. Seeds 0 to PICTURES - 1 are used up by training; `evaluate_demo.py` draws others.
 """
 
 from __future__ import annotations
@@ -39,8 +36,8 @@ SIZE = 96
 CONTEXT = 77
 VOCABULARY = 1536
 BATCH = 128
+PEAK_RATE = 1.5e-3
 WARM_UP = 200
-FOCUS = 3
 RIVALS = 96
 OTHERS = 64
 PAINTED_SIZES = (104, 128, 160)
@@ -154,14 +151,12 @@ def draw(seed: int) -> tuple[np.ndarray, dict[str, str]]:
     return square(painting.image, SIZE).transpose(2, 0, 1), painting.phrases
 
 
-def draw_all(first: int, count: int) -> tuple[Tensor, list[dict[str, str]]]:
-    """Paint the pictures of `count` seeds from `first` on, on all processors."""
+def draw_all(count: int) -> tuple[Tensor, list[dict[str, str]]]:
+    """Paint the pictures of seeds 0 to count - 1, on all processors."""
     pixels = torch.empty((count, 3, SIZE, SIZE), dtype=torch.uint8)
     labels = []
     with ProcessPoolExecutor() as pool:
-        for row, (picture, names) in enumerate(
-            pool.map(draw, range(first, first + count), chunksize=64)
-        ):
+        for row, (picture, names) in enumerate(pool.map(draw, range(count), chunksize=64)):
             pixels[row] = torch.from_numpy(np.ascontiguousarray(picture))
             labels.append(names)
     return pixels, labels
@@ -189,11 +184,8 @@ def train(
     labels: list[dict[str, str]],
     epochs: int,
     rng: np.random.Generator,
-    *,
-    peak_rate: float,
-    focus: str | None,
 ) -> None:
-    """Train `model` in place; the loss of the list named by `focus` counts FOCUS times.
+    """Train `model` in place.
 
     Beside the contrastive loss on whole captions, each picture must find the right phrase of
     each list among all phrases of that list and a sample of all others, so that a trained
@@ -218,7 +210,7 @@ def train(
     for epoch in range(epochs):
         order = torch.from_numpy(rng.permutation(len(pixels)))
         for rows in order.split(BATCH)[: len(pixels) // BATCH]:
-            rate = min(step / WARM_UP, 0.5 + 0.5 * math.cos(math.pi * step / steps)) * peak_rate
+            rate = min(step / WARM_UP, 0.5 + 0.5 * math.cos(math.pi * step / steps)) * PEAK_RATE
             for group in optimizer.param_groups:
                 group["lr"] = rate
             batch = (augment(pixels[rows].float() / 255, rng) - mean) / std
@@ -232,9 +224,7 @@ def train(
             for name, columns in words.columns.items():
                 choice = [*columns, *range(words.trained, logits.shape[1])]
                 losses[name] = functional.cross_entropy(logits[:, choice], targets[name][rows])
-            loss = losses["captions"] * 0.5
-            for name in TRAINED:
-                loss = loss + losses[name] * (FOCUS if name == focus else 1)
+            loss = losses["captions"] * 0.5 + sum(losses[name] for name in TRAINED)
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -275,34 +265,16 @@ def augment(batch: Tensor, rng: np.random.Generator) -> Tensor:
 @click.option("--seed", default=0, show_default=True)
 @click.option("--pictures", default=50_000, show_default=True)
 @click.option("--epochs", default=15, show_default=True)
-@click.option("--first", default=0, show_default=True, help="Seed of the first picture.")
-@click.option("--rate", default=1.5e-3, show_default=True, help="Learning rate at its peak.")
-@click.option("--start", help="Checkpoint of an earlier round.")
-@click.option("--focus", type=click.Choice(list(TRAINED)), help="List whose loss counts more.")
-def main(
-    *,
-    out: Path,
-    seed: int,
-    pictures: int,
-    epochs: int,
-    first: int,
-    rate: float,
-    start: str | None,
-    focus: str | None,
-) -> None:
+def main(out: Path, seed: int, pictures: int, epochs: int) -> None:
     """Paint, train and save."""
     torch.manual_seed(seed)
-    if start:
-        tokenizer, model = CLIPTokenizer.from_pretrained(start), CLIPModel.from_pretrained(start)
-    else:
-        tokenizer = train_tokenizer([p for name in phrases.names() for p in phrases.load(name)])
-        model = new_model(tokenizer)
+    tokenizer = train_tokenizer([p for name in phrases.names() for p in phrases.load(name)])
+    model = new_model(tokenizer)
     click.echo(f"{model.num_parameters():,} parameters, {len(tokenizer):,} tokens")
     started = time.monotonic()
-    pixels, labels = draw_all(first, pictures)
+    pixels, labels = draw_all(pictures)
     click.echo(f"{pictures:,} pictures drawn in {(time.monotonic() - started) / 60:.1f} min")
-    rng = np.random.default_rng(seed)
-    train(model, tokenizer, pixels, labels, epochs, rng, peak_rate=rate, focus=focus)
+    train(model, tokenizer, pixels, labels, epochs, np.random.default_rng(seed))
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
     size = {"size": {"shortest_edge": SIZE}, "crop_size": {"height": SIZE, "width": SIZE}}
