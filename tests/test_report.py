@@ -216,7 +216,7 @@ def test_cards_show_the_best_phrases_of_the_list_that_is_chosen(
         for card, result in zip(page.locator(".card").all(), collection.results, strict=True):
             best = result.lists[name][:3]
             assert texts(card.locator(".mark > span:first-child")) == [s.phrase for s in best]
-            shown = [float(text.strip("<>%")) for text in texts(card.locator(".mark b"))]
+            shown = [float(text.strip("<%")) for text in texts(card.locator(".mark b"))]
             assert shown == pytest.approx([100 * s.probability for s in best], abs=0.07)
 
 
@@ -229,7 +229,7 @@ def test_a_contact_sheet_is_in_numpys_order(
     values = collection.column("movements", phrase)
     order = np.argsort(-values, kind="stable")
     assert cards(page) == [collection.names()[at] for at in order]
-    shown = [float(text.strip("<>%")) for text in texts(page.locator(".card .mark b"))]
+    shown = [float(text.strip("<%")) for text in texts(page.locator(".card .mark b"))]
     assert shown == pytest.approx(100 * values[order], abs=0.1)
     assert page.get_by_role("status").first.inner_text() == "24 pictures, likeliest first"
 

@@ -61,6 +61,18 @@ def test_colours_of_another_profile_become_srgb(tmp_path: Path) -> None:
         assert (abs(red - 200), abs(green - 30), abs(blue - 30)) < (9, 9, 9)
 
 
+def test_a_picture_that_cannot_become_a_webp_is_named(
+    picture: MakePicture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("no WebP here")
+
+    picture().save(tmp_path / "a.png")
+    monkeypatch.setattr(Image.Image, "save", refuse)
+    with pytest.raises(PictureError, match=r"a\.png.*no WebP here"):
+        thumbnails.webp(tmp_path / "a.png", 64)
+
+
 def test_what_is_no_picture_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("no", encoding="utf-8")
     with pytest.raises(PictureError, match=r"a\.png"):

@@ -105,7 +105,6 @@ function isAmong(list, picture, column, many) {
 }
 
 function percent(value) {
-  if (value > 0.9995 && value < 1) return ">99.9%";
   return value > 0 && value < 0.0005 ? "<0.1%" : `${(100 * value).toFixed(1)}%`;
 }
 
