@@ -9,13 +9,13 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from PIL import Image
 
@@ -261,3 +261,101 @@ def test_bars_fit_the_terminal(photo: Path, columns: int) -> None:
     lines = [line.replace("\x1b[0m", "") for line in lines]
     assert any("█" in line for line in lines)
     assert max(len(line) for line in lines if "%" in line) < columns
+
+
+@pytest.fixture
+def studio(picture: MakePicture, tmp_path: Path) -> Path:
+    """Return a folder with six pictures, two of them bad, in two folders."""
+    folder = tmp_path / "studio"
+    (folder / "deep").mkdir(parents=True)
+    for seed, name in enumerate(("a.png", "b.jpg", "c.webp", "deep/d.tiff")):
+        picture(50 + seed, 40, seed=seed).save(folder / name)
+    (folder / "e.png").write_bytes((folder / "a.png").read_bytes()[:200])
+    (folder / "f.gif").write_text("no picture", encoding="utf-8")
+    return folder
+
+
+def test_a_folder_gives_a_row_for_each_picture_and_bad_ones_are_named(studio: Path) -> None:
+    done = run("gaze", studio, "--model", "demo", "--list", "tools", "--format", "jsonl")
+    assert done.returncode == 1
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [Path(row["image"]).name for row in rows] == [
+        "a.png", "b.jpg", "c.webp", "d.tiff", "e.png", "f.gif",
+    ]  # fmt: skip
+    assert [row["status"] for row in rows] == ["ok"] * 4 + ["error"] * 2
+    assert "e.png: the picture is damaged" in done.stderr
+    assert "f.gif: is not a picture" in done.stderr
+
+
+def test_a_folder_with_options(studio: Path) -> None:
+    ask = ("gaze", studio, "--model", "demo", "--list", "tools", "--format", "jsonl")
+    done = run(*ask, "--no-recursive", "--exclude", "[ef].*", "--max-megapixels", "0.00205")
+    statuses = [json.loads(line)["status"] for line in done.stdout.splitlines()]
+    assert statuses == ["ok", "ok", "error"]
+    assert "c.webp: has more than 0.00205 million pixels" in done.stderr
+
+
+def test_wide_csv_and_parquet_hold_the_same(studio: Path, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    ask = ("gaze", studio / "a.png", studio / "b.jpg", "--model", "demo", "--list", "surfaces")
+    wide = list(csv.DictReader(io.StringIO(run(*ask, "--format", "csv", "--wide").stdout)))
+    target = tmp_path / "out.parquet"
+    assert run(*ask, "--format", "parquet", "--top", 0, "-o", target).returncode == 0
+    table = parquet.read_table(target).to_pylist()
+    assert len(table) == 2 * 19
+    for row in table:
+        (cell,) = [
+            line[f"surfaces: {row['phrase']}"] for line in wide if line["image"] == row["image"]
+        ]
+        assert float(cell) == row["probability"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--wide"],
+        ["--resume"],
+        ["--format", "parquet"],
+        ["--format", "json", "--resume", "-o", "x"],
+    ],
+)
+def test_options_that_do_not_go_together(photo: Path, arguments: list[str]) -> None:
+    assert "goes with" in refused("gaze", photo, "--model", "demo", *arguments)
+
+
+def test_the_store_says_what_it_holds_and_forgets_it(studio: Path) -> None:
+    run("gaze", studio, "--model", "demo", "--list", "tools", "--list", "surfaces")
+    said = run("store").stdout
+    assert "43 phrases, 4 pictures" in said
+    assert run("store", "clear").returncode == 0
+    assert "0 phrases, 0 pictures" in run("store").stdout
+
+
+def test_no_store_leaves_the_store_alone(studio: Path) -> None:
+    run("gaze", studio, "--model", "demo", "--list", "tools", "--no-store")
+    assert "0 phrases, 0 pictures" in run("store").stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the peak is read the POSIX way")
+def test_memory_does_not_grow_with_the_number_of_pictures(
+    picture: MakePicture, tmp_path: Path
+) -> None:
+    """A hundred pictures of 3 MB each take no more than ten do, and some megabytes of slack."""
+    peaks = []
+    for count in (10, 100):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        for seed in range(count):
+            picture(1000, 1000, seed=seed).save(folder / f"{seed:03}.bmp")
+        script = (
+            "import resource, sys\n"
+            "from clip_gaze.cli import main\n"
+            "try:\n    main(sys.argv[1:])\n"
+            "finally:\n    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+        )
+        command = [sys.executable, "-c", script, "gaze", str(folder), "--model", "demo"]
+        options = ["--list", "tools", "--format", "jsonl", "-o", str(tmp_path / f"{count}.jsonl")]
+        done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+        peaks.append(int(done.stdout.split()[-1]))
+    unit = 1 if sys.platform == "darwin" else 1024
+    assert (peaks[1] - peaks[0]) * unit < 20_000_000
