@@ -6,8 +6,10 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 
 from clip_gaze import PictureError, collect
+from clip_gaze.images import upright
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,3 +73,15 @@ def test_a_folder_without_pictures_is_an_error_where_nothing_else_is_named(
 def test_links_to_folders_are_not_followed(shelf: Path) -> None:
     (shelf / "loop").symlink_to(shelf, target_is_directory=True)
     assert not any("loop" in name for name in names(collect.pictures([shelf]), shelf))
+
+
+@pytest.mark.parametrize("suffix", sorted(collect.SUFFIXES))
+def test_what_is_collected_can_be_opened(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"picture{suffix}"
+    if suffix in (".heic", ".heif"):
+        pytest.importorskip("pillow_heif").register_heif_opener()
+    Image.new("RGB", (64, 48), "red").save(path)
+    assert collect.pictures([tmp_path]) == [path]
+    image = upright(path)
+    assert image.size == (64, 48)
+    assert image.convert("RGB").getpixel((30, 20))[0] > 200
