@@ -80,14 +80,14 @@ def test_a_whole_file_appears_only_if_nothing_fails(tmp_path: Path) -> None:
     target.write_text("old", encoding="utf-8")
 
     def fail() -> None:
-        with outputs.whole(target) as part:
+        with outputs.to_file(target) as part:
             part.write_text("half", encoding="utf-8")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         fail()
     assert [path.read_text(encoding="utf-8") for path in tmp_path.iterdir()] == ["old"]
-    with outputs.whole(target) as part:
+    with outputs.to_file(target) as part:
         part.write_text("new", encoding="utf-8")
     assert [path.read_text(encoding="utf-8") for path in tmp_path.iterdir()] == ["new"]
 

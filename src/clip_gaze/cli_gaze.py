@@ -123,7 +123,7 @@ def _gaze(
                 pieces = _pieces(results, kind, lists, wide=wide, header=not done)
                 outputs.write(pieces, output, append=bool(done))
         else:
-            with outputs.whole(output) as part:
+            with outputs.to_file(output) as part:
                 if kind == "parquet":
                     tables.write_parquet(results, part)
                 else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -15,6 +14,7 @@ from clip_gaze.errors import DownloadError, ModelError
 from clip_gaze.locate import Place, locate, pinned, read_record, record_path, write_record
 from clip_gaze.manifest import ModelFile, Variant
 from clip_gaze.models import MANIFEST
+from clip_gaze.whole import whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -134,9 +134,11 @@ def copy(model: Model, variant: str | None, folder: Path) -> Files:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for role in new:
-            _copy_whole(files.paths[role], targets[role])
+            with whole(targets[role]) as part:
+                shutil.copyfile(files.paths[role], part)
             verify.check(targets[role], entries[role].bytes, entries[role].sha256, stamped=False)
-        _write_whole(folder / MANIFEST, manifests.to_json(made))
+        with whole(folder / MANIFEST) as part:
+            part.write_text(manifests.to_json(made), encoding="utf-8")
     except OSError as error:
         where = error.filename2 or error.filename or folder
         msg = f"{where}: cannot be written ({error.strerror or error}); make room there"
@@ -213,23 +215,3 @@ def _incomplete(model: Model, variant: str, why: str) -> DownloadError:
         f"run `clip-gaze download {name} --variant {variant} --to FOLDER` on another machine, "
         "bring FOLDER here and use --model FOLDER; or use --model demo"
     )
-
-
-def _copy_whole(source: Path, target: Path) -> None:
-    """Copy a file so that it appears whole, or not at all."""
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    try:
-        shutil.copyfile(source, part)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _write_whole(target: Path, text: str) -> None:
-    """Write a file so that it appears whole, or not at all."""
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from clip_gaze import hub, verify
 from clip_gaze.errors import ModelError
 from clip_gaze.places import cache_folder
+from clip_gaze.whole import whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -157,8 +157,7 @@ def write_record(manifest: Manifest, record: Record) -> None:
         },
     }
     target = record_path(manifest)
-    part = target.with_suffix(f".{os.getpid()}.part")
     with contextlib.suppress(OSError):
         target.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-        part.replace(target)
+        with whole(target) as part:
+            part.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from clip_gaze.errors import GazeError
 from clip_gaze.tables import COLUMNS
+from clip_gaze.whole import whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -30,7 +31,7 @@ def to_stdout(pieces: Iterable[str]) -> None:
 
 
 @contextlib.contextmanager
-def whole(output: Path) -> Iterator[Path]:
+def to_file(output: Path) -> Iterator[Path]:
     """Yield a path to write to; what stands there appears at `output` if nothing fails.
 
     A device or a pipe is written to directly.
@@ -38,12 +39,8 @@ def whole(output: Path) -> Iterator[Path]:
     if output.exists() and not output.is_file():
         yield output
         return
-    part = output.with_name(f"{output.name}.{os.getpid()}.part")
-    try:
+    with whole(output) as part:
         yield part
-        part.replace(output)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def write(pieces: Iterable[str], path: Path, *, append: bool = False) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from clip_gaze import thumbnails
 from clip_gaze.errors import GazeError, PictureError
+from clip_gaze.whole import whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -89,8 +90,7 @@ def write(
     if out.exists() and not out.is_file():
         msg = f"{out}: is not a file; name one for the page"
         raise GazeError(msg)
-    part = out.with_name(f"{out.name}.{os.getpid()}.part")
-    try:
+    with whole(out) as part:
         # "replace": names of files that are not UTF-8 come as lone surrogates.
         with (
             part.open("w", encoding="utf-8", errors="replace", newline="\n") as page,
@@ -98,11 +98,7 @@ def write(
         ):
             found = _gather(results, out.absolute().parent, edge, stack, progress)
             page.writelines(template.generate(**_context(found, title, note, edge)))
-        size = part.stat().st_size
-        part.replace(out)
-    finally:
-        part.unlink(missing_ok=True)
-    return size
+        return part.stat().st_size
 
 
 def check() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from typing import TYPE_CHECKING
 
 from clip_gaze.errors import ModelError
 from clip_gaze.places import cache_folder
+from clip_gaze.whole import whole
 
 if TYPE_CHECKING:
+    import os
     from pathlib import Path
 
 _CHUNK = 1 << 20
@@ -101,8 +102,7 @@ def _state(found: os.stat_result) -> dict[str, int]:
 
 def _write(stamp: Path, data: dict[str, object]) -> None:
     """Write a stamp whole or not at all; without a writable cache the file is hashed next time."""
-    part = stamp.with_suffix(f".{os.getpid()}.part")
     with contextlib.suppress(OSError):
         stamp.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(data), encoding="utf-8")
-        part.replace(stamp)
+        with whole(stamp) as part:
+            part.write_text(json.dumps(data), encoding="utf-8")
