@@ -183,13 +183,45 @@ def writer(folder: Path, name: str, count: int) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def test_two_processes_lose_nothing_of_each_other(tmp_path: Path) -> None:
-    running = [writer(tmp_path, name, 100) for name in "ab"]
+STARTER = """
+import sys
+from pathlib import Path
+import numpy as np
+from clip_gaze.store import Store
+print("ready", flush=True)
+sys.stdin.readline()
+store = Store(Path(sys.argv[1]))
+for at in range(20):
+    store.put("encoder", {f"{sys.argv[2]} {at}": np.full(8, at, np.float32)})
+"""
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_processes_that_open_it_at_the_same_moment_lose_nothing(
+    tmp_path: Path, attempt: int
+) -> None:
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", STARTER, str(tmp_path), name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name in "abcdef"
+    ]
     for process in running:
-        process.communicate()
-        assert process.returncode == 0
-    names = [f"{name} {at}" for name in "ab" for at in range(100)]
-    assert sorted(Store(tmp_path).get("encoder", names, DIM)) == sorted(names)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n", attempt
+    for process in running:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in running:
+        _, said = process.communicate()
+        assert (process.returncode, said) == (0, "")
+    names = [f"{name} {at}" for name in "abcdef" for at in range(20)]
+    assert set(Store(tmp_path).get("encoder", names, DIM)) == set(names)
 
 
 @pytest.mark.parametrize("after", [0, 7, 60])

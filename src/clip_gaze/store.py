@@ -6,6 +6,7 @@ import logging
 import os
 import sqlite3
 import threading
+import time
 import zlib
 from contextlib import closing, suppress
 from pathlib import Path
@@ -199,9 +200,7 @@ class Store:
             self._path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, check_same_thread=False)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.executescript(_SCHEMA)
+            _prepare(connection)
         except _FAILURES:
             connection.close()
             raise
@@ -244,6 +243,23 @@ class Store:
             return self._open()
         except _FAILURES as error:
             return self._in_memory(error)
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Set the file up; of processes that do so at the same moment, each gets its turn."""
+    deadline = time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.executescript(_SCHEMA)
+        except sqlite3.OperationalError as error:
+            # SQLite does not wait for its turn to change the journal's mode.
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _is_damage(error: Exception) -> bool:

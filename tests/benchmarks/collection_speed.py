@@ -1,6 +1,6 @@
 """Measure a folder of pictures: the pipeline against the bare graph, and a second look.
 
-    python tests/benchmarks/collections.py MODEL [--pictures 1000] [--stored 10000]
+    python tests/benchmarks/collection_speed.py MODEL [--pictures 1000] [--stored 10000]
 
 MODEL is a full-size model folder from `export/export_clip.py`. Prints one JSON object; figures of
 one run are to be compared with each other alone.
