@@ -28,6 +28,9 @@ TRAINED: dict[str, tuple[str, ...]] = {
     "photography": tuple(GRADES),
 }
 SQUARE = 0.2  # the share of square pictures
+# How much of the shorter edge the subject takes: from, to.
+SCALES = (0.56, 0.84)
+STUDY_SCALES = (0.38, 0.76)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +89,19 @@ def lay_on(surface: Surface, layer: Layer, area: marks.Field) -> marks.Field:
     return flat * (1 + rough) + 0.3 * rough + gloss * (1.05 - 0.6 * flat)
 
 
-def paint(seed: int, size: int = 128, **fixed: str) -> Painting:
+def paint(seed: int, size: int = 128, *, study: bool = False, **fixed: str) -> Painting:
     """Draw the picture of a seed; `size` is its shorter edge in pixels.
 
-    Phrases can be fixed by the name of their list: movements="cubism movement".
+    Phrases can be fixed by the name of their list: movements="cubism movement". A study follows
+    no movement, and its subject may be small: it shows what is there, and where.
     """
     phrases = choose(seed, fixed)
+    if study:
+        del phrases["movements"]
     frame = shape(seed, size)
     rngs = [np.random.default_rng((seed, stage)) for stage in range(2, 8)]
-    plan = lay_out(rngs[0], frame, phrases["genres"])
-    scene = MOVEMENTS[phrases["movements"]](rngs[1], frame, plan)
+    plan = lay_out(rngs[0], frame, phrases["genres"], STUDY_SCALES if study else SCALES)
+    scene = plan.colour if study else MOVEMENTS[phrases["movements"]](rngs[1], frame, plan)
     graded = GRADES[phrases["photography"]](rngs[2], frame, np.clip(scene, 0, 1))
     lit = enliven(np.clip(graded, 0, 1)).astype(np.float32)
     layer = MATERIALS[phrases["painting_materials"]](rngs[3], frame, lit)

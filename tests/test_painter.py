@@ -106,3 +106,12 @@ def test_the_program_writes_pictures_named_by_seed_and_a_sheet(
     with Image.open(sheet) as image:
         assert min(image.size) >= 80
     assert capsys.readouterr().out.count("movement") == 3
+
+
+def test_a_study_follows_no_movement_and_shows_its_subject_within_its_box() -> None:
+    for seed in range(12):
+        study, free = painter.paint(seed, study=True), painter.paint(seed)
+        assert study.phrases == {k: v for k, v in free.phrases.items() if k != "movements"}
+        left, top, right, bottom = study.box
+        assert 0 <= left < right <= 1
+        assert 0 <= top < bottom <= 1

@@ -144,13 +144,15 @@ def colours(rng: np.random.Generator) -> Field:
     return table
 
 
-def lay_out(rng: np.random.Generator, frame: Frame, genre: str) -> Plan:
-    """Set a subject into a place of its own."""
+def lay_out(
+    rng: np.random.Generator, frame: Frame, genre: str, scales: tuple[float, float]
+) -> Plan:
+    """Set a subject into a place of its own; `scales` bounds its share of the shorter edge."""
     unit = 2.0 * frame.short
     size = (frame.width * 2, frame.height * 2)
     place, ground = PLACES[genre][int(rng.integers(len(PLACES[genre])))]
     image = Image.new("L", size, ground)
-    scale, across, down = rng.uniform(0.56, 0.84), rng.uniform(0.1, 0.9), rng.uniform(0.25, 0.8)
+    scale, across, down = rng.uniform(*scales), rng.uniform(0.1, 0.9), rng.uniform(0.25, 0.8)
     # The room left and right is that of the middle square, which is what CLIP sees.
     edge = 0.05
     left = (frame.right - 1) / 2 + edge + across * (1 - scale - 2 * edge)
