@@ -64,7 +64,7 @@ def test_size_is_the_shorter_edge_and_ratios_reach_from_3_by_4_to_4_by_3() -> No
 def test_the_box_lies_in_the_picture_and_holds_the_whole_subject(genre: str) -> None:
     for seed in range(6):
         frame = painter.shape(seed, 128)
-        plan = painter.lay_out(np.random.default_rng(seed), frame, genre)
+        plan = painter.lay_out(np.random.default_rng(seed), frame, genre, painter.SCALES)
         left, top, right, bottom = plan.box
         assert 0 <= left < right <= 1
         assert 0 <= top < bottom <= 1

@@ -213,6 +213,7 @@ def test_cards_show_the_best_phrases_of_the_list_that_is_chosen(
             "(title) => document.querySelector('#chart-says').textContent.startsWith(title)",
             arg=label,
         )
+        drawn(page)
         for card, result in zip(page.locator(".card").all(), collection.results, strict=True):
             best = result.lists[name][:3]
             assert texts(card.locator(".mark > span:first-child")) == [s.phrase for s in best]
