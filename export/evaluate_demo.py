@@ -37,7 +37,8 @@ def evaluate(clip: Clip, seeds: range) -> dict[str, dict[str, object]]:
     for name, trained in TRAINED.items():
         whole = phrases.load(name)
         truth = np.array([whole.index(label[name]) for label in labels])
-        scores = images @ clip.encode_texts(whole).T
+        scores = clip.manifest.logit_scale * images @ clip.encode_texts(whole).T
+        corrected = scores - clip.favour(whole)
         known = np.isin(np.arange(len(whole)), [whole.index(phrase) for phrase in trained])
         among = np.where(known, scores, -np.inf).argmax(axis=1)
         wrong = Counter(
@@ -50,6 +51,7 @@ def evaluate(clip: Clip, seeds: range) -> dict[str, dict[str, object]]:
             "among trained": float((among == truth).mean()),
             "whole list": len(whole),
             "among whole list": float((scores.argmax(axis=1) == truth).mean()),
+            "whole list, corrected": float((corrected.argmax(axis=1) == truth).mean()),
             "mistakes": wrong.most_common(8),
         }
     return report
@@ -73,7 +75,8 @@ def main(seed: int, pictures: int, model: str, variant: str | None, as_json: boo
     for name, row in report.items():
         click.echo(
             f"{name:20} {row['among trained']:7.1%} among {row['trained']:3} trained phrases, "
-            f"{row['among whole list']:7.1%} among all {row['whole list']}"
+            f"{row['among whole list']:7.1%} among all {row['whole list']}, "
+            f"{row['whole list, corrected']:7.1%} corrected"
         )
         for mistake, count in row["mistakes"]:
             click.echo(f"    {count:3} x {mistake}")

@@ -36,7 +36,7 @@ def look(path: Path) -> list[str]:
             clip.gaze(image, {"movement": clip_gaze.MOVEMENTS})
             for result in clip.gaze_many([path], {"sites": clip_gaze.SITES}):
                 picture: clip_gaze.PictureResult = result
-                best: clip_gaze.PhraseScore = picture.lists["sites"][0]
+                best: clip_gaze.PhraseScore | clip_gaze.CorrectedScore = picture.lists["sites"][0]
                 pairs.append((best.phrase, best.probability + float(scores[0, 0])))
     except clip_gaze.DownloadError:
         return ["fetch the model first"]

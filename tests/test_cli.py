@@ -222,6 +222,43 @@ def test_lists_names_every_list_and_shows_one() -> None:
     assert run("lists", "surfaces").stdout.splitlines()[1] == "on canvas"
 
 
+def test_bias_shows_what_a_list_favours_and_agrees_with_its_json() -> None:
+    shown = run("lists", "bias", "surfaces", "--model", "demo")
+    assert shown.returncode == 0, shown.stderr
+    assert "neutral pictures" in shown.stdout
+    done = run("lists", "bias", "surfaces", "--model", "demo", "--format", "json", "--top", 0)
+    (result,) = json.loads(done.stdout)
+    values = [score["probability"] for score in result["lists"]["surfaces"]]
+    assert values == sorted(values, reverse=True)
+    assert sum(values) == pytest.approx(1)
+    first = result["lists"]["surfaces"][0]["phrase"]
+    assert first in shown.stdout.splitlines()[3]
+    assert "surfaces'" not in refused("lists", "bias", "surfacse", "--model", "demo")
+
+
+def test_corrected_results_show_both_columns(photo: Path) -> None:
+    command = ("gaze", photo, "--model", "demo", "--list", "surfaces", "--top", 0)
+    plain = json.loads(run(*command, "--format", "json").stdout)
+    both = json.loads(run(*command, "--format", "json", "--corrected").stdout)
+    before = {s["phrase"]: s["probability"] for s in plain[0]["lists"]["surfaces"]}
+    after = {s["phrase"]: s for s in both[0]["lists"]["surfaces"]}
+    assert {phrase: score["plain"] for phrase, score in after.items()} == before
+    assert sum(score["probability"] for score in after.values()) == pytest.approx(1)
+    text = run(*command, "--corrected").stdout
+    assert "corrected, and plain" in text
+    best = both[0]["lists"]["surfaces"][0]
+    wanted = f"{100 * best['probability']:5.1f}% {100 * best['plain']:5.1f}%"
+    assert wanted in text.splitlines()[3]
+
+
+def test_templates_are_shown_in_every_output(photo: Path) -> None:
+    template = "a painting, {}"
+    command = ("gaze", photo, "--model", "demo", "--phrase", "x", "--phrase", "y")
+    for kind in ("text", "json", "jsonl", "csv"):
+        assert template in run(*command, "--template", template, "--format", kind).stdout
+    assert "once, where the phrase" in refused(*command, "--template", "no place")
+
+
 def test_version_and_help() -> None:
     from importlib.metadata import version
 

@@ -45,7 +45,8 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("line", cases(COMMAND))
 def test_command(line: str) -> None:
     words = shlex.split(line)[1:]
-    if words[0] in ("gaze", "report") and "--model" not in words:
+    sees = words[0] in ("compare", "gaze", "report", "see") or words[:2] == ["lists", "bias"]
+    if sees and "--model" not in words:
         words += ["--model", "demo"]  # the default model must be fetched
     done = subprocess.run(
         [sys.executable, "-m", "clip_gaze", *words], capture_output=True, text=True, check=False

@@ -13,7 +13,7 @@ import click
 from PIL import Image
 from tqdm import tqdm
 
-from clip_gaze import cli_gaze, cli_models, cli_options, cli_report, phrases
+from clip_gaze import cli_gaze, cli_lists, cli_models, cli_options, cli_report
 from clip_gaze.errors import GazeError
 from clip_gaze.places import cache_folder
 from clip_gaze.store import FILE, Store
@@ -92,18 +92,6 @@ def _prepare_streams() -> None:
                 stream.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
 
 
-@main.command("lists")
-@click.argument("name", required=False)
-def show_lists(name: str | None) -> None:
-    """Name the phrase lists that ship, or show the phrases of one."""
-    if name:
-        click.echo("\n".join(phrases.load(name)))
-        return
-    for each in phrases.names():
-        entries = phrases.load(each)
-        click.echo(f"{each:32}{len(entries):6,}  {entries[0]}, {entries[-1]}")
-
-
 @main.group(invoke_without_command=True)
 @click.pass_context
 def store(context: click.Context) -> None:
@@ -126,6 +114,7 @@ def clear() -> None:
 for command in (
     cli_gaze.demo,
     cli_gaze.gaze,
+    cli_lists.lists,
     cli_models.download,
     cli_models.models,
     cli_report.report,

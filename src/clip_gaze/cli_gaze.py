@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from clip_gaze.cli_options import (
     opened,
     picture_options,
     threads_option,
+    written,
 )
 from clip_gaze.places import shipped
 
@@ -42,6 +42,10 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--top", type=click.IntRange(min=0), default=5, show_default=True,
             help="Phrases to show of each list; 0 for all.",
+        ),
+        click.option(
+            "--corrected", is_flag=True,
+            help="Take away what a list says of pictures that show nothing.",
         ),
     ):  # fmt: skip
         command = option(command)
@@ -93,6 +97,7 @@ def _gaze(
     top: int,
     kind: str,
     output: Path | None,
+    corrected: bool,
     wide: bool = False,
     resume: bool = False,
     **options: Any,
@@ -114,7 +119,9 @@ def _gaze(
             header = tables.wide_columns(lists) if wide else list(tables.COLUMNS)
             done = outputs.resume(output, kind, made_by, rows, header)
         left = [path for path in paths if str(path) not in done]
-        results = Counted(clip.gaze_many(left, lists, None if wide else top or None), len(left))
+        best = None if wide else top or None
+        found = clip.gaze_many(left, lists, best, corrected=corrected)
+        results = Counted(found, len(left))
         if output is None:
             terminal = sys.stdout.isatty()
             outputs.to_stdout(_pieces(results, kind, lists, wide=wide, to_terminal=terminal))
@@ -142,25 +149,10 @@ def _pieces(
     to_terminal: bool = False,
 ) -> Iterator[str]:
     """Yield the text of the results, piece by piece."""
-    if kind == "json":
-        return render.json_array(results)
     if kind == "jsonl":
         return render.json_lines(results)
     if kind == "csv" and wide:
         return tables.csv_wide(results, lists, header=header)
     if kind == "csv":
         return tables.csv_long(results, header=header)
-    if to_terminal:
-        columns = shutil.get_terminal_size().columns
-        return _spelled(render.text(results, columns), sys.stdout.encoding)
-    return render.text(results)
-
-
-def _spelled(pieces: Iterator[str], encoding: str) -> Iterator[str]:
-    """Draw bars with a letter where the terminal's encoding has no blocks."""
-    try:
-        render.BLOCKS.encode(encoding)
-    except UnicodeEncodeError:
-        letters = str.maketrans(dict.fromkeys(render.BLOCKS[1:], "#"))
-        return (piece.translate(letters) for piece in pieces)
-    return pieces
+    return written(results, kind, to_terminal=to_terminal)

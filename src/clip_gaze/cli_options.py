@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from tqdm import tqdm
 
-from clip_gaze import models, phrases
+from clip_gaze import models, phrases, render
 from clip_gaze.errors import PhraseListError
 
 if TYPE_CHECKING:
@@ -72,6 +73,10 @@ def model_options(command: Command) -> Command:
             help=f"Model or model folder.  [default: {models.DEFAULT}]",
         ),
         click.option("--variant", metavar="NAME", help="Variant of the model: fp32, q8, q4, ..."),
+        click.option(
+            "--template", "templates", multiple=True, metavar="TEXT",
+            help='Put each phrase into "a painting {}"; of several, the mean is taken.',
+        ),
         threads_option,
         click.option("--offline", is_flag=True, help="Never touch the network."),
     )  # fmt: skip
@@ -157,3 +162,25 @@ class Counted:
         if self.failed and not self.ok:
             raise NothingWrittenError
         return SOME_FAILED if self.failed else 0
+
+
+def written(
+    results: Iterable[PictureResult], kind: str, *, to_terminal: bool | None = None
+) -> Iterator[str]:
+    """Yield results as JSON, or as text that fits the terminal; None: where there is one."""
+    if kind == "json":
+        return render.json_array(results)
+    if sys.stdout.isatty() if to_terminal is None else to_terminal:
+        columns = shutil.get_terminal_size().columns
+        return _spelled(render.text(results, columns), sys.stdout.encoding)
+    return render.text(results)
+
+
+def _spelled(pieces: Iterator[str], encoding: str) -> Iterator[str]:
+    """Draw bars with a letter where the terminal's encoding has no blocks."""
+    try:
+        render.BLOCKS.encode(encoding)
+    except UnicodeEncodeError:
+        letters = str.maketrans(dict.fromkeys(render.BLOCKS[1:], "#"))
+        return (piece.translate(letters) for piece in pieces)
+    return pieces

@@ -6,6 +6,8 @@ import os
 import threading
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Self, overload
 
 import numpy as np
@@ -15,7 +17,8 @@ from clip_gaze import download, models, scoring, texts
 from clip_gaze.errors import GazeError, PictureError
 from clip_gaze.pictures import Pictures
 from clip_gaze.places import cache_folder
-from clip_gaze.results import PhraseScore, PictureResult
+from clip_gaze.ranking import Ranking, ranking
+from clip_gaze.results import PictureResult
 from clip_gaze.session import Tower, usable_cpus
 from clip_gaze.store import Store
 
@@ -47,6 +50,7 @@ class Clip:
         store: bool = True,
         max_megapixels: float | None = None,
         progress: Progress | None = None,
+        templates: Sequence[str] = (),
     ) -> None:
         """Find the model, fetch what of it is missing, check its files; no graph is loaded yet.
 
@@ -59,12 +63,16 @@ class Clip:
             max_megapixels: larger picture files are refused; None: what fits in half the free
                 memory.
             progress: called with (done, total) while phrases are encoded.
+            templates: such as "a painting {}": a phrase's vector is the mean of its vectors in
+                each of them; none: it stands alone.
 
         Raises:
+            PhraseListError: a template does not say where the phrase stands.
             ModelError: the model or variant is unknown, or a file is missing or altered.
             DownloadError: files are missing and cannot be fetched.
 
         """
+        self.templates = texts.checked(templates)
         found = models.find(model)
         self.manifest: Manifest = found.manifest
         files = download.ready(found, variant, offline=offline)
@@ -105,16 +113,34 @@ class Clip:
             (n, d) float32, L2-normalised.
 
         """
-        return texts.encode(
-            phrases,
+        encode = partial(
+            texts.encode,
             manifest=self.manifest,
             files=self._files,
             store=self._open_store(),
             tower=self._text_tower,
             progress=self._progress,
         )
+        return texts.ensemble(phrases, self.templates, encode)
 
-    def probabilities(self, image: Picture, phrases: Sequence[str]) -> list[tuple[str, float]]:
+    def favour(self, phrases: Sequence[str]) -> NDArray[np.float32]:
+        """Return what a phrase gets from a picture that shows nothing.
+
+        Args:
+            phrases: any text.
+
+        Returns:
+            (n,) float32, the mean logit of each phrase over the neutral pictures (`neutral.py`).
+
+        """
+        text_embeds = self.encode_texts(phrases)
+        mean = self._pictures().neutral()
+        (logits,) = scoring.logits(mean[None], text_embeds, self.manifest.logit_scale)
+        return np.asarray(logits)
+
+    def probabilities(
+        self, image: Picture, phrases: Sequence[str], *, corrected: bool = False
+    ) -> list[tuple[str, float]]:
         """Return each phrase with its probability relative to the others, in their own order.
 
         The softmax over logit_scale * cosine, as in CLIP (Radford et al., 2021, figure 3).
@@ -122,24 +148,25 @@ class Clip:
         Args:
             image: a PIL image or a path.
             phrases: what may describe it; probabilities sum to 1 over all of them.
+            corrected: take away from each logit what the phrase gets from neutral pictures.
 
         Raises:
             PictureError: the picture cannot be read.
 
         """
-        text_embeds = self.encode_texts(phrases)
+        found = self._ranking({"": phrases}, corrected=corrected)
         (vector,) = self._raised([image])
-        return list(zip(phrases, self._weigh(vector, text_embeds), strict=True))
+        return list(zip(phrases, found.probabilities(vector, "").tolist(), strict=True))
 
     @overload
     def gaze(
         self, image: Picture, prompts: Sequence[str], only_show_best: int | None = ...,
-        format_output: bool = ...,
+        format_output: bool = ..., *, corrected: bool = ...,
     ) -> list[str] | list[tuple[str, float]]: ...  # fmt: skip
     @overload
     def gaze(
         self, image: Picture, prompts: Mapping[str, Sequence[str]],
-        only_show_best: int | None = ..., format_output: bool = ...,
+        only_show_best: int | None = ..., format_output: bool = ..., *, corrected: bool = ...,
     ) -> dict[str, list[str]] | dict[str, list[tuple[str, float]]]: ...  # fmt: skip
     def gaze(
         self,
@@ -147,6 +174,8 @@ class Clip:
         prompts: Sequence[str] | Mapping[str, Sequence[str]],
         only_show_best: int | None = 5,
         format_output: bool = True,
+        *,
+        corrected: bool = False,
     ) -> object:
         """Return the phrases that describe a picture best, best first.
 
@@ -155,15 +184,16 @@ class Clip:
             prompts: phrases; or a dict of name -> phrases, each list with its own softmax.
             only_show_best: how many of each list; None for all.
             format_output: whether to return "phrase (82%)" in place of (phrase, probability).
+            corrected: see `probabilities`.
 
         Returns:
             A list for a list, a dict of lists for a dict.
 
         """
         lists = prompts if isinstance(prompts, Mapping) else {"": prompts}
-        encoded = self._encode_lists(lists)
+        found = self._ranking(lists, corrected=corrected)
         (vector,) = self._raised([image])
-        result = self._best(vector, encoded, only_show_best)
+        result = found.best(vector, only_show_best)
         shown = {
             name: [str(s) if format_output else (s.phrase, s.probability) for s in scores]
             for name, scores in result.items()
@@ -175,6 +205,8 @@ class Clip:
         images: Iterable[Picture],
         lists: Mapping[str, Sequence[str]],
         only_show_best: int | None = 5,
+        *,
+        corrected: bool = False,
     ) -> Iterator[PictureResult]:
         """Look at pictures one after the other; a bad one is a result with its error.
 
@@ -182,9 +214,10 @@ class Clip:
             images: PIL images or paths, asked for as results are taken.
             lists: name -> phrases.
             only_show_best: how many phrases of each list; None for all.
+            corrected: see `probabilities`; scores are then `CorrectedScore`s.
 
         """
-        encoded = self._encode_lists(lists)
+        found = self._ranking(lists, corrected=corrected)
         name = self.manifest.name
         labels: deque[str] = deque()
 
@@ -196,11 +229,13 @@ class Clip:
         for outcome in self._pictures().encode(labelled()):
             label = labels.popleft()
             if isinstance(outcome, PictureError):
-                error = str(outcome)
-                yield PictureResult(label, name, self.variant, status="error", error=error)
+                result = PictureResult(
+                    label, name, self.variant, status="error", error=str(outcome)
+                )
             else:
-                scores = self._best(outcome, encoded, only_show_best)
-                yield PictureResult(label, name, self.variant, scores)
+                scores = found.best(outcome, only_show_best)
+                result = PictureResult(label, name, self.variant, scores)
+            yield replace(result, templates=self.templates)
 
     def close(self) -> None:
         """Free the towers and close the store; the object cannot be used afterwards."""
@@ -223,37 +258,10 @@ class Clip:
         """Close."""
         self.close()
 
-    def _encode_lists(
-        self, lists: Mapping[str, Sequence[str]]
-    ) -> dict[str, tuple[Sequence[str], NDArray[np.float32]]]:
-        """Encode all lists in one go, so that a phrase in two of them is encoded once."""
-        vectors = self.encode_texts([phrase for phrases in lists.values() for phrase in phrases])
-        ends = np.cumsum([len(phrases) for phrases in lists.values()])
-        parts = np.split(vectors, ends[:-1]) if lists else []
-        return {
-            name: (phrases, part)
-            for (name, phrases), part in zip(lists.items(), parts, strict=True)
-        }
-
-    def _best(
-        self,
-        vector: NDArray[np.float32],
-        lists: Mapping[str, tuple[Sequence[str], NDArray[np.float32]]],
-        top: int | None,
-    ) -> dict[str, tuple[PhraseScore, ...]]:
-        """Return the best phrases of each list for one picture's (d,) vector."""
-        scores = {}
-        for name, (phrases, text_embeds) in lists.items():
-            values = self._weigh(vector, text_embeds)
-            order = scoring.best(values, top)
-            scores[name] = tuple(PhraseScore(phrases[at], values[at]) for at in order)
-        return scores
-
-    def _weigh(self, vector: NDArray[np.float32], text_embeds: NDArray[np.float32]) -> list[float]:
-        """Return the probabilities of m phrases for one picture's (d,) vector."""
-        logits = scoring.logits(vector[None], text_embeds, self.manifest.logit_scale)
-        values: list[float] = scoring.softmax(logits[0]).tolist()
-        return values
+    def _ranking(self, lists: Mapping[str, Sequence[str]], *, corrected: bool = False) -> Ranking:
+        # Texts first: then the text tower can go before the vision tower comes.
+        found = ranking(lists, self.encode_texts, self.manifest.logit_scale)
+        return replace(found, neutral=self._pictures().neutral()) if corrected else found
 
     def _raised(self, images: Iterable[Picture]) -> Iterator[NDArray[np.float32]]:
         """Yield the pictures' vectors; the first bad picture is raised."""

@@ -24,13 +24,13 @@ _opening = threading.Lock()
 def gaze(
     image: Picture, prompts: Sequence[str], only_show_best: int | None = ...,
     format_output: bool = ..., batch_size: int | None = ..., device: str = ...,
-    model: str | os.PathLike[str] | None = ...,
+    model: str | os.PathLike[str] | None = ..., *, corrected: bool = ...,
 ) -> list[str] | list[tuple[str, float]]: ...  # fmt: skip
 @overload
 def gaze(
     image: Picture, prompts: Mapping[str, Sequence[str]], only_show_best: int | None = ...,
     format_output: bool = ..., batch_size: int | None = ..., device: str = ...,
-    model: str | os.PathLike[str] | None = ...,
+    model: str | os.PathLike[str] | None = ..., *, corrected: bool = ...,
 ) -> dict[str, list[str]] | dict[str, list[tuple[str, float]]]: ...  # fmt: skip
 def gaze(
     image: Picture,
@@ -40,6 +40,8 @@ def gaze(
     batch_size: int | None = None,  # noqa: ARG001 - no result and no memory depends on it
     device: str = "cpu",
     model: str | os.PathLike[str] | None = None,
+    *,
+    corrected: bool = False,
 ) -> object:
     """Return the phrases that CLIP finds most likely for a picture, best first.
 
@@ -52,6 +54,7 @@ def gaze(
         batch_size: accepted for old scripts; has no effect.
         device: accepted for old scripts; anything but "cpu" warns once and runs on the CPU.
         model: a model's name or folder; None: clip-vit-base-patch32.
+        corrected: take away from each logit what the phrase gets from neutral pictures.
 
     Returns:
         A list for a list, a dict of lists for a dict.
@@ -61,7 +64,7 @@ def gaze(
 
     """
     _on_cpu(device)
-    return _clip(model).gaze(image, prompts, only_show_best, format_output)
+    return _clip(model).gaze(image, prompts, only_show_best, format_output, corrected=corrected)
 
 
 def probabilities(
@@ -70,6 +73,8 @@ def probabilities(
     batch_size: int | None = None,  # noqa: ARG001 - no result and no memory depends on it
     device: str = "cpu",
     model: str | os.PathLike[str] | None = None,
+    *,
+    corrected: bool = False,
 ) -> list[tuple[str, float]]:
     """Return each phrase with its probability relative to the others, in their own order.
 
@@ -79,13 +84,14 @@ def probabilities(
         batch_size: accepted for old scripts; has no effect.
         device: accepted for old scripts; anything but "cpu" warns once and runs on the CPU.
         model: a model's name or folder; None: clip-vit-base-patch32.
+        corrected: take away from each logit what the phrase gets from neutral pictures.
 
     Raises:
         GazeError: the picture cannot be read, or the model cannot be used.
 
     """
     _on_cpu(device)
-    return _clip(model).probabilities(image, prompts)
+    return _clip(model).probabilities(image, prompts, corrected=corrected)
 
 
 def _on_cpu(device: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from clip_gaze import verify
+from clip_gaze import neutral, verify
 from clip_gaze.errors import PictureError
 from clip_gaze.images import most_pixels, pixel_values, upright
 from clip_gaze.scoring import normalise
@@ -84,6 +84,20 @@ class Pictures:
         """
         for chunk in _chunks(images):
             yield from self._encode_chunk(chunk)
+
+    def neutral(self) -> Vector:
+        """Return the mean vector of the neutral pictures, (d,) float32, not normalised."""
+        encoder = f"neutral:{self._encoder}"
+        known = self._store and self._store.get(
+            encoder, [neutral.NAME], self._manifest.embedding_dim
+        )
+        if known:
+            return known[neutral.NAME]
+        vectors = [each for each in self.encode(neutral.pictures()) if isinstance(each, np.ndarray)]
+        mean = np.asarray(np.mean(vectors, axis=0, dtype=np.float64), np.float32)
+        if self._store is not None:
+            self._store.put(encoder, {neutral.NAME: mean})
+        return mean
 
     def _encode_chunk(self, chunk: list[Picture]) -> Iterator[Vector | PictureError]:
         waiting: list[_Prepared] = []

@@ -7,10 +7,12 @@ import unicodedata
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from clip_gaze.results import CorrectedScore
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from clip_gaze.results import PhraseScore, PictureResult
+    from clip_gaze.results import PictureResult, Score
 
 BLOCKS = " ▏▎▍▌▋▊▉█"
 _BOLD, _DIM, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
@@ -43,6 +45,8 @@ def text(results: Iterable[PictureResult], columns: int | None = None) -> Iterat
         widest = max((_width(_clean(phrase)) for phrase in phrases), default=0)
         for name, scores in result.lists.items():
             title = _clean(name)
+            if any(isinstance(score, CorrectedScore) for score in scores):
+                title += ": corrected, and plain"
             if columns:
                 title = f"{_BOLD}{_shorten(title, columns - 1)}{_PLAIN}"
             yield f"\n{title}\n"
@@ -67,7 +71,8 @@ def json_lines(results: Iterable[PictureResult]) -> Iterator[str]:
 
 def _heading(result: PictureResult, columns: int | None) -> str:
     """Return what was looked at, and with which model: two lines where one is too short."""
-    image, made_by = _clean(result.image), _clean(f"{result.model}, {result.variant}")
+    quoted = "".join(f', "{template}"' for template in result.templates)
+    image, made_by = _clean(result.image), _clean(f"{result.model}, {result.variant}{quoted}")
     if columns is None:
         return f"{image}  ({made_by})\n"
     between = "  " if _width(f"{image}  {made_by}") < columns else "\n"
@@ -76,9 +81,11 @@ def _heading(result: PictureResult, columns: int | None) -> str:
     return f"{_BOLD}{image}{_PLAIN}{between}{_DIM}{made_by}{_PLAIN}\n"
 
 
-def _line(score: PhraseScore, widest: int, columns: int | None) -> str:
-    """Return one line: the phrase, its per cents and, on a terminal, a bar."""
+def _line(score: Score, widest: int, columns: int | None) -> str:
+    """Return one line: the phrase, its per cents (two where corrected) and a bar if it fits."""
     phrase, per_cent = _clean(score.phrase), f"{100 * score.probability:5.1f}%"
+    if isinstance(score, CorrectedScore):
+        per_cent += f" {100 * score.plain:5.1f}%"
     if columns is None:
         return f"{_INDENT}{_pad(phrase, widest)}  {per_cent}\n"
     alone = columns - 1 - len(f"{_INDENT}  {per_cent}")

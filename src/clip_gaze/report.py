@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
     from numpy.typing import NDArray
 
-    from clip_gaze.results import PhraseScore, PictureResult
+    from clip_gaze.results import PictureResult, Score
 
 # A probability is kept as a level of 16 bits, even steps of its logarithm: 65535 is 1, each level
 # below is 0.037 % less, level 1 is e**-24, and 0 is all that is smaller.
@@ -196,7 +196,7 @@ def _keep_levels(found: _Collection, result: PictureResult, stack: contextlib.Ex
         found.levels[name].write(_levels(row).tobytes())
 
 
-def _row(scores: Sequence[PhraseScore], columns: Mapping[str, int]) -> NDArray[np.float64] | None:
+def _row(scores: Sequence[Score], columns: Mapping[str, int]) -> NDArray[np.float64] | None:
     """Return (len(columns),) probabilities by column; None where the phrases are others."""
     row = np.full(len(columns), np.nan)
     for score in scores:

@@ -22,7 +22,34 @@ class PhraseScore:
 
     def __str__(self) -> str:
         """Return the phrase with whole per cents, at least two digits wide."""
-        return f"{self.phrase} ({100 * self.probability:02.0f}%)"
+        return _spoken(self)
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectedScore:
+    """A phrase's probability after what its list says of any picture was taken away.
+
+    Attributes:
+        phrase: the phrase.
+        probability: corrected, within its list, 0 to 1, not rounded.
+        plain: what it is without the correction.
+
+    """
+
+    phrase: str
+    probability: float
+    plain: float
+
+    def __str__(self) -> str:
+        """Return the phrase with whole per cents (corrected), at least two digits wide."""
+        return _spoken(self)
+
+
+Score = PhraseScore | CorrectedScore
+
+
+def _spoken(score: Score) -> str:
+    return f"{score.phrase} ({100 * score.probability:02.0f}%)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +63,14 @@ class PictureResult:
         lists: list name -> scores, best first; empty where status is "error".
         status: "ok", or "error" for a picture that could not be read.
         error: the reason, for status "error".
+        templates: the sentences that phrases were put into; empty where they stood alone.
 
     """
 
     image: str
     model: str
     variant: str
-    lists: Mapping[str, tuple[PhraseScore, ...]] = field(default_factory=dict)
+    lists: Mapping[str, tuple[Score, ...]] = field(default_factory=dict)
     status: Literal["ok", "error"] = "ok"
     error: str | None = None
+    templates: tuple[str, ...] = ()

@@ -72,3 +72,39 @@ def best(probabilities: Sequence[float], top: int | None) -> list[int]:
     """
     order = sorted(range(len(probabilities)), key=probabilities.__getitem__, reverse=True)
     return order[:top] if top else order
+
+
+def log_odds(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return log(p / (1 - p)) of each probability of a softmax over the last axis.
+
+    It is a phrase's logit less the logarithm of the sum of exp over all others, and is never
+    computed from p itself: where p rounds to 0 or 1, log-odds stay finite and still differ. They
+    do not depend on the order of the values, to the last bit.
+
+    Args:
+        logits: (..., m) float32.
+
+    Returns:
+        (..., m) float64, natural logarithms: 0 is an even chance; infinite for a phrase alone.
+
+    Source:
+        The logit of Berkson (1944), "Application of the logistic function to bio-assay".
+
+    >>> values = np.array([0, np.log(3)], dtype=np.float32)
+    >>> np.exp(log_odds(values)).round(6).tolist()
+    [0.333333, 3.0]
+    >>> log_odds(np.array([2000, 0], dtype=np.float32)).tolist()
+    [2000.0, -2000.0]
+
+    """
+    values = logits.astype(np.float64)
+    if values.shape[-1] < 2:
+        return np.full_like(values, np.inf)
+    ordered = np.sort(values, axis=-1)
+    highest, second = ordered[..., -1:], ordered[..., -2:-1]
+    # The highest is left out of its sum, not taken off it: what is left may be too small for that.
+    rest = second + np.log(np.exp(ordered[..., :-1] - second).sum(axis=-1, keepdims=True))
+    total = np.exp(ordered - highest).sum(axis=-1, keepdims=True)
+    is_highest = values == highest
+    powers = np.where(is_highest, 0, np.exp(values - highest))
+    return np.asarray(values - np.where(is_highest, rest, highest + np.log(total - powers)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from clip_gaze.errors import GazeError
@@ -14,8 +15,20 @@ if TYPE_CHECKING:
 
     from clip_gaze.results import PictureResult
 
-COLUMNS = ("image", "model", "variant", "status", "list", "phrase", "probability", "error")
-_WIDE = ("image", "model", "variant", "status", "error")
+COLUMNS = (
+    "image",
+    "model",
+    "variant",
+    "templates",
+    "status",
+    "list",
+    "phrase",
+    "probability",
+    "plain",
+    "error",
+)
+_WIDE = ("image", "model", "variant", "templates", "status", "error")
+_BETWEEN = " | "  # templates
 _ROWS_PER_GROUP = 65_536
 
 
@@ -25,8 +38,8 @@ def to_frame(results: Iterable[PictureResult]) -> list[dict[str, Any]]:
     A picture that could not be read has one row, with its error.
 
     Returns:
-        Rows with the keys image, model, variant, status, list, phrase, probability and error;
-        what does not apply is None.
+        Rows with the keys image, model, variant, templates, status, list, phrase, probability,
+        plain (of a corrected probability: what it was) and error; what does not apply is None.
     """
     return [row for result in results for row in rows(result)]
 
@@ -37,6 +50,7 @@ def rows(result: PictureResult) -> Iterator[dict[str, Any]]:
         "image": result.image,
         "model": result.model,
         "variant": result.variant,
+        "templates": _templates(result),
         "status": result.status,
         "error": result.error,
     }
@@ -44,8 +58,11 @@ def rows(result: PictureResult) -> Iterator[dict[str, Any]]:
         yield start
     for name, scores in result.lists.items():
         for score in scores:
-            found = {"list": name, "phrase": score.phrase, "probability": score.probability}
-            yield start | found
+            yield start | {"list": name} | asdict(score)
+
+
+def _templates(result: PictureResult) -> str | None:
+    return _BETWEEN.join(result.templates) or None
 
 
 def csv_long(results: Iterable[PictureResult], *, header: bool = True) -> Iterator[str]:
@@ -68,7 +85,8 @@ def csv_wide(
     if header:
         yield _line(wide_columns(lists))
     for result in results:
-        start = [result.image, result.model, result.variant, result.status, result.error]
+        made_by = [result.image, result.model, result.variant, _templates(result)]
+        start = [*made_by, result.status, result.error]
         found = {
             (name, score.phrase): score.probability
             for name, scores in result.lists.items()
@@ -92,7 +110,7 @@ def write_parquet(results: Iterable[PictureResult], path: Path) -> None:
     except ImportError as error:
         msg = "Parquet needs pyarrow; `pip install 'clip-gaze[parquet]'` brings it"
         raise GazeError(msg) from error
-    kinds = {"probability": pa.float64()}
+    kinds = {"probability": pa.float64(), "plain": pa.float64()}
     schema = pa.schema([(name, kinds.get(name, pa.string())) for name in COLUMNS])
     waiting: list[dict[str, Any]] = []
     with parquet.ParquetWriter(path, schema, compression="zstd") as writer:

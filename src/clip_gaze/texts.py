@@ -11,7 +11,7 @@ from clip_gaze.scoring import normalise
 from clip_gaze.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from clip_gaze.store import Store
 
     Progress = Callable[[int, int], None]
+
+PLACE = "{}"
 
 
 def encode(
@@ -71,3 +73,42 @@ def encode(
     if not phrases:
         return np.empty((0, manifest.embedding_dim), np.float32)
     return np.stack([vectors[phrase] for phrase in phrases])
+
+
+def checked(templates: Sequence[str]) -> tuple[str, ...]:
+    """Return templates, each once.
+
+    Raises:
+        PhraseListError: one of them does not say where the phrase stands.
+    """
+    for template in templates:
+        if template.count(PLACE) != 1:
+            msg = f"the template {template!r} must have {PLACE} once, where the phrase stands"
+            raise PhraseListError(msg)
+    return tuple(dict.fromkeys(templates))
+
+
+def ensemble(
+    phrases: Iterable[str],
+    templates: Sequence[str],
+    encode_all: Callable[[Iterable[str]], NDArray[np.float32]],
+) -> NDArray[np.float32]:
+    """Return one vector a phrase: the mean over templates of its L2-normalised vectors.
+
+    As CLIP's authors do for ImageNet (Radford et al., 2021, section 3.1.4).
+
+    Args:
+        phrases: any text.
+        templates: each with {} where the phrase stands; none: the phrase stands alone.
+        encode_all: returns (n, d) float32, L2-normalised, for n texts.
+
+    Returns:
+        (n, d) float32, L2-normalised.
+    """
+    if not templates:
+        return encode_all(phrases)
+    phrases = list(phrases)
+    sentences = [template.replace(PLACE, phrase) for phrase in phrases for template in templates]
+    vectors = encode_all(sentences)
+    grouped = vectors.reshape(len(phrases), len(templates), vectors.shape[1])
+    return normalise(grouped.mean(axis=1))
