@@ -1,6 +1,6 @@
 """Measure how often the demo model names what a picture was painted as.
 
-    python export/evaluate_demo.py [--seed 1] [--pictures 500] [--model demo] [--variant NAME]
+    python export/evaluate_demo.py [--seed 1] [--pictures 500] [--studies] [--model demo]
 
 Every picture has a random phrase of each list. The right one is looked for among the phrases
 that the painter knows, and among the whole shipped list. Training never used these seeds.
@@ -22,19 +22,21 @@ FIRST_SEED = 10_000_000
 PAINTED_SIZE = 224
 
 
-def evaluate(clip: Clip, seeds: range) -> dict[str, dict[str, object]]:
+def evaluate(clip: Clip, seeds: range, *, study: bool = False) -> dict[str, dict[str, object]]:
     """Return for each list its accuracies (0 to 1) and most frequent mistakes."""
     labels: list[dict[str, str]] = []
 
     def pictures():  # noqa: ANN202 - a generator, so that one picture is in memory
         for seed in seeds:
-            painting = paint(seed, PAINTED_SIZE)
+            painting = paint(seed, PAINTED_SIZE, study=study)
             labels.append(painting.phrases)
             yield painting.image
 
     images = clip.encode_images(pictures())
     report = {}
     for name, trained in TRAINED.items():
+        if name not in labels[0]:
+            continue
         whole = phrases.load(name)
         truth = np.array([whole.index(label[name]) for label in labels])
         scores = clip.manifest.logit_scale * images @ clip.encode_texts(whole).T
@@ -60,18 +62,21 @@ def evaluate(clip: Clip, seeds: range) -> dict[str, dict[str, object]]:
 @click.command(help=__doc__)
 @click.option("--seed", default=1, show_default=True, help="Which 10,000 pictures to draw from.")
 @click.option("--pictures", default=500, show_default=True)
+@click.option("--studies", is_flag=True, help="Pictures that follow no movement.")
 @click.option("--model", default="demo", show_default=True)
 @click.option("--variant", help="Variant of the model.  [default: its own]")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def main(seed: int, pictures: int, model: str, variant: str | None, as_json: bool) -> None:
+def main(
+    *, seed: int, pictures: int, studies: bool, model: str, variant: str | None, as_json: bool
+) -> None:
     """Paint, look, count."""
     first = FIRST_SEED + 10_000 * seed
     with Clip(model, variant, offline=True) as clip:
-        report = evaluate(clip, range(first, first + pictures))
+        report = evaluate(clip, range(first, first + pictures), study=studies)
     if as_json:
         click.echo(json.dumps(report, indent=1, ensure_ascii=False))
         return
-    click.echo(f"{pictures} pictures, seed {seed}")
+    click.echo(f"{pictures} {'studies' if studies else 'pictures'}, seed {seed}")
     for name, row in report.items():
         click.echo(
             f"{name:20} {row['among trained']:7.1%} among {row['trained']:3} trained phrases, "
