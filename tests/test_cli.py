@@ -233,7 +233,7 @@ def test_bias_shows_what_a_list_favours_and_agrees_with_its_json() -> None:
     assert sum(values) == pytest.approx(1)
     first = result["lists"]["surfaces"][0]["phrase"]
     assert first in shown.stdout.splitlines()[3]
-    assert "surfaces'" not in refused("lists", "bias", "surfacse", "--model", "demo")
+    assert "'surfaces'" in refused("lists", "bias", "surfacse", "--model", "demo")
 
 
 def test_corrected_results_show_both_columns(photo: Path) -> None:
