@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clip_gaze import scoring
+
+if TYPE_CHECKING:
+    from random import Random
 
 SHAPES = st.tuples(st.integers(1, 300), st.integers(1, 80), st.integers(0, 2**32 - 1))
 
@@ -114,3 +120,35 @@ def test_best_is_a_stable_sort_cut_off(values: list[float], top: int | None) -> 
     pairs = sorted(enumerate(values), key=lambda pair: -pair[1])
     wanted = [at for at, _ in pairs]
     assert scoring.best(values, top) == (wanted[:top] if top else wanted)
+
+
+@given(st.lists(st.floats(-3000, 3000, width=32), min_size=2, max_size=60), st.randoms())
+def test_log_odds_are_finite_and_equal_an_exact_sum(values: list[float], random: Random) -> None:
+    found = scoring.log_odds(np.array(values, np.float32))
+    assert found.dtype == np.float64
+    for at, value in enumerate(values):
+        others = [*values[:at], *values[at + 1 :]]
+        peak = max(others)
+        wanted = value - (peak + math.log(math.fsum(math.exp(each - peak) for each in others)))
+        assert found[at] == pytest.approx(wanted, rel=1e-12, abs=1e-11)
+    order = random.sample(range(len(values)), len(values))
+    permuted = scoring.log_odds(np.array(values, np.float32)[order])
+    assert np.array_equal(permuted, found[order])
+
+
+@given(st.lists(st.floats(-6, 6, width=32), min_size=2, max_size=60))
+def test_log_odds_are_the_logit_of_the_probability(values: list[float]) -> None:
+    logits = np.array([values, values[::-1]], np.float32)
+    found = scoring.softmax(logits)
+    assert scoring.log_odds(logits) == pytest.approx(np.log(found / (1 - found)), abs=1e-9)
+
+
+def test_log_odds_of_saturated_phrases_differ() -> None:
+    found = scoring.log_odds(np.array([900, 0, -100], np.float32))
+    assert scoring.softmax(np.array([900, 0, -100], np.float32)).tolist() == [1, 0, 0]
+    assert found.tolist() == [900, -900, -1000]
+
+
+def test_a_phrase_alone_is_certain() -> None:
+    assert scoring.log_odds(np.array([[3], [4]], np.float32)).tolist() == [[np.inf], [np.inf]]
+    assert scoring.log_odds(np.empty((2, 0), np.float32)).shape == (2, 0)

@@ -13,7 +13,7 @@ import click
 from PIL import Image
 from tqdm import tqdm
 
-from clip_gaze import cli_gaze, cli_lists, cli_models, cli_options, cli_report
+from clip_gaze import cli_compare, cli_gaze, cli_lists, cli_models, cli_options, cli_report
 from clip_gaze.errors import GazeError
 from clip_gaze.places import cache_folder
 from clip_gaze.store import FILE, Store
@@ -112,6 +112,7 @@ def clear() -> None:
 
 
 for command in (
+    cli_compare.compare,
     cli_gaze.demo,
     cli_gaze.gaze,
     cli_lists.lists,

@@ -141,7 +141,7 @@ def square(image: Image.Image, size: int) -> NDArray[np.uint8]:
     if not width or not height:
         msg = f"a picture of {width} x {height} pixels has nothing to see"
         raise PictureError(msg)
-    image = _rgb(image)
+    image = rgb(image)
     short, long = min(width, height), max(width, height)
     new_long = int(size * long / short)
     new = (size, new_long) if width <= height else (new_long, size)
@@ -184,7 +184,7 @@ def _table(mean: tuple[float, ...], std: tuple[float, ...]) -> NDArray[np.float3
     return ((levels[None] - means) / stds).astype(np.float32)
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def rgb(image: Image.Image) -> Image.Image:
     """Return the picture in RGB; where it is transparent, it lies on white."""
     try:
         if "A" in image.getbands() or image.info.get("transparency") is not None:

@@ -42,9 +42,9 @@ def text(results: Iterable[PictureResult], columns: int | None = None) -> Iterat
         first = False
         yield _heading(result, columns)
         phrases = [score.phrase for scores in result.lists.values() for score in scores]
-        widest = max((_width(_clean(phrase)) for phrase in phrases), default=0)
+        widest = max((width_of(clean(phrase)) for phrase in phrases), default=0)
         for name, scores in result.lists.items():
-            title = _clean(name)
+            title = clean(name)
             if any(isinstance(score, CorrectedScore) for score in scores):
                 title += ": corrected, and plain"
             if columns:
@@ -72,10 +72,10 @@ def json_lines(results: Iterable[PictureResult]) -> Iterator[str]:
 def _heading(result: PictureResult, columns: int | None) -> str:
     """Return what was looked at, and with which model: two lines where one is too short."""
     quoted = "".join(f', "{template}"' for template in result.templates)
-    image, made_by = _clean(result.image), _clean(f"{result.model}, {result.variant}{quoted}")
+    image, made_by = clean(result.image), clean(f"{result.model}, {result.variant}{quoted}")
     if columns is None:
         return f"{image}  ({made_by})\n"
-    between = "  " if _width(f"{image}  {made_by}") < columns else "\n"
+    between = "  " if width_of(f"{image}  {made_by}") < columns else "\n"
     image = _shorten(image, columns - 1, at_start=True)  # the file's name says more than folders
     made_by = _shorten(made_by, columns - 1)
     return f"{_BOLD}{image}{_PLAIN}{between}{_DIM}{made_by}{_PLAIN}\n"
@@ -83,17 +83,17 @@ def _heading(result: PictureResult, columns: int | None) -> str:
 
 def _line(score: Score, widest: int, columns: int | None) -> str:
     """Return one line: the phrase, its per cents (two where corrected) and a bar if it fits."""
-    phrase, per_cent = _clean(score.phrase), f"{100 * score.probability:5.1f}%"
+    phrase, per_cent = clean(score.phrase), f"{100 * score.probability:5.1f}%"
     if isinstance(score, CorrectedScore):
         per_cent += f" {100 * score.plain:5.1f}%"
     if columns is None:
-        return f"{_INDENT}{_pad(phrase, widest)}  {per_cent}\n"
+        return f"{_INDENT}{pad(phrase, widest)}  {per_cent}\n"
     alone = columns - 1 - len(f"{_INDENT}  {per_cent}")
     bar = min(_WIDEST_BAR, alone - 2 - widest)
     if bar < _NARROWEST_BAR:  # a narrow terminal: the phrase gives way, then the bar
         bar = _NARROWEST_BAR if alone - 2 - _NARROWEST_BAR >= _NARROWEST_PHRASE else 0
         widest = max(1, min(widest, alone - 2 - bar if bar else alone))
-    phrase = _pad(_shorten(phrase, widest), widest)
+    phrase = pad(_shorten(phrase, widest), widest)
     return f"{_INDENT}{phrase}  {per_cent}  {_bar(score.probability, bar)}".rstrip() + "\n"
 
 
@@ -104,11 +104,12 @@ def _bar(share: float, room: int) -> str:
     return BLOCKS[8] * full + (BLOCKS[rest] if rest else "")
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
+    """Return a text that keeps to its line."""
     return text.translate(_CONTROLS)
 
 
-def _width(text: str) -> int:
+def width_of(text: str) -> int:
     """Return how many cells a terminal uses for a text."""
     return sum(map(_cells, text))
 
@@ -119,13 +120,14 @@ def _cells(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
-def _pad(text: str, width: int) -> str:
-    return text + " " * (width - _width(text))
+def pad(text: str, width: int) -> str:
+    """Return a text with spaces behind it, up to `width` cells."""
+    return text + " " * (width - width_of(text))
 
 
 def _shorten(text: str, width: int, *, at_start: bool = False) -> str:
     """Return a text that takes at most `width` cells, with "…" where it was cut."""
-    if _width(text) <= width:
+    if width_of(text) <= width:
         return text
     kept, room = "", width - 1
     for character in reversed(text) if at_start else text:

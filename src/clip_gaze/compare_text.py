@@ -1,0 +1,119 @@
+"""A comparison as text, JSON and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import string
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from clip_gaze.render import clean, pad, width_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from clip_gaze.compare import Change, Comparison
+
+COLUMNS = (
+    "reference", "image", "model", "variant", "templates", "status", "list", "phrase",
+    "before", "after", "difference", "error",
+)  # fmt: skip
+TIMES = "\N{MULTIPLICATION SIGN}"
+_LARGE = 1e6
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def text(comparison: Comparison) -> Iterator[str]:
+    """Yield a comparison as tables for people to read; at most 26 pictures have letters."""
+    others = [each for each in comparison.images if each.status == "ok"]
+    letters = string.ascii_uppercase
+    quoted = "".join(f', "{template}"' for template in comparison.templates)
+    made_by = clean(f"{comparison.model}, {comparison.variant}{quoted}")
+    yield f"A  {clean(comparison.reference)}  ({made_by})\n"
+    for letter, each in zip(letters[1:], others, strict=False):
+        note = "  (the same as A: all differences are 0)" if each.same else ""
+        yield f"{letter}  {clean(each.image)}{note}\n"
+    for name in others[0].lists:
+        groups = [each.lists[name] for each in others]
+        yield f"\n{clean(name)}: how likely, and how far log-odds are from those in A\n"
+        if not groups[0]:
+            yield "  no phrase differs\n"
+            continue
+        wide = max(width_of(clean(change.phrase)) for change in groups[0])
+        heads = "".join(
+            f"{letter:>9}{'':8}" for _, letter in zip(groups, letters[1:], strict=False)
+        )
+        yield f"  {'':{wide}} {'A':>7}{heads}".rstrip() + "\n"
+        for changes in zip(*groups, strict=True):
+            yield _line(changes, wide)
+
+
+def to_json(comparison: Comparison) -> str:
+    """Return a comparison as one JSON object; figures are not rounded."""
+    return json.dumps(asdict(comparison), ensure_ascii=False, indent=1) + "\n"
+
+
+def to_csv(comparison: Comparison) -> Iterator[str]:
+    """Yield CSV with one row for each picture and phrase; a bad picture has one row."""
+    yield _row(COLUMNS)
+    for each in comparison.images:
+        start = [
+            comparison.reference, each.image, comparison.model, comparison.variant,
+            " | ".join(comparison.templates), each.status,
+        ]  # fmt: skip
+        if each.status == "error":
+            yield _row([*start, "", "", "", "", "", each.error])
+        for name, changes in each.lists.items():
+            for change in changes:
+                figures = (change.before, change.after, change.difference)
+                yield _row([*start, name, change.phrase, *figures, ""])
+
+
+def per_cent(log_odds: float) -> str:
+    """Return the probability of log-odds as per cents, never rounded to none or to all.
+
+    >>> [per_cent(value) for value in (-9, -3.0, 0, 3.0, 9)]
+    ['<0.1%', '4.7%', '50%', '95%', '>99.9%']
+    """
+    share = 50 * (1 + math.tanh(log_odds / 2))
+    if share < 0.1:
+        return "<0.1%"
+    if share > 99.9:
+        return ">99.9%"
+    return f"{share:.1f}%" if share < 9.95 or share >= 99.5 else f"{share:.0f}%"
+
+
+def factor(difference: float) -> str:
+    """Return by what a difference of log-odds multiplies or divides the odds.
+
+    >>> [factor(-math.log(value))[1:] for value in (2, 38.46, 1500, 3e12)]
+    ['2', '38.5', '1,500', '10¹²']
+    """
+    sign = TIMES if difference >= 0 else "÷"
+    log10 = abs(difference) / math.log(10)
+    if log10 > math.log10(_LARGE) - 1e-9:  # exp() of a large difference would overflow
+        return sign + "10" + str(round(log10)).translate(_RAISED)
+    value = math.exp(abs(difference))
+    return sign + (f"{value:.3g}" if value < 999.5 else f"{float(f'{value:.3g}'):,.0f}")
+
+
+def _line(changes: Sequence[Change], wide: int) -> str:
+    """Return a phrase with its figures; with one picture there is room for the factor too."""
+    cells = [f"  {pad(clean(changes[0].phrase), wide)} {per_cent(changes[0].before):>7}"]
+    # Adding 0 makes -0.00 a plain zero.
+    cells += [
+        f"{per_cent(change.after):>9} {round(change.difference, 2) + 0:>+7.2f}"
+        for change in changes
+    ]
+    if len(changes) == 1:
+        cells.append(f"  {factor(changes[0].difference)}")
+    return "".join(cells) + "\n"
+
+
+def _row(cells: Sequence[object]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerow(cells)
+    return buffer.getvalue()

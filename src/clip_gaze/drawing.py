@@ -1,0 +1,186 @@
+"""Boxes, words and photos at places, written as SVG or drawn as a picture; no chart knows how."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Literal
+from xml.sax.saxutils import escape, quoteattr
+
+from PIL import Image, ImageDraw, ImageFont
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+# Points of a photo, and of a picture drawn, for each unit: screens have two pixels for it.
+SCALE = 2
+_QUALITY = 85  # of photos in an SVG
+# Where the first is missing, the next is taken: plain, and bold.
+_FONTS = (
+    ("LiberationSans-Regular.ttf", "LiberationSans-Bold.ttf"),
+    ("Arial.ttf", "Arial Bold.ttf"),
+    ("arial.ttf", "arialbd.ttf"),
+    ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf"),
+    ("NotoSans-Regular.ttf", "NotoSans-Bold.ttf"),
+)
+_FAMILIES = "'Liberation Sans', Arial, Helvetica, sans-serif"
+_SPELLED = str.maketrans({"\N{MULTIPLICATION SIGN}": "x", "÷": "/", "…": "...", "ł": "l", "ø": "o"})
+_POWER = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A filled rectangle."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    colour: str
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A line of text; x is its start, middle or end, y its baseline."""
+
+    x: float
+    y: float
+    text: str
+    size: int
+    colour: str
+    anchor: Literal["start", "middle", "end"] = "start"
+    bold: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Photo:
+    """An RGB picture, SCALE of its pixels a unit; x and y are its upper left corner."""
+
+    x: float
+    y: float
+    image: Image.Image
+    name: str
+
+
+Mark = Box | Words | Photo
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """Marks on white, in units; later marks lie on earlier ones."""
+
+    width: int
+    height: int
+    title: str
+    marks: Sequence[Mark]
+
+
+def svg(drawing: Drawing) -> str:
+    """Return a drawing as an SVG file that needs no other file."""
+    size = f"{drawing.width} {drawing.height}"
+    title = _clean(drawing.title)
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{drawing.width}" '
+        f'height="{drawing.height}" viewBox="0 0 {size}" role="img" '
+        f'aria-label={quoteattr(title)} font-family="{_FAMILIES}">'
+    )
+    white = '<rect width="100%" height="100%" fill="#fff"/>'
+    marks = map(_element, drawing.marks)
+    return "\n".join([head, f"<title>{escape(title)}</title>", white, *marks, "</svg>\n"])
+
+
+def picture(drawing: Drawing) -> Image.Image:
+    """Return a drawing as an RGB picture of SCALE pixels a unit."""
+    canvas = Image.new("RGB", (drawing.width * SCALE, drawing.height * SCALE), "white")
+    pen = ImageDraw.Draw(canvas)
+    for mark in drawing.marks:
+        if isinstance(mark, Photo):
+            canvas.paste(mark.image, (round(mark.x * SCALE), round(mark.y * SCALE)))
+        elif isinstance(mark, Box):
+            left, top = round(mark.x * SCALE), round(mark.y * SCALE)
+            right = max(left + 1, round((mark.x + mark.width) * SCALE))
+            bottom = max(top + 1, round((mark.y + mark.height) * SCALE))
+            pen.rectangle((left, top, right - 1, bottom - 1), mark.colour)
+        else:
+            font, has_all = _font(mark.size * SCALE, mark.bold)
+            anchor = {"start": "ls", "middle": "ms", "end": "rs"}[mark.anchor]
+            place = mark.x * SCALE, mark.y * SCALE
+            pen.text(place, _readable(mark.text, has_all), mark.colour, font, anchor)
+    return canvas
+
+
+def width(text: str, size: int, *, bold: bool = False) -> float:
+    """Return how wide a line of text is, in units; another font may be wider by a little."""
+    font, has_all = _font(size * SCALE, bold)
+    return font.getlength(_readable(text, has_all)) / SCALE
+
+
+def cut(text: str, size: int, room: float, *, at_start: bool = False) -> str:
+    """Return a text that is at most `room` wide, with "…" where it was cut."""
+    if width(text, size) <= room:
+        return text
+    kept = len(text)
+    while kept:
+        kept -= 1
+        shorter = "…" + text[len(text) - kept :] if at_start else text[:kept].rstrip() + "…"
+        if width(shorter, size) <= room:
+            return shorter
+    return "…"
+
+
+def _element(mark: Mark) -> str:
+    if isinstance(mark, Box):
+        return (
+            f'<rect x="{mark.x:.6g}" y="{mark.y:.6g}" width="{mark.width:.6g}" '
+            f'height="{mark.height:.6g}" fill="{mark.colour}"/>'
+        )
+    if isinstance(mark, Photo):
+        file = io.BytesIO()
+        mark.image.save(file, "JPEG", quality=_QUALITY)
+        data = base64.b64encode(file.getvalue()).decode("ascii")
+        wide, high = (edge / SCALE for edge in mark.image.size)
+        return (
+            f'<image x="{mark.x:.6g}" y="{mark.y:.6g}" width="{wide:g}" height="{high:g}" '
+            f'href="data:image/jpeg;base64,{data}">'
+            f"<title>{escape(_clean(mark.name))}</title></image>"
+        )
+    weight = ' font-weight="bold"' if mark.bold else ""
+    return (
+        f'<text x="{mark.x:.6g}" y="{mark.y:.6g}" font-size="{mark.size}" fill="{mark.colour}" '
+        f'text-anchor="{mark.anchor}"{weight}>{escape(_clean(mark.text))}</text>'
+    )
+
+
+@lru_cache(maxsize=32)
+def _font(size: int, bold: bool) -> tuple[Font, bool]:
+    """Return a font of the system's, or else Pillow's own, which has no letter beyond ASCII."""
+    for names in _FONTS:
+        try:
+            return ImageFont.truetype(names[bold], size), True
+        except OSError:
+            continue
+    return ImageFont.load_default(size), False
+
+
+def _readable(text: str, has_all: bool) -> str:
+    """Return a text that a font can draw: without accents where it has ASCII alone."""
+    text = _clean(text)
+    if has_all:
+        return text
+    plain = unicodedata.normalize("NFKD", _POWER.sub(r"^\g<0>", text.translate(_SPELLED)))
+    kept = "".join(each for each in plain if not unicodedata.combining(each))
+    return kept.encode("ascii", "replace").decode("ascii")
+
+
+def _clean(text: str) -> str:
+    """Return a text without what XML forbids: control characters and halves of surrogate pairs."""
+    return "".join(
+        "\ufffd" if unicodedata.category(each) in ("Cc", "Cs") or each in "\ufffe\uffff" else each
+        for each in text
+    )
