@@ -9,109 +9,38 @@ epoch. Seeds 0 to PICTURES - 1 are used up by training; `evaluate_demo.py` draws
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import numpy as np
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from torch import Tensor
 from torch.nn import functional
-from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
+from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel
 
 from clip_gaze import phrases
 from clip_gaze.images import square
+from demo_words import CONTEXT, lexicon, tokenise, train_tokenizer, trimmed
 from painter import TRAINED, paint
 
 if TYPE_CHECKING:
+    from transformers import CLIPTokenizer
     from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 SIZE = 96
-CONTEXT = 77
-VOCABULARY = 1536
 BATCH = 128
 PEAK_RATE = 1.5e-3
 MUON_RATE = 3e-3
 WARM_UP = 200
-RIVALS = 96
-OTHERS = 64
 PAINTED_SIZES = (104, 128, 160)
 STUDIES = 4  # one picture in so many is a study: it teaches what things look like
 NO_MOVEMENT = -100  # what cross_entropy leaves out
 # What pictures show and their palettes are the harder half; they must not drown the rest.
 WEIGHTS = {"captions": 0.3, "genres": 0.5, "photography": 0.3}
-
-
-@dataclass(frozen=True, slots=True)
-class Lexicon:
-    """All phrases that take part, tokenised: trained ones, then their rivals, then all others.
-
-    Attributes:
-        ids: (n, longest) token ids, padded behind the end token, which pooling stops at.
-        columns: for each trained list, which rows of `ids` are its trained phrases.
-        trained: how many of the first rows are trained phrases.
-        rivals: how many of the next rows are untrained phrases of the trained lists.
-    """
-
-    ids: Tensor
-    columns: dict[str, list[int]]
-    trained: int
-    rivals: int
-
-    def sample(self, rng: np.random.Generator) -> Tensor:
-        """Return the trained phrases' rows and, behind them, a sample of all the others."""
-        near = rng.choice(self.rivals, RIVALS, replace=False)
-        far = rng.choice(len(self.ids) - self.trained - self.rivals, OTHERS, replace=False)
-        chosen = np.concatenate([near, self.rivals + far]) + self.trained
-        return torch.cat([self.ids[: self.trained], self.ids[torch.from_numpy(chosen)]])
-
-
-def train_tokenizer(texts: list[str]) -> CLIPTokenizer:
-    """Train CLIP's kind of byte-level BPE on `texts`.
-
-    Every byte stands in the vocabulary, alone and at the end of a word, so that no text
-    whatever meets an unknown token.
-    """
-    blank = CLIPTokenizer().backend_tokenizer
-    tokenizer = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
-    tokenizer.normalizer, tokenizer.pre_tokenizer = blank.normalizer, blank.pre_tokenizer
-    trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY - 256, end_of_word_suffix="</w>", show_progress=False
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    learned = json.loads(tokenizer.to_str())["model"]
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokens = [*letters, *(letter + "</w>" for letter in letters)]
-    tokens += sorted(learned["vocab"], key=learned["vocab"].__getitem__)
-    tokens = [*dict.fromkeys(tokens), "<|startoftext|>", "<|endoftext|>"]
-    return CLIPTokenizer(
-        vocab={token: number for number, token in enumerate(tokens)},
-        merges=[tuple(merge) for merge in learned["merges"]],
-        model_max_length=CONTEXT,
-    )
-
-
-def tokenise(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
-    """Return (n, longest) ids; what stands behind the end token does not count."""
-    return tokenizer(texts, padding=True, truncation=True, return_tensors="pt")["input_ids"]
-
-
-def lexicon(tokenizer: CLIPTokenizer) -> Lexicon:
-    """Order and tokenise every phrase of the shipped lists."""
-    trained = [phrase for known in TRAINED.values() for phrase in known]
-    near = [phrase for name in TRAINED for phrase in phrases.load(name)]
-    far = [phrase for name in phrases.names() for phrase in phrases.load(name)]
-    rivals = list(dict.fromkeys([*trained, *near]))
-    everything = list(dict.fromkeys([*rivals, *far]))
-    columns = {name: [trained.index(phrase) for phrase in TRAINED[name]] for name in TRAINED}
-    ids = tokenise(tokenizer, everything)
-    return Lexicon(ids, columns, len(trained), len(rivals) - len(trained))
 
 
 def new_model(tokenizer: CLIPTokenizer) -> CLIPModel:
@@ -259,12 +188,6 @@ def new_optimizers(model: CLIPModel) -> list[tuple[torch.optim.Optimizer, float]
 def embed(output: BaseModelOutputWithPooling) -> Tensor:
     """Return the L2-normalised vectors of a tower's output."""
     return functional.normalize(output.pooler_output, dim=-1)
-
-
-def trimmed(ids: Tensor, tokenizer: CLIPTokenizer) -> Tensor:
-    """Drop the columns where every row is already past its end token."""
-    longest = int((ids == tokenizer.eos_token_id).int().argmax(1).max()) + 1
-    return ids[:, :longest]
 
 
 def augment(batch: Tensor, rng: np.random.Generator) -> Tensor:
