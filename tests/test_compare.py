@@ -326,10 +326,20 @@ def test_without_fonts_words_are_spelled_in_ascii(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(drawing, "_FONTS", ())
     drawing._font.cache_clear()
     try:
-        assert drawing._readable("by paul cézanne ÷10¹²", has_all=False) == "by paul cezanne /10^12"
+        font = drawing._font(28, bold=False)
+        assert drawing._readable("by paul cézanne ÷10¹²", font) == "by paul cezanne /10^12"
         drawing.picture(chart.draw(wide(2, "ōé"), thumbs(2)))
     finally:
         drawing._font.cache_clear()
+
+
+def test_what_a_font_lacks_is_spelled_and_no_box_is_drawn() -> None:
+    font = drawing._font(28, bold=False)
+    box = bytes(font.getmask(drawing._NO_LETTER))
+    for text in ("÷10⁶", "÷10¹²", "by paul cézanne", "ștefan luchian", "\U0001f3a8 日本"):
+        drawn = drawing._readable(text, font)
+        assert not [each for each in drawn if each != " " and bytes(font.getmask(each)) == box]
+    assert drawing._readable("÷10⁶", font) in ("÷10⁶", "÷10^6", "/10^6")
 
 
 def test_a_difference_of_nothing_is_said(paintings: Path, clip: Clip) -> None:

@@ -33,7 +33,7 @@ _SLACK = 1.06  # another font may be wider
 _PER_CENT_ROOM = 58
 _COLUMN = {1: 440, 2: 330, 3: 270}
 _NARROW = 240  # of more columns
-_TICK_ROOM = 44
+_TICK_ROOM = 50
 _NOTE = (
     "Bars: by what factor the odds p / (1 - p) of a phrase within its list differ from those in A,",
     "and the logarithm of it. Per cents: the probability p itself. Each list has its own scale.",
@@ -198,11 +198,9 @@ def _row(changes: Sequence[Change], y: float, frame: _Frame, scale: float) -> It
 
 def _scale(largest: float, half: float) -> tuple[float, list[float]]:
     """Return the log-odds at the end of a scale, and its ticks, which are round factors."""
-    step = math.log(2)
-    for each in map(math.log, _STEPS):
-        step = each
-        if half * step >= _TICK_ROOM * max(largest, step):
-            break
-    limit = max(largest, step)
-    count = math.floor(limit / step + 1e-9)
-    return limit, [at * step for at in range(-count, count + 1)]
+    for step in map(math.log, _STEPS):
+        limit = max(largest, step)
+        if half * step >= _TICK_ROOM * limit:
+            count = math.floor(limit / step + 1e-9)
+            return limit, [at * step for at in range(-count, count + 1)]
+    return largest, [0.0]

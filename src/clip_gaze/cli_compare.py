@@ -75,14 +75,14 @@ def compare(
     bad = [each for each in found.images if each.status == "error"]
     for each in bad:
         click.echo(f"clip-gaze: error: {each.error}", err=True)
+    pieces = {"text": compare_text.text, "csv": compare_text.to_csv}
+    outputs.to_stdout(pieces[kind](found) if kind in pieces else [compare_text.to_json(found)])
     if output is not None:
         shown = (image for _, image in comparing.edited(paths[0], pixels))
         if not edits:
             read = [found.reference, *(each.image for each in found.images if each not in bad)]
             shown = (rgb(upright(path, pixels)) for path in read)
         _write_chart(output, found, shown)
-    pieces = {"text": compare_text.text, "csv": compare_text.to_csv}
-    outputs.to_stdout(pieces[kind](found) if kind in pieces else [compare_text.to_json(found)])
     return SOME_FAILED if bad else 0
 
 

@@ -32,6 +32,7 @@ _FONTS = (
 _FAMILIES = "'Liberation Sans', Arial, Helvetica, sans-serif"
 _SPELLED = str.maketrans({"\N{MULTIPLICATION SIGN}": "x", "÷": "/", "…": "...", "ł": "l", "ø": "o"})
 _POWER = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
+_NO_LETTER = "\uffff"  # fonts draw the same box for whatever they lack
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,17 +109,17 @@ def picture(drawing: Drawing) -> Image.Image:
             bottom = max(top + 1, round((mark.y + mark.height) * SCALE))
             pen.rectangle((left, top, right - 1, bottom - 1), mark.colour)
         else:
-            font, has_all = _font(mark.size * SCALE, mark.bold)
+            font = _font(mark.size * SCALE, mark.bold)
             anchor = {"start": "ls", "middle": "ms", "end": "rs"}[mark.anchor]
             place = mark.x * SCALE, mark.y * SCALE
-            pen.text(place, _readable(mark.text, has_all), mark.colour, font, anchor)
+            pen.text(place, _readable(mark.text, font), mark.colour, font, anchor)
     return canvas
 
 
 def width(text: str, size: int, *, bold: bool = False) -> float:
     """Return how wide a line of text is, in units; another font may be wider by a little."""
-    font, has_all = _font(size * SCALE, bold)
-    return font.getlength(_readable(text, has_all)) / SCALE
+    font = _font(size * SCALE, bold)
+    return font.getlength(_readable(text, font)) / SCALE
 
 
 def cut(text: str, size: int, room: float, *, at_start: bool = False) -> str:
@@ -158,24 +159,34 @@ def _element(mark: Mark) -> str:
 
 
 @lru_cache(maxsize=32)
-def _font(size: int, bold: bool) -> tuple[Font, bool]:
+def _font(size: int, bold: bool) -> Font:
     """Return a font of the system's, or else Pillow's own, which has no letter beyond ASCII."""
     for names in _FONTS:
         try:
-            return ImageFont.truetype(names[bold], size), True
+            return ImageFont.truetype(names[bold], size)
         except OSError:
             continue
-    return ImageFont.load_default(size), False
+    return ImageFont.load_default(size)
 
 
-def _readable(text: str, has_all: bool) -> str:
-    """Return a text that a font can draw: without accents where it has ASCII alone."""
+def _readable(text: str, font: Font) -> str:
+    """Return a text that a font can draw: powers and accents are spelled where it lacks them."""
     text = _clean(text)
-    if has_all:
+    if all(_has(font, each) for each in set(text)):
         return text
-    plain = unicodedata.normalize("NFKD", _POWER.sub(r"^\g<0>", text.translate(_SPELLED)))
-    kept = "".join(each for each in plain if not unicodedata.combining(each))
-    return kept.encode("ascii", "replace").decode("ascii")
+    text = _POWER.sub(r"^\g<0>", text)
+    return "".join(each if _has(font, each) else _spelled(each) for each in text)
+
+
+def _spelled(letter: str) -> str:
+    plain = unicodedata.normalize("NFKD", letter.translate(_SPELLED))
+    return plain.encode("ascii", "ignore").decode("ascii") or "?"
+
+
+@lru_cache(maxsize=4096)
+def _has(font: Font, letter: str) -> bool:
+    """Return whether a font has a letter of its own for a character."""
+    return letter.isascii() or bytes(font.getmask(letter)) != bytes(font.getmask(_NO_LETTER))
 
 
 def _clean(text: str) -> str:
