@@ -126,7 +126,9 @@ def test_a_failed_run_leaves_an_old_output_file_alone(tmp_path: Path) -> None:
 
 
 def test_an_output_file_in_no_folder_is_refused(photo: Path, tmp_path: Path) -> None:
-    assert "gone" in refused("gaze", photo, "--model", "demo", "-o", tmp_path / "gone" / "out.txt")
+    out = tmp_path / "gone" / "out.txt"
+    line = refused("gaze", photo, "--model", "demo", "-o", out)
+    assert line == f"clip-gaze: error: {out}: No such file or directory"
 
 
 def test_one_bad_picture_among_good_ones_exits_1(photo: Path, tmp_path: Path) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     MakePicture = Callable[..., Image.Image]
 
 MADE_BY = ("demo", "fp32")
+LIKE = PictureResult("", *MADE_BY)
 HEADER = list(tables.COLUMNS)
 RESULTS = [
     PictureResult("a.png", *MADE_BY, {"l": (PhraseScore("x", 0.75), PhraseScore("y\n", 0.25))}),
@@ -44,7 +47,7 @@ def test_wherever_a_file_is_cut_no_result_is_lost_or_stands_twice(
     path = tmp_path / "out"
     for cut in range(len(whole) + 1):
         path.write_text(whole[:cut], encoding="utf-8", newline="")
-        done = outputs.resume(path, kind, MADE_BY, 2, HEADER)
+        done = outputs.resume(path, kind, LIKE, 2, HEADER)
         left = [result for result in RESULTS if result.image not in done]
         pieces = (
             tables.csv_long(left, header=not done) if kind == "csv" else render.json_lines(left)
@@ -54,11 +57,32 @@ def test_wherever_a_file_is_cut_no_result_is_lost_or_stands_twice(
 
 
 @pytest.mark.parametrize("kind", outputs.GROWING)
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"corrected": True}, "demo, fp32, corrected"),
+        ({"templates": ("a {}", "b {}")}, "demo, fp32, a {} | b {}"),
+    ],
+)
+def test_a_run_with_other_settings_is_not_gone_on_with(
+    kind: str, other: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "out"
+    results = [replace(result, **other) for result in RESULTS]
+    path.write_text(text(kind, results), encoding="utf-8", newline="")
+    like = replace(LIKE, **other)
+    assert outputs.resume(path, kind, like, 2, HEADER) == {each.image for each in RESULTS}
+    with pytest.raises(GazeError, match=re.escape(f"holds results of {said}, not of demo, fp32;")):
+        outputs.resume(path, kind, LIKE, 2, HEADER)
+    assert path.read_text(encoding="utf-8") == text(kind, results)
+
+
+@pytest.mark.parametrize("kind", outputs.GROWING)
 def test_a_file_of_another_model_is_left_alone(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "out"
     path.write_text(text(kind, RESULTS), encoding="utf-8", newline="")
     with pytest.raises(GazeError, match="demo, fp32, not of demo, q8"):
-        outputs.resume(path, kind, ("demo", "q8"), 2, HEADER)
+        outputs.resume(path, kind, PictureResult("", "demo", "q8"), 2, HEADER)
     assert path.read_text(encoding="utf-8") == text(kind, RESULTS)
 
 
@@ -67,12 +91,12 @@ def test_a_file_of_something_else_is_left_alone(kind: str, said: str, tmp_path: 
     path = tmp_path / "out"
     path.write_text("my diary,\n", encoding="utf-8")
     with pytest.raises(GazeError, match=said):
-        outputs.resume(path, kind, MADE_BY, 2, HEADER)
+        outputs.resume(path, kind, LIKE, 2, HEADER)
     assert path.read_text(encoding="utf-8") == "my diary,\n"
 
 
 def test_no_file_means_nothing_is_done(tmp_path: Path) -> None:
-    assert outputs.resume(tmp_path / "none", "csv", MADE_BY, 2, HEADER) == set()
+    assert outputs.resume(tmp_path / "none", "csv", LIKE, 2, HEADER) == set()
 
 
 def test_a_whole_file_appears_only_if_nothing_fails(tmp_path: Path) -> None:

@@ -104,6 +104,15 @@ def test_neutral_pictures_are_looked_at_once(tiny_model: Path) -> None:
         assert clip._vision is clip._text is None
 
 
+def test_neutral_pictures_are_looked_at_once_where_nothing_is_kept(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Clip(tiny_model, store=False) as clip:
+        first = clip.favour(clip_gaze.SURFACES)
+        monkeypatch.setattr(neutral, "pictures", lambda: pytest.fail("looked at again"))
+        assert (clip.favour(clip_gaze.SURFACES) == first).all()
+
+
 def test_without_a_correction_scores_are_plain(tiny_model: Path, picture: MakePicture) -> None:
     with Clip(tiny_model) as clip:
         (result,) = clip.gaze_many([picture()], {"s": clip_gaze.SURFACES})

@@ -20,11 +20,10 @@ from clip_gaze.cli_options import (
     written,
 )
 from clip_gaze.places import shipped
+from clip_gaze.results import PictureResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
-    from clip_gaze.results import PictureResult
 
 _FORMATS = ("text", "json", "jsonl", "csv", "parquet")
 
@@ -113,11 +112,13 @@ def _gaze(
     with opened(**options) as clip:
         done: set[str] = set()
         if resume and output is not None:
-            made_by = clip.manifest.name, clip.variant
+            like = PictureResult(
+                "", clip.manifest.name, clip.variant, templates=clip.templates, corrected=corrected
+            )
             shown = [min(top or len(each), len(each)) for each in lists.values()]
             rows = 1 if wide else sum(shown)
             header = tables.wide_columns(lists) if wide else list(tables.COLUMNS)
-            done = outputs.resume(output, kind, made_by, rows, header)
+            done = outputs.resume(output, kind, like, rows, header)
         left = [path for path in paths if str(path) not in done]
         best = None if wide else top or None
         found = clip.gaze_many(left, lists, best, corrected=corrected)

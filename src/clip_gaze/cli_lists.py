@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -63,4 +64,4 @@ def bias(name: str, top: int, kind: str, **options: Any) -> None:
             else {name: scores},
             templates=clip.templates,
         )
-    outputs.to_stdout(written([result], kind))
+    outputs.to_stdout(written([result], kind, to_terminal=sys.stdout.isatty()))

@@ -164,13 +164,11 @@ class Counted:
         return SOME_FAILED if self.failed else 0
 
 
-def written(
-    results: Iterable[PictureResult], kind: str, *, to_terminal: bool | None = None
-) -> Iterator[str]:
-    """Yield results as JSON, or as text that fits the terminal; None: where there is one."""
+def written(results: Iterable[PictureResult], kind: str, *, to_terminal: bool) -> Iterator[str]:
+    """Yield results as JSON or as text, which fits the terminal if it goes there."""
     if kind == "json":
         return render.json_array(results)
-    if sys.stdout.isatty() if to_terminal is None else to_terminal:
+    if to_terminal:
         columns = shutil.get_terminal_size().columns
         return _spelled(render.text(results, columns), sys.stdout.encoding)
     return render.text(results)

@@ -83,6 +83,7 @@ class Clip:
         self._lock = threading.Lock()
         self._vision: Tower | None = None
         self._text: Tower | None = None
+        self._neutral: NDArray[np.float32] | None = None
         self._keep = store
         self._store: Store | None = Store(cache_folder() if store else None)
 
@@ -134,7 +135,7 @@ class Clip:
 
         """
         text_embeds = self.encode_texts(phrases)
-        mean = self._pictures().neutral()
+        mean = self._neutral_mean()
         (logits,) = scoring.logits(mean[None], text_embeds, self.manifest.logit_scale)
         return np.asarray(logits)
 
@@ -235,7 +236,7 @@ class Clip:
             else:
                 scores = found.best(outcome, only_show_best)
                 result = PictureResult(label, name, self.variant, scores)
-            yield replace(result, templates=self.templates)
+            yield replace(result, templates=self.templates, corrected=corrected)
 
     def close(self) -> None:
         """Free the towers and close the store; the object cannot be used afterwards."""
@@ -261,7 +262,13 @@ class Clip:
     def _ranking(self, lists: Mapping[str, Sequence[str]], *, corrected: bool = False) -> Ranking:
         # Texts first: then the text tower can go before the vision tower comes.
         found = ranking(lists, self.encode_texts, self.manifest.logit_scale)
-        return replace(found, neutral=self._pictures().neutral()) if corrected else found
+        return replace(found, neutral=self._neutral_mean()) if corrected else found
+
+    def _neutral_mean(self) -> NDArray[np.float32]:
+        """Return the neutral pictures' mean vector; they are looked at once, store or no store."""
+        if self._neutral is None:
+            self._neutral = self._pictures().neutral()
+        return self._neutral
 
     def _raised(self, images: Iterable[Picture]) -> Iterator[NDArray[np.float32]]:
         """Yield the pictures' vectors; the first bad picture is raised."""

@@ -10,7 +10,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from clip_gaze.errors import GazeError
-from clip_gaze.tables import COLUMNS
+from clip_gaze.results import PictureResult
+from clip_gaze.tables import COLUMNS, SETTINGS, settings
 from clip_gaze.whole import whole
 
 if TYPE_CHECKING:
@@ -63,15 +64,13 @@ def write(pieces: Iterable[str], path: Path, *, append: bool = False) -> None:
             file.flush()
 
 
-def resume(
-    path: Path, kind: str, made_by: tuple[str, str], rows: int, header: list[str]
-) -> set[str]:
+def resume(path: Path, kind: str, like: PictureResult, rows: int, header: list[str]) -> set[str]:
     """Return the pictures that a broken run has finished, and cut off what it left unfinished.
 
     Args:
         path: what the broken run wrote.
         kind: "jsonl" or "csv".
-        made_by: model and variant of this run.
+        like: a result of this run, for its settings.
         rows: how many rows of CSV a picture takes.
         header: the header of CSV.
 
@@ -81,6 +80,7 @@ def resume(
     if not path.is_file():
         return set()
     done: set[str] = set()
+    made_by = _made_by(like)
     with path.open("rb") as file:
         end = 0
         results = (
@@ -89,7 +89,7 @@ def resume(
         for image, found, offset in results:
             if found != made_by:
                 msg = (
-                    f"{path}: holds results of {', '.join(found)}, not of {', '.join(made_by)}; "
+                    f"{path}: holds results of {_spoken(found)}, not of {_spoken(made_by)}; "
                     "name another file"
                 )
                 raise GazeError(msg)
@@ -100,8 +100,17 @@ def resume(
     return done
 
 
-def _json_results(file: BinaryIO, path: Path) -> Iterator[tuple[str, tuple[str, str], int]]:
-    """Yield of each whole line the picture, model and variant, and where it ends."""
+def _made_by(result: PictureResult) -> tuple[str, ...]:
+    """Return the cells of SETTINGS as CSV has them."""
+    return tuple(cell or "" for cell in settings(result).values())
+
+
+def _spoken(made_by: tuple[str, ...]) -> str:
+    return ", ".join(filter(None, made_by))
+
+
+def _json_results(file: BinaryIO, path: Path) -> Iterator[tuple[str, tuple[str, ...], int]]:
+    """Yield of each whole line the picture, the cells of SETTINGS, and where it ends."""
     end = 0
     for line in file:
         if not line.endswith(b"\n"):
@@ -109,7 +118,8 @@ def _json_results(file: BinaryIO, path: Path) -> Iterator[tuple[str, tuple[str, 
         end += len(line)
         try:
             result = json.loads(line.decode("utf-8", "surrogateescape"))
-            found = result["image"], (result["model"], result["variant"]), end
+            made_by = _made_by(PictureResult(**result))
+            found = result["image"], made_by, end
         except (ValueError, KeyError, TypeError) as error:
             msg = f"{path}: holds something else than results; name another file"
             raise GazeError(msg) from error
@@ -118,7 +128,7 @@ def _json_results(file: BinaryIO, path: Path) -> Iterator[tuple[str, tuple[str, 
 
 def _csv_results(
     file: BinaryIO, path: Path, rows: int, header: list[str]
-) -> Iterator[tuple[str, tuple[str, str], int]]:
+) -> Iterator[tuple[str, tuple[str, ...], int]]:
     """Yield of each picture with all its rows what `_json_results` yields."""
     end = 0
 
@@ -144,5 +154,5 @@ def _csv_results(
             image, count = row[0], 0
         count += 1
         if count == (rows if row[COLUMNS.index("status")] == "ok" else 1):
-            yield image, (row[1], row[2]), end
+            yield image, tuple(row[1 : 1 + len(SETTINGS)]), end
             image, count = "", 0

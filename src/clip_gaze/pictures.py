@@ -93,7 +93,11 @@ class Pictures:
         )
         if known:
             return known[neutral.NAME]
-        vectors = [each for each in self.encode(neutral.pictures()) if isinstance(each, np.ndarray)]
+        vectors = []
+        for outcome in self.encode(neutral.pictures()):
+            if isinstance(outcome, PictureError):
+                raise outcome
+            vectors.append(outcome)
         mean = np.asarray(np.mean(vectors, axis=0, dtype=np.float64), np.float32)
         if self._store is not None:
             self._store.put(encoder, {neutral.NAME: mean})

@@ -45,7 +45,7 @@ def text(results: Iterable[PictureResult], columns: int | None = None) -> Iterat
         widest = max((width_of(clean(phrase)) for phrase in phrases), default=0)
         for name, scores in result.lists.items():
             title = clean(name)
-            if any(isinstance(score, CorrectedScore) for score in scores):
+            if result.corrected:
                 title += ": corrected, and plain"
             if columns:
                 title = f"{_BOLD}{_shorten(title, columns - 1)}{_PLAIN}"

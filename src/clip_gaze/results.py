@@ -64,6 +64,7 @@ class PictureResult:
         status: "ok", or "error" for a picture that could not be read.
         error: the reason, for status "error".
         templates: the sentences that phrases were put into; empty where they stood alone.
+        corrected: whether scores are `CorrectedScore`s.
 
     """
 
@@ -74,3 +75,4 @@ class PictureResult:
     status: Literal["ok", "error"] = "ok"
     error: str | None = None
     templates: tuple[str, ...] = ()
+    corrected: bool = False

@@ -15,19 +15,10 @@ if TYPE_CHECKING:
 
     from clip_gaze.results import PictureResult
 
-COLUMNS = (
-    "image",
-    "model",
-    "variant",
-    "templates",
-    "status",
-    "list",
-    "phrase",
-    "probability",
-    "plain",
-    "error",
-)
-_WIDE = ("image", "model", "variant", "templates", "status", "error")
+# What a picture's figures depend on, beside the picture and the lists.
+SETTINGS = ("model", "variant", "templates", "corrected")
+COLUMNS = ("image", *SETTINGS, "status", "list", "phrase", "probability", "plain", "error")
+_WIDE = ("image", *SETTINGS, "status", "error")
 _BETWEEN = " | "  # templates
 _ROWS_PER_GROUP = 65_536
 
@@ -38,8 +29,9 @@ def to_frame(results: Iterable[PictureResult]) -> list[dict[str, Any]]:
     A picture that could not be read has one row, with its error.
 
     Returns:
-        Rows with the keys image, model, variant, templates, status, list, phrase, probability,
-        plain (of a corrected probability: what it was) and error; what does not apply is None.
+        Rows with the keys image, model, variant, templates, corrected, status, list, phrase,
+        probability, plain (of a corrected probability: what it was) and error; what does not
+        apply is None.
     """
     return [row for result in results for row in rows(result)]
 
@@ -48,9 +40,7 @@ def rows(result: PictureResult) -> Iterator[dict[str, Any]]:
     """Yield the rows of one result; see `to_frame`."""
     start = dict.fromkeys(COLUMNS) | {
         "image": result.image,
-        "model": result.model,
-        "variant": result.variant,
-        "templates": _templates(result),
+        **settings(result),
         "status": result.status,
         "error": result.error,
     }
@@ -61,8 +51,15 @@ def rows(result: PictureResult) -> Iterator[dict[str, Any]]:
             yield start | {"list": name} | asdict(score)
 
 
-def _templates(result: PictureResult) -> str | None:
-    return _BETWEEN.join(result.templates) or None
+def settings(result: PictureResult) -> dict[str, str | None]:
+    """Return the cells of SETTINGS; what does not apply is None."""
+    cells = (
+        result.model,
+        result.variant,
+        _BETWEEN.join(result.templates) or None,
+        "corrected" if result.corrected else None,
+    )
+    return dict(zip(SETTINGS, cells, strict=True))
 
 
 def csv_long(results: Iterable[PictureResult], *, header: bool = True) -> Iterator[str]:
@@ -85,8 +82,7 @@ def csv_wide(
     if header:
         yield _line(wide_columns(lists))
     for result in results:
-        made_by = [result.image, result.model, result.variant, _templates(result)]
-        start = [*made_by, result.status, result.error]
+        start = [result.image, *settings(result).values(), result.status, result.error]
         found = {
             (name, score.phrase): score.probability
             for name, scores in result.lists.items()
