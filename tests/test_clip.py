@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 import clip_gaze
-from clip_gaze import clip as clip_module
-from clip_gaze import phrases
+from clip_gaze import phrases, towers
 from clip_gaze.session import Tower
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             names.append(path.name)
             super().__init__(path, *options)
 
-    monkeypatch.setattr(clip_module, "Tower", Counted)
+    monkeypatch.setattr(towers, "Tower", Counted)
     return names
 
 
@@ -132,7 +131,7 @@ def test_the_text_tower_is_freed_before_the_vision_tower_is_loaded(
             super().__init__(path, *options)
             alive.append(weakref.ref(self))
 
-    monkeypatch.setattr(clip_module, "Tower", Watched)
+    monkeypatch.setattr(towers, "Tower", Watched)
     clip.gaze(picture(), WORDS)
     assert counts == [0, 0]
 

@@ -85,7 +85,7 @@ def test_a_second_look_decodes_nothing_and_loads_no_tower(
     def no_tower(*_: object) -> None:
         pytest.fail("a tower was loaded")
 
-    monkeypatch.setattr("clip_gaze.clip.Tower", no_tower)
+    monkeypatch.setattr("clip_gaze.towers.Tower", no_tower)
     assert looked(tiny_model, folder) == first
     assert sorted(opened) == [folder[5].name, folder[11].name]  # the bad one, the one that is gone
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from clip_gaze.errors import DownloadError, GazeError, ModelError, PhraseListError, PictureError
 from clip_gaze.gaze import gaze, probabilities
 from clip_gaze.phrases import load as _load
-from clip_gaze.results import CorrectedScore, PhraseScore, PictureResult
+from clip_gaze.results import CorrectedScore, HeatMap, PhraseScore, PictureResult
 from clip_gaze.tables import to_frame
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ __all__ = [
     "CorrectedScore",
     "DownloadError",
     "GazeError",
+    "HeatMap",
     "ModelError",
     "PhraseListError",
     "PhraseScore",

@@ -28,6 +28,10 @@ _DEFAULT_LISTS = ("artists_by_training_prevalence", "movements", "surfaces")
 threads_option = click.option(
     "--threads", type=click.IntRange(min=1), help="CPU threads.  [default: all allowed]"
 )
+megapixels_option = click.option(
+    "--max-megapixels", type=click.FloatRange(min=0, min_open=True), metavar="N",
+    help="Refuse larger pictures.  [default: what fits in half the free memory]",
+)  # fmt: skip
 
 
 class NothingWrittenError(Exception):
@@ -53,10 +57,7 @@ def picture_options(command: Command) -> Command:
             help="Go into folders inside folders.",
         ),
         click.option("--exclude", multiple=True, metavar="PATTERN", help='Such as "*_small.*".'),
-        click.option(
-            "--max-megapixels", type=click.FloatRange(min=0, min_open=True), metavar="N",
-            help="Refuse larger pictures.  [default: what fits in half the free memory]",
-        ),
+        megapixels_option,
         click.option(
             "--no-store", "store", flag_value=False, default=True,
             help="Neither use nor keep vectors of earlier runs.",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,9 +17,11 @@ from clip_gaze.errors import GazeError, PictureError
 from clip_gaze.pictures import Pictures
 from clip_gaze.places import cache_folder
 from clip_gaze.ranking import Ranking, ranking
-from clip_gaze.results import PictureResult
-from clip_gaze.session import Tower, usable_cpus
+from clip_gaze.results import HeatMap, PictureResult
+from clip_gaze.see import RUNS, heat_maps, questions
+from clip_gaze.session import usable_cpus
 from clip_gaze.store import Store
+from clip_gaze.towers import Towers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -80,9 +81,7 @@ class Clip:
         self._threads = threads
         self._max_pixels = int(max_megapixels * 1e6) if max_megapixels else None
         self._progress = progress
-        self._lock = threading.Lock()
-        self._vision: Tower | None = None
-        self._text: Tower | None = None
+        self._towers = Towers(files.paths, threads, self.manifest.embedding_dim)
         self._neutral: NDArray[np.float32] | None = None
         self._keep = store
         self._store: Store | None = Store(cache_folder() if store else None)
@@ -119,7 +118,7 @@ class Clip:
             manifest=self.manifest,
             files=self._files,
             store=self._open_store(),
-            tower=self._text_tower,
+            tower=self._towers.text,
             progress=self._progress,
         )
         return texts.ensemble(phrases, self.templates, encode)
@@ -238,11 +237,65 @@ class Clip:
                 result = PictureResult(label, name, self.variant, scores)
             yield replace(result, templates=self.templates, corrected=corrected)
 
+    @overload
+    def see(
+        self, image: Picture, phrase: str, against: str | Sequence[str] | None = ..., *,
+        runs: int = ..., progress: Progress | None = ...,
+    ) -> HeatMap: ...  # fmt: skip
+    @overload
+    def see(
+        self, image: Picture, phrase: list[str] | tuple[str, ...],
+        against: str | Sequence[str] | None = ..., *,
+        runs: int = ..., progress: Progress | None = ...,
+    ) -> list[HeatMap]: ...  # fmt: skip
+    def see(
+        self,
+        image: Picture,
+        phrase: str | Sequence[str],
+        against: str | Sequence[str] | None = None,
+        *,
+        runs: int = RUNS,
+        progress: Progress | None = None,
+    ) -> HeatMap | list[HeatMap]:
+        """Return where a picture speaks for a phrase: parts of it are covered one by one.
+
+        Args:
+            image: a PIL image or a path.
+            phrase: a phrase, or several, which share the runs of the graph.
+            against: the name of a shipped list, or phrases; a phrase that is not among them is
+                added. None: the shortest shipped list that has the phrase, else `genres`.
+            runs: how many versions of the picture may be looked at, at least 20.
+            progress: called with (done, runs).
+
+        Returns:
+            A map for a phrase, a list of maps for a sequence.
+
+        Raises:
+            PictureError: the picture cannot be read.
+            PhraseListError: a list is unknown, or a phrase is blank or would stand alone.
+
+        """
+        asked = questions([phrase] if isinstance(phrase, str) else phrase, against)
+        pictures = self._pictures()
+        square, box = pictures.square(image)
+        found = self._ranking({str(at): each.phrases for at, each in enumerate(asked)})
+        label = "" if isinstance(image, Image.Image) else os.fspath(image)
+        maps = heat_maps(
+            partial(HeatMap, label, self.manifest.name, self.variant, box=box),
+            square,
+            asked,
+            pictures.encode_squares,
+            [embeds for _, embeds in found.lists.values()],
+            self.manifest.logit_scale,
+            runs=runs,
+            progress=progress,
+        )
+        return maps[0] if isinstance(phrase, str) else maps
+
     def close(self) -> None:
         """Free the towers and close the store; the object cannot be used afterwards."""
-        with self._lock:
-            self._vision = self._text = None
-            store, self._store = self._store, None
+        self._towers.close()
+        store, self._store = self._store, None
         if store is not None:
             store.close()
 
@@ -282,28 +335,10 @@ class Clip:
             self.manifest,
             self._files.digests["vision"],
             self._open_store() if self._keep else None,
-            self._vision_tower,
+            self._towers.vision,
             self._threads or usable_cpus(),
             self._max_pixels,
         )
-
-    def _vision_tower(self) -> Tower:
-        with self._lock:
-            if self._vision is None:
-                self._open_store()
-                # The lists are encoded by now: on a small machine both towers would not fit.
-                self._text = None
-                self._vision = self._tower("vision")
-            return self._vision
-
-    def _text_tower(self) -> Tower:
-        with self._lock:
-            if self._text is None:
-                self._text = self._tower("text")
-            return self._text
-
-    def _tower(self, role: str) -> Tower:
-        return Tower(self._files.paths[role], self._threads, self.manifest.embedding_dim)
 
     def _open_store(self) -> Store:
         """Return the store, if this object was not closed."""

@@ -30,7 +30,10 @@ _FONTS = (
     ("NotoSans-Regular.ttf", "NotoSans-Bold.ttf"),
 )
 _FAMILIES = "'Liberation Sans', Arial, Helvetica, sans-serif"
-_SPELLED = str.maketrans({"\N{MULTIPLICATION SIGN}": "x", "÷": "/", "…": "...", "ł": "l", "ø": "o"})
+_SPELLED = str.maketrans(
+    "\N{MULTIPLICATION SIGN}\N{MINUS SIGN}\N{EN DASH}—\u2018\u2019“”÷øØłŁđĐıæÆœŒß",
+    "x---''\"\"/oOlLdDiaAoOs",
+)
 _POWER = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
 _NO_LETTER = "\uffff"  # fonts draw the same box for whatever they lack
 

@@ -142,15 +142,29 @@ def square(image: Image.Image, size: int) -> NDArray[np.uint8]:
         msg = f"a picture of {width} x {height} pixels has nothing to see"
         raise PictureError(msg)
     image = rgb(image)
-    short, long = min(width, height), max(width, height)
-    new_long = int(size * long / short)
-    new = (size, new_long) if width <= height else (new_long, size)
-    left, top = (new[0] - size) // 2, (new[1] - size) // 2
-    if short < size and new_long > _SLENDER * size:
+    new, left, top = _layout(width, height, size)
+    if min(width, height) < size and max(new) > _SLENDER * size:
         # The whole strip could take gigabytes (1 x 4000 becomes 224 x 896,000).
         return _square_of_strip(image, size, new)
     cut = image.resize(new, Image.Resampling.BICUBIC).crop((left, top, left + size, top + size))
     return np.asarray(cut)
+
+
+def seen(width: int, height: int, size: int) -> tuple[float, float, float, float]:
+    """Return which part of a picture `square` keeps: left, top, right, bottom, from 0 to 1.
+
+    >>> seen(200, 100, 50)
+    (0.25, 0.0, 0.75, 1.0)
+    """
+    (across, down), left, top = _layout(width, height, size)
+    return left / across, top / down, (left + size) / across, (top + size) / down
+
+
+def _layout(width: int, height: int, size: int) -> tuple[tuple[int, int], int, int]:
+    """Return the size of the resized picture, and where its centre square begins."""
+    new_long = int(size * max(width, height) / min(width, height))
+    new = (size, new_long) if width <= height else (new_long, size)
+    return new, (new[0] - size) // 2, (new[1] - size) // 2
 
 
 def pixel_values(image: Image.Image, settings: ImageSettings) -> NDArray[np.float32]:
@@ -167,7 +181,11 @@ def pixel_values(image: Image.Image, settings: ImageSettings) -> NDArray[np.floa
         PictureError: see `square`.
 
     """
-    pixels = square(image, settings.size)
+    return normalised(square(image, settings.size), settings)
+
+
+def normalised(pixels: NDArray[np.uint8], settings: ImageSettings) -> NDArray[np.float32]:
+    """Return (size, size, 3) uint8 as the (3, size, size) float32 that the vision tower reads."""
     table = _table(settings.mean, settings.std)
     return np.stack([table[channel][pixels[:, :, channel]] for channel in range(3)])
 

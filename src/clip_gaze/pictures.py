@@ -14,7 +14,7 @@ from PIL import Image
 
 from clip_gaze import neutral, verify
 from clip_gaze.errors import PictureError
-from clip_gaze.images import most_pixels, pixel_values, upright
+from clip_gaze.images import most_pixels, normalised, pixel_values, seen, square, upright
 from clip_gaze.scoring import normalise
 
 if TYPE_CHECKING:
@@ -102,6 +102,33 @@ class Pictures:
         if self._store is not None:
             self._store.put(encoder, {neutral.NAME: mean})
         return mean
+
+    def square(self, image: Picture) -> tuple[NDArray[np.uint8], tuple[float, float, float, float]]:
+        """Return what the graph sees of a picture, and which part of it that is.
+
+        Args:
+            image: a PIL image, taken as it is, or a path, opened upright.
+
+        Returns:
+            (size, size, 3) uint8; left, top, right and bottom from 0 to 1.
+
+        Raises:
+            PictureError: it cannot be read.
+
+        """
+        if not isinstance(image, Image.Image):
+            image = upright(image, self._max_pixels)
+        size = self._manifest.image.size
+        return square(image, size), seen(*image.size, size)
+
+    def encode_squares(self, squares: NDArray[np.uint8]) -> Vector:
+        """Return the vectors of (n, size, size, 3) uint8, (n, d), L2-normalised; keep none."""
+        tower, settings = self._tower(), self._manifest.image
+        rows = []
+        for at in range(0, len(squares), _PER_RUN):
+            part = squares[at : at + _PER_RUN]
+            rows.append(tower.images(np.stack([normalised(each, settings) for each in part])))
+        return normalise(np.concatenate(rows))
 
     def _encode_chunk(self, chunk: list[Picture]) -> Iterator[Vector | PictureError]:
         waiting: list[_Prepared] = []

@@ -76,3 +76,34 @@ class PictureResult:
     error: str | None = None
     templates: tuple[str, ...] = ()
     corrected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HeatMap:
+    """Where a picture speaks for a phrase.
+
+    Attributes:
+        image: the picture's path, or "" for a picture in memory.
+        model: the model's name.
+        variant: the variant's name.
+        phrase: the phrase.
+        list: the list that it is weighed against; None for phrases without a name.
+        log_odds: log(p / (1 - p)) of the phrase within its list, of the whole picture.
+        probability: p, 0 to 1, not rounded.
+        grid: rows from top to bottom: how much of the log-odds is lost when a cell is covered,
+            natural logarithms; less than 0 where the picture speaks against the phrase.
+        box: left, top, right and bottom of the grid in the upright picture, 0 to 1.
+        runs: how many versions of the picture were looked at.
+
+    """
+
+    image: str
+    model: str
+    variant: str
+    phrase: str
+    list: str | None
+    log_odds: float
+    probability: float
+    grid: tuple[tuple[float, ...], ...]
+    box: tuple[float, float, float, float]
+    runs: int

@@ -1,0 +1,106 @@
+"""The command that shows where a picture speaks for a phrase: `clip-gaze see`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from tqdm import tqdm
+
+from clip_gaze import draw, outputs, phrases
+from clip_gaze.cli_options import megapixels_option, model_options, opened
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from clip_gaze.results import HeatMap
+
+# How many versions of the picture are looked at.
+_QUALITIES = {"quick": 50, "normal": 100, "fine": 250}
+
+
+@click.command()
+@click.argument("image", metavar="IMAGE")
+@click.argument("asked", nargs=-1, required=True, metavar="PHRASE...")
+@click.option("--list", "name", metavar="NAME", help="A shipped list to weigh the phrases against.")
+@click.option("--phrases", "file", metavar="FILE", help="A text file to weigh them against.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Where to write: .png, .jpg, .webp or .svg, or JSON.",
+)
+@click.option(
+    "--format", "kind", type=click.Choice(("picture", "json")), default="picture", show_default=True
+)
+@click.option(
+    "--quality",
+    type=click.Choice(tuple(_QUALITIES)),
+    default="normal",
+    show_default=True,
+    help="Look at 50, 100 or 250 versions of the picture.",
+)
+@click.option(
+    "--edge",
+    type=click.IntRange(min=100, max=4000),
+    default=draw.EDGE,
+    show_default=True,
+    help="Longer edge of each drawn picture, in pixels.",
+)
+@megapixels_option
+@model_options
+def see(
+    *,
+    image: str,
+    asked: Sequence[str],
+    name: str | None,
+    file: str | None,
+    output: Path | None,
+    kind: str,
+    quality: str,
+    edge: int,
+    **options: Any,
+) -> None:
+    """Show where a picture speaks for a phrase, and where against it.
+
+    Parts of the picture are covered one by one, and what the phrase loses is measured. Without
+    --list or --phrases, a phrase is weighed against the shipped list that has it, or `genres`.
+    """
+    if name is not None and file is not None:
+        raise click.UsageError("--list and --phrases exclude each other")
+    if kind == "picture":
+        if output is None:
+            raise click.UsageError("name a file for the picture, such as -o map.png")
+        draw.check(output)
+    against = phrases.read(file) if file is not None else name
+    runs = _QUALITIES[quality]
+    with (
+        opened(**options) as clip,
+        # None: only where stderr is a terminal.
+        tqdm(total=runs, desc="covering", unit="", leave=False, disable=None) as bar,
+    ):
+
+        def show(done: int, _: int) -> None:
+            bar.update(done - bar.n)
+
+        maps = clip.see(image, list(asked), against, runs=runs, progress=show)
+    if output is None:
+        outputs.to_stdout(_json(maps))
+    elif kind == "json":
+        with outputs.to_file(output) as part:
+            outputs.write(_json(maps), part)
+    else:
+        draw.write(image, maps, output, edge=edge)
+
+
+def _json(maps: Sequence[HeatMap]) -> Iterator[str]:
+    """Yield one JSON array, a map a line; numbers are not rounded."""
+    before = "[\n"
+    for heat in maps:
+        yield before + json.dumps(asdict(heat), ensure_ascii=False)
+        before = ",\n"
+    yield "\n]\n"
