@@ -13,6 +13,7 @@ import warnings
 from pathlib import Path
 
 import click
+import onnx
 import torch
 from torch import Tensor, nn
 from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
@@ -20,7 +21,9 @@ from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 from checks import compare, sample_inputs
 from clip_gaze import manifest as manifests
 from clip_gaze.manifest import ImageSettings, Manifest, Source, TextSettings, Variant
-from quantize import REFERENCE, add_variants, chosen, file_entry
+from graphs import strip
+from quantize import add_variants, chosen, file_entry
+from recipes import REFERENCE
 
 OPSET = 18
 BICUBIC = 3
@@ -66,6 +69,9 @@ def export_graph(tower: nn.Module, example: Tensor, dynamic: dict, names: tuple,
             external_data=False,
             verbose=False,
         )
+    model = onnx.load(to)
+    strip(model)
+    onnx.save(model, to)
 
 
 def export_fp32(

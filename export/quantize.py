@@ -5,123 +5,122 @@ python export/quantize.py MODEL [--variants q8,q4]
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
+import shutil
 import tempfile
-from dataclasses import dataclass
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import numpy as np
-import onnx
-from onnx import helper, numpy_helper
-from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
+import command
+from checks import sample_inputs
 from clip_gaze import manifest as manifests
+from clip_gaze.errors import ModelError
 from clip_gaze.manifest import Manifest, ModelFile, Variant
-from clip_gaze.verify import sha256
+from clip_gaze.scoring import normalise
+from clip_gaze.session import Tower
+from clip_gaze.verify import check, sha256
+from clip_gaze.whole import whole
+from graphs import quantise
+from recipes import RECIPES, REFERENCE
 
-REFERENCE = "fp32"
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+TOWERS = ("vision", "text")
+SCRATCH = ".quantize-"
 
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How the weights of the linear layers are kept; the token table always has 8 bits.
+def add_variants(
+    folder: Path,
+    names: list[str],
+    try_out: Callable[[Path, dict[str, Variant]], None] | None = None,
+) -> Manifest:
+    """Quantise the fp32 graphs of a model folder and enter the variants into its manifest.
 
-    Attributes:
-        bits: of each weight.
-        block_size: how many weights share a scale and a zero point.
-        accuracy_level: of MatMulNBits: 4 multiplies in int8, which is quick but differs between
-            processors; 0 multiplies in float32, with the same result on all of them.
+    All are made before the first one enters, and the manifest never speaks of a file that is not
+    there whole: whenever this is broken off, the folder can be used.
+
+    Args:
+        folder: the model folder.
+        names: of variants in `RECIPES`.
+        try_out: called with the folder of the new files and their entries before they enter.
+
+    Raises:
+        ModelError: the folder has no sound fp32 graphs.
 
     """
-
-    bits: int
-    block_size: int
-    accuracy_level: int
-
-    def __str__(self) -> str:
-        """Return the recipe as the manifest states it."""
-        return (
-            f"MatMulNBits {self.bits} bit, block {self.block_size}, "
-            f"accuracy_level {self.accuracy_level}; token table 8 bit by row"
-        )
-
-
-RECIPES = {
-    "q8": Recipe(bits=8, block_size=32, accuracy_level=4),
-    "q4": Recipe(bits=4, block_size=32, accuracy_level=0),
-}
-
-
-def quantise(source: Path, target: Path, recipe: Recipe) -> None:
-    """Write the graph in `source` to `target` with its weights quantised."""
-    model = onnx.load(source)
-    quantise_tables(model.graph)
-    quantizer = MatMulNBitsQuantizer(
-        model,
-        bits=recipe.bits,
-        block_size=recipe.block_size,
-        is_symmetric=False,
-        accuracy_level=recipe.accuracy_level,
-        op_types_to_quantize=("MatMul",),
-    )
-    quantizer.process()
-    onnx.save(quantizer.model.model, target)
-
-
-def quantise_tables(graph: onnx.GraphProto) -> None:
-    """Keep each large embedding table as int8 with one scale a row.
-
-    Rows are looked up first and turned into float32 after, so that the whole table never is:
-    Gather(table) becomes Cast(Gather(int8 table)) * Gather(scales).
-    """
-    weights = {tensor.name: tensor for tensor in graph.initializer}
-    nodes = []
-    for node in graph.node:
-        table = weights.get(node.input[0]) if node.op_type == "Gather" else None
-        if table is None or len(table.dims) != 2 or table.dims[0] < 1000:
-            nodes.append(node)
-            continue
-        rows = numpy_helper.to_array(table)
-        scales = np.maximum(np.abs(rows).max(axis=1, keepdims=True) / 127, np.float32(1e-12))
-        levels = np.rint(rows / scales).astype(np.int8)
-        names = {part: f"{table.name}_{part}" for part in ("levels", "scales")}
-        graph.initializer.remove(table)
-        graph.initializer.extend(
-            numpy_helper.from_array(array, names[part])
-            for part, array in {"levels": levels, "scales": scales.astype(np.float32)}.items()
-        )
-        output, indices = node.output[0], node.input[1]
-        nodes += [
-            helper.make_node("Gather", [names["levels"], indices], [f"{output}_levels"]),
-            helper.make_node("Gather", [names["scales"], indices], [f"{output}_scales"]),
-            helper.make_node(
-                "Cast", [f"{output}_levels"], [f"{output}_float"], to=onnx.TensorProto.FLOAT
-            ),
-            helper.make_node("Mul", [f"{output}_float", f"{output}_scales"], [output]),
-        ]
-    del graph.node[:]
-    graph.node.extend(nodes)
-
-
-def add_variants(folder: Path, names: list[str]) -> Manifest:
-    """Quantise the fp32 graphs of a model folder and enter the variants into its manifest."""
     manifest = manifests.read(folder / "manifest.json")
-    variants = dict(manifest.variants)
-    for name in names:
-        towers = {}
-        for tower in ("vision", "text"):
-            source = folder / getattr(variants[REFERENCE], tower).file
-            target = folder / f"{tower}_model_{name}.onnx"
-            with tempfile.TemporaryDirectory(dir=folder) as scratch:
-                quantise(source, Path(scratch) / target.name, RECIPES[name])
-                (Path(scratch) / target.name).replace(target)
-            towers[tower] = file_entry(target, str(RECIPES[name]))
-        variants[name] = Variant(**towers)
-    manifest = dataclasses.replace(manifest, variants=variants)
-    (folder / "manifest.json").write_text(manifests.to_json(manifest), encoding="utf-8")
-    return manifest
+    sources = fp32_graphs(folder, manifest)
+    with scratch(folder) as made:
+        variants = {}
+        for name in names:
+            towers = {}
+            for tower in TOWERS:
+                target = made / f"{tower}_model_{name}.onnx"
+                quantise(sources[tower], target, RECIPES[name][tower])
+                towers[tower] = file_entry(target, str(RECIPES[name][tower]))
+            variants[name] = Variant(**towers)
+        if try_out:
+            try_out(made, variants)
+        return enter(folder, made, manifest, variants)
+
+
+def enter(folder: Path, made: Path, old: Manifest, variants: dict[str, Variant]) -> Manifest:
+    """Move new files into a model folder and their entries into its manifest."""
+    new = dataclasses.replace(old, variants={**old.variants, **variants})
+    others = {name: each for name, each in old.variants.items() if name not in variants}
+    if len(others) < len(old.variants):
+        # While files are exchanged, the manifest does not speak of them.
+        default = old.default_variant if old.default_variant in others else REFERENCE
+        write(folder, dataclasses.replace(old, variants=others, default_variant=default))
+    for variant in variants.values():
+        for file in (variant.vision, variant.text):
+            (made / file.file).replace(folder / file.file)
+    write(folder, new)
+    return new
+
+
+def write(folder: Path, manifest: Manifest) -> None:
+    """Write a model folder's manifest, whole or not at all."""
+    with whole(folder / "manifest.json") as part:
+        part.write_text(manifests.to_json(manifest), encoding="utf-8")
+
+
+@contextlib.contextmanager
+def scratch(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder on the same disk, and remove it and what a killed run left."""
+    for left in folder.glob(f"{SCRATCH}*"):
+        shutil.rmtree(left)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=SCRATCH) as made:
+        yield Path(made)
+
+
+def fp32_graphs(folder: Path, manifest: Manifest) -> dict[str, Path]:
+    """Return the fp32 graph of each tower, after making sure that it is the right one.
+
+    Raises:
+        ModelError: one is missing or wrong, or the manifest has no fp32.
+
+    """
+    if manifest.download:
+        msg = (
+            f"{folder}: has no graphs, only a manifest; make a folder that has them with "
+            f"clip-gaze download {manifest.name} --variant {REFERENCE} --to FOLDER"
+        )
+        raise ModelError(msg)
+    _, variant = manifest.variant(REFERENCE)
+    files = {tower: getattr(variant, tower) for tower in TOWERS}
+    for file in files.values():
+        check(folder / file.file, file.bytes, file.sha256)
+    return {tower: folder / file.file for tower, file in files.items()}
 
 
 def file_entry(path: Path, recipe: str = "") -> ModelFile:
@@ -131,24 +130,60 @@ def file_entry(path: Path, recipe: str = "") -> ModelFile:
 
 def chosen(context: click.Context, option: click.Parameter, value: str) -> list[str]:
     """Split a comma-separated list of variants, and refuse unknown ones (a click callback)."""
-    names = [name.strip() for name in value.split(",") if name.strip()]
+    names = list(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
     if unknown := [name for name in names if name not in (REFERENCE, *RECIPES)]:
         msg = f"unknown: {', '.join(unknown)}; choose from {', '.join((REFERENCE, *RECIPES))}"
         raise click.BadParameter(msg, context, option)
     return [name for name in names if name != REFERENCE]
 
 
+def tell(model: Path, made: Path, variants: dict[str, Variant]) -> None:
+    """Print size, cosine to fp32 and time of new variants, on made-up pictures and phrases.
+
+    Raises:
+        ModelError: one of them does not run, or gives something else than numbers.
+
+    """
+    manifest = manifests.read(model / "manifest.json")
+    pixels, ids = sample_inputs(manifest, model)
+    batches = {"vision": list(pixels[:, None]), "text": ids}
+    sources = fp32_graphs(model, manifest)
+    reference = {tower: vectors(sources[tower], batches[tower])[0] for tower in TOWERS}
+    click.echo(f"{'variant':8} {'tower':7} {'MB':>8} {'cosine':>17} {'ms':>8}")
+    for name, variant in variants.items():
+        for tower in TOWERS:
+            file = getattr(variant, tower)
+            found, spent = vectors(made / file.file, batches[tower])
+            cosine = (found * reference[tower]).sum(axis=1)
+            if not np.isfinite(cosine).all():
+                msg = f"{name}: its {tower} tower gives no numbers; is fp32 sound?"
+                raise ModelError(msg)
+            click.echo(
+                f"{name:8} {tower:7} {file.bytes / 1e6:8.1f} "
+                f"{cosine.min():.5f}..{cosine.max():.5f} {1000 * spent:8.1f}"
+            )
+
+
+def vectors(path: Path, batches: list[NDArray]) -> tuple[NDArray[np.float32], float]:
+    """Return the normalised vectors of all batches, and the seconds that one row took."""
+    tower = Tower(path)
+    tower.images(batches[0])
+    started = time.perf_counter()
+    rows = np.concatenate([normalise(tower.images(batch)) for batch in batches])
+    return rows, (time.perf_counter() - started) / len(rows)
+
+
 @click.command(help=__doc__)
 @click.argument("model", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--variants", default="q8,q4", show_default=True, callback=chosen)
 def main(model: Path, variants: list[str]) -> None:
-    """Quantise and say the sizes."""
-    logging.disable(logging.WARNING)  # the quantiser tells of every node
-    manifest = add_variants(model, variants)
-    for name in variants:
-        towers = manifest.variants[name]
-        click.echo(f"{name}: {(towers.vision.bytes + towers.text.bytes) / 1e6:,.1f} MB")
+    """Quantise, and say how it went."""
+    logging.disable(logging.WARNING)  # one of the made-up phrases is too long, and meant to be
+    if not variants:
+        msg = f"nothing to do; choose from {', '.join(RECIPES)}"
+        raise click.UsageError(msg)
+    add_variants(model, variants, lambda made, new: tell(model, made, new))
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -1,0 +1,32 @@
+"""Run a script's command so that each failure is one line on stderr, and the exit code 2."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from clip_gaze.errors import GazeError
+
+NOTHING_DONE = 2
+
+
+def run(command: click.Command) -> None:
+    """Run a click command with the arguments of this process, and exit."""
+    try:
+        result = command.main(standalone_mode=False)
+    except click.ClickException as error:
+        message = error.format_message()
+    except (click.Abort, KeyboardInterrupt):
+        message = "stopped"
+    except GazeError as error:
+        message = str(error)
+    except OSError as error:
+        message = f"{error.filename or 'the system'}: {error.strerror or error}"
+    except MemoryError:
+        message = "not enough memory"
+    else:
+        sys.exit(result if isinstance(result, int) else 0)
+    click.echo(f"{Path(sys.argv[0]).name}: error: {' '.join(message.split())}", err=True)
+    sys.exit(NOTHING_DONE)

@@ -1,0 +1,258 @@
+"""Hold every variant of a model against fp32 on a folder of pictures.
+
+    python export/compare_variants.py MODEL PICTURES --list movements [--list ...] [--json FILE]
+
+Each variant is measured in a fresh process. Exit 1: a result depends on its batch.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import numpy as np
+
+import command
+from clip_gaze import collect, models, phrases, scoring
+from clip_gaze.errors import ModelError
+from clip_gaze.verify import check
+from clip_gaze.whole import whole
+from measure import Measured, measure
+from recipes import REFERENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from clip_gaze.manifest import Manifest, ModelFile
+
+TOP = 5
+# What a result may change by when its picture runs among others.
+BATCH_BOUND = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How a variant's answers for one list differ from those of fp32.
+
+    Attributes:
+        top1: share of pictures (0 to 1) with the same first phrase.
+        top5: share of the first five phrases that are the same in any order, the mean.
+        first_difference: of the probability of the phrase that fp32 puts first: its absolute
+            value, the mean.
+        batch_change: the largest change of a probability between a picture alone and among eight.
+
+    """
+
+    top1: float
+    top5: float
+    first_difference: float
+    batch_change: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one variant costs, and how it differs from fp32.
+
+    Attributes:
+        bytes: of both graphs.
+        picture_ms: of the vision tower for one picture, the median.
+        phrase_ms: of the text tower for one phrase.
+        peak_bytes: of a process that encodes the phrases and then the pictures, one at a time;
+            None where the system does not say.
+        image_cosine: to the vectors of fp32, the mean; `image_cosine_least` the least.
+        text_cosine: likewise.
+        vector_change: the largest change of a number of a picture's vector between a picture alone
+            and among eight.
+        lists: by the list's name.
+
+    """
+
+    bytes: int
+    picture_ms: float
+    phrase_ms: float
+    peak_bytes: int | None
+    image_cosine: float
+    image_cosine_least: float
+    text_cosine: float
+    text_cosine_least: float
+    vector_change: float
+    lists: dict[str, Agreement]
+
+
+def agreement(
+    wanted: NDArray[np.float64], found: NDArray[np.float64], batched: NDArray[np.float64]
+) -> Agreement:
+    """Compare the probabilities of a variant with those of fp32.
+
+    Args:
+        wanted: (pictures, phrases) float64, of fp32.
+        found: of the variant, each picture alone.
+        batched: of the variant, eight pictures at a time.
+
+    """
+    ours, theirs = (np.argsort(-each, axis=1, kind="stable")[:, :TOP] for each in (found, wanted))
+    shared = (ours[:, :, None] == theirs[:, None, :]).any(axis=2)
+    rows, first = np.arange(len(wanted)), theirs[:, 0]
+    return Agreement(
+        top1=float((ours[:, 0] == first).mean()),
+        top5=float(shared.mean()),
+        first_difference=float(np.abs(found[rows, first] - wanted[rows, first]).mean()),
+        batch_change=float(np.abs(found - batched).max()),
+    )
+
+
+def probabilities(
+    images: NDArray[np.float32], texts: NDArray[np.float32], logit_scale: float
+) -> NDArray[np.float64]:
+    """Return what `Clip` says of each picture, (pictures, phrases) float64."""
+    return np.stack(
+        [scoring.softmax(scoring.logits(each[None], texts, logit_scale))[0] for each in images]
+    )
+
+
+def compare(
+    manifest: Manifest, measured: Mapping[str, Measured], lists: Mapping[str, Sequence[str]]
+) -> dict[str, Row]:
+    """Return a row for each variant.
+
+    Args:
+        manifest: of the model.
+        measured: by variant; its texts are the phrases of all lists, each once.
+        lists: by name.
+
+    """
+    at = {phrase: i for i, phrase in enumerate(each_once(lists))}
+    columns = {name: [at[phrase] for phrase in some] for name, some in lists.items()}
+    reference = measured[REFERENCE]
+    rows = {}
+    for variant, each in measured.items():
+        files = manifest.variants[variant]
+        image_cosine = (each.images * reference.images).sum(axis=1)
+        text_cosine = (each.texts * reference.texts).sum(axis=1)
+        agreements = {
+            name: agreement(
+                *(
+                    probabilities(vectors, texts[some], manifest.logit_scale)
+                    for vectors, texts in (
+                        (reference.images, reference.texts),
+                        (each.images, each.texts),
+                        (each.batched, each.texts),
+                    )
+                )
+            )
+            for name, some in columns.items()
+        }
+        rows[variant] = Row(
+            bytes=(files.vision.bytes or 0) + (files.text.bytes or 0),
+            picture_ms=each.picture_ms,
+            phrase_ms=each.phrase_ms,
+            peak_bytes=each.peak_bytes,
+            image_cosine=float(image_cosine.mean()),
+            image_cosine_least=float(image_cosine.min()),
+            text_cosine=float(text_cosine.mean()),
+            text_cosine_least=float(text_cosine.min()),
+            vector_change=float(np.abs(each.images - each.batched).max()),
+            lists=agreements,
+        )
+    return rows
+
+
+def each_once(lists: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the phrases of all lists, each once."""
+    return list(dict.fromkeys(phrase for some in lists.values() for phrase in some))
+
+
+def table(rows: Mapping[str, Row]) -> list[str]:
+    """Return what is printed."""
+    head = ("variant", "MB", "ms", "peak MB", "pictures", "least", "phrases", "least", "batch")
+    lines = [
+        "cosine to fp32 of pictures and phrases, mean and least; batch: change of a vector",
+        f"{head[0]:12} {head[1]:>7} {head[2]:>7} {head[3]:>8} "
+        + " ".join(f"{name:>8}" for name in head[4:]),
+    ]
+    for variant, row in rows.items():
+        peak = "?" if row.peak_bytes is None else f"{row.peak_bytes / 1e6:.0f}"
+        lines.append(
+            f"{variant:12} {row.bytes / 1e6:7.1f} {row.picture_ms:7.1f} {peak:>8} "
+            f"{row.image_cosine:8.5f} {row.image_cosine_least:8.5f} "
+            f"{row.text_cosine:8.5f} {row.text_cosine_least:8.5f} {row.vector_change:8.0e}"
+        )
+    lines += [
+        "",
+        f"{'variant':12} {'list':30} {'top 1':>7} {'top 5':>7} {'|diff|':>8} {'batch':>8}",
+    ]
+    lines += [
+        f"{variant:12} {name:30} {each.top1:7.1%} {each.top5:7.1%} "
+        f"{each.first_difference:8.5f} {each.batch_change:8.0e}"
+        for variant, row in rows.items()
+        for name, each in row.lists.items()
+    ]
+    return lines
+
+
+def graphs(folder: Path, manifest: Manifest, variant: str) -> dict[str, Path]:
+    """Return the graphs of a variant, after making sure that they are the right ones.
+
+    Raises:
+        ModelError: one is missing or wrong.
+
+    """
+    _, files = manifest.variant(variant)
+
+    def right(file: ModelFile) -> Path:
+        check(folder / file.file, file.bytes, file.sha256)
+        return folder / file.file
+
+    return {"vision": right(files.vision), "text": right(files.text)}
+
+
+@click.command(help=__doc__)
+@click.argument("model")
+@click.argument("pictures", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--list", "names", multiple=True, required=True, help="A list that ships.")
+@click.option("--json", "output", type=click.Path(dir_okay=False, path_type=Path))
+def main(model: str, pictures: Path, names: tuple[str, ...], output: Path | None) -> int:
+    """Measure each variant, compare, print."""
+    found = models.find(model)
+    folder, manifest = found.folder, found.manifest
+    if manifest.download:
+        msg = f"{model}: give a folder with the graphs, as clip-gaze download --to makes one"
+        raise ModelError(msg)
+    manifest.variant(REFERENCE)
+    lists = {name: phrases.load(name) for name in dict.fromkeys(names)}
+    paths = collect.pictures([pictures])
+    every = {name: graphs(folder, manifest, name) for name in manifest.variants}
+    measured = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, some in every.items():
+            click.echo(f"measuring {name}", err=True)
+            measured[name] = measure(folder, some, paths, each_once(lists), Path(scratch))
+    for line in measured[REFERENCE].skipped:
+        click.echo(f"passed over: {line}", err=True)
+    rows = compare(manifest, measured, lists)
+    click.echo("\n".join(table(rows)))
+    looked = len(measured[REFERENCE].images)
+    click.echo(f"{looked} pictures, {', '.join(lists)}")
+    if output:
+        answer = {
+            "model": manifest.name,
+            "pictures": looked,
+            "variants": {name: asdict(row) for name, row in rows.items()},
+        }
+        with whole(output) as part:
+            part.write_text(json.dumps(answer, indent=1) + "\n", encoding="utf-8")
+    changes = [each.batch_change for row in rows.values() for each in row.lists.values()]
+    sound = max(changes) <= BATCH_BOUND
+    verdict = "holds" if sound else "FAILS"
+    click.echo(f"change of a probability in a batch <= {BATCH_BOUND}: {verdict}")
+    return 0 if sound else 1
+
+
+if __name__ == "__main__":
+    command.run(main)

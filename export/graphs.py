@@ -1,0 +1,189 @@
+"""Rewrite a tower's ONNX graph so that its weights are quantised."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+from onnx import helper, numpy_helper
+
+from clip_gaze.errors import ModelError
+from recipes import FLOAT, Recipe, pack, table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+# Smaller tables are not worth it: CLIP's other one, of positions, has 50 to 577 rows.
+LARGE_TABLE = 1000
+LAYERS_PER_BLOCK = 6  # query, key, value, out, and two of the perceptron
+
+
+def quantise(source: Path, target: Path, recipe: Recipe) -> None:
+    """Write the graph in `source` to `target` with its weights quantised.
+
+    Raises:
+        ModelError: `source` is no graph, or has no linear layer.
+
+    """
+    try:
+        model = onnx.load(source)
+    except DecodeError:
+        msg = f"{source}: is not an ONNX graph; export the model again"
+        raise ModelError(msg) from None
+    graph = model.graph
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    bits = layer_bits(graph, weights, recipe)
+    if not bits:
+        msg = f"{source}: has no linear layer whose weights could be quantised"
+        raise ModelError(msg)
+    nodes: list[onnx.NodeProto] = []
+    for node in graph.node:
+        fixed = [weights[name] for name in node.input if name in weights]
+        if bits.get(node.output[0], FLOAT) != FLOAT:
+            nodes += linear(node, weights, graph, bits[node.output[0]], recipe)
+        elif node.op_type == "Gather" and is_table(fixed, node):
+            nodes += lookup(node, fixed[0], graph)
+        elif node.op_type == "Conv" and recipe.patches != FLOAT and fixed:
+            nodes += convolution(node, weights[node.input[1]], graph)
+        else:
+            nodes.append(node)
+    del graph.node[:]
+    graph.node.extend(nodes)
+    used = {name for node in nodes for name in node.input}
+    kept = [tensor for tensor in graph.initializer if tensor.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+    if "com.microsoft" not in [each.domain for each in model.opset_import]:
+        model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    strip(model)
+    onnx.save(model, target)
+
+
+def strip(model: onnx.ModelProto) -> None:
+    """Take out what torch's exporter notes of its own code; nothing runs by it."""
+    graph = model.graph
+    del graph.value_info[:], graph.metadata_props[:], model.metadata_props[:]
+    for each in (*graph.node, *graph.initializer, *graph.input, *graph.output):
+        each.ClearField("doc_string")
+        each.ClearField("metadata_props")
+
+
+def layer_bits(
+    graph: onnx.GraphProto, weights: Mapping[str, onnx.TensorProto], recipe: Recipe
+) -> dict[str, int]:
+    """Return the bits of each linear layer's weights, by the name of its output."""
+    layers = [
+        node
+        for node in graph.node
+        if node.op_type in ("MatMul", "Gemm")
+        and len(getattr(weights.get(node.input[1]), "dims", ())) == 2
+        and all(attribute.f == 1 for attribute in node.attribute if attribute.type == 1)
+        and not any(attribute.i for attribute in node.attribute if attribute.name == "transA")
+    ]
+    inner = [node for node in layers if node.output[0] not in {each.name for each in graph.output}]
+    ends = {node.output[0] for node in inner[:LAYERS_PER_BLOCK] + inner[-LAYERS_PER_BLOCK:]}
+    bits = {}
+    for node in layers:
+        inputs, outputs = weights[node.input[1]].dims
+        if node not in inner:
+            bits[node.output[0]] = recipe.projection
+        elif recipe.ends and node.output[0] in ends:
+            bits[node.output[0]] = recipe.ends
+        elif recipe.down and inputs > outputs:
+            bits[node.output[0]] = recipe.down
+        else:
+            bits[node.output[0]] = recipe.bits
+    return bits
+
+
+def linear(
+    node: onnx.NodeProto,
+    weights: Mapping[str, onnx.TensorProto],
+    graph: onnx.GraphProto,
+    bits: int,
+    recipe: Recipe,
+) -> list[onnx.NodeProto]:
+    """Return MatMulNBits, and an Add where there was a bias, in place of a linear layer."""
+    matrix = numpy_helper.to_array(weights[node.input[1]]).astype(np.float32)
+    if any(attribute.name == "transB" and attribute.i for attribute in node.attribute):
+        matrix = matrix.T
+    levels, scales, zeros = pack(matrix, bits, recipe.block_size, symmetric=recipe.symmetric)
+    parts: dict[str, NDArray] = {"levels": levels, "scales": scales}
+    if not recipe.symmetric:
+        parts["zeros"] = zeros.reshape(len(zeros), -1)
+    output = node.output[0]
+    biased = node.op_type == "Gemm" and len(node.input) == 3
+    product = helper.make_node(
+        "MatMulNBits",
+        [node.input[0], *keep(graph, output, parts)],
+        [f"{output}_product" if biased else output],
+        domain="com.microsoft",
+        K=matrix.shape[0],
+        N=matrix.shape[1],
+        bits=bits,
+        block_size=recipe.block_size,
+        accuracy_level=recipe.accuracy_level,
+    )
+    if not biased:
+        return [product]
+    return [product, helper.make_node("Add", [product.output[0], node.input[2]], [output])]
+
+
+def is_table(fixed: list[onnx.TensorProto], node: onnx.NodeProto) -> bool:
+    """Tell whether a Gather looks up rows of a large table of weights."""
+    return (
+        bool(fixed)
+        and fixed[0].name == node.input[0]
+        and len(fixed[0].dims) == 2
+        and fixed[0].dims[0] >= LARGE_TABLE
+        and not any(attribute.i for attribute in node.attribute if attribute.name == "axis")
+    )
+
+
+def lookup(
+    node: onnx.NodeProto, rows: onnx.TensorProto, graph: onnx.GraphProto
+) -> list[onnx.NodeProto]:
+    """Return what looks up rows in 8 bits and then makes them float32, so that few ever are."""
+    levels, scales = table(numpy_helper.to_array(rows))
+    output, indices = node.output[0], node.input[1]
+    names = keep(graph, output, {"levels": levels, "scales": scales})
+    found = [f"{name}_found" for name in names]
+    return [
+        *(
+            helper.make_node("Gather", [name, indices], [each])
+            for name, each in zip(names, found, strict=True)
+        ),
+        *widened(found[0], found[1], output),
+    ]
+
+
+def convolution(
+    node: onnx.NodeProto, kernel: onnx.TensorProto, graph: onnx.GraphProto
+) -> list[onnx.NodeProto]:
+    """Return a convolution whose weights have 8 bits in the file; loading makes them float32."""
+    levels, scales = table(numpy_helper.to_array(kernel))
+    names = keep(graph, node.output[0], {"levels": levels, "scales": scales})
+    changed = onnx.NodeProto()
+    changed.CopyFrom(node)
+    changed.input[1] = f"{node.output[0]}_kernel"
+    return [*widened(names[0], names[1], changed.input[1]), changed]
+
+
+def widened(levels: str, scales: str, output: str) -> list[onnx.NodeProto]:
+    """Return nodes that multiply int8 levels with their scales."""
+    return [
+        helper.make_node("Cast", [levels], [f"{output}_float"], to=onnx.TensorProto.FLOAT),
+        helper.make_node("Mul", [f"{output}_float", scales], [output]),
+    ]
+
+
+def keep(graph: onnx.GraphProto, name: str, parts: Mapping[str, NDArray]) -> list[str]:
+    """Put arrays into the graph and return their names."""
+    names = [f"{name}_{part}" for part in parts]
+    graph.initializer.extend(map(numpy_helper.from_array, parts.values(), names))
+    return names

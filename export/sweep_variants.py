@@ -1,0 +1,120 @@
+"""Try recipes on the fp32 graphs of a model folder, and print what each one costs and keeps.
+
+    python export/sweep_variants.py MODEL [--pictures 8] [--only TEXT]
+
+Every recipe runs in a process of its own, on painted pictures and shipped phrases. The cosine is
+that of centred vectors: the mean of the fp32 vectors is taken away first, for all vectors of
+a model have much in common that decides nothing. The time is that of one core for one picture,
+so that other programs hardly change it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import numpy as np
+
+import command
+from clip_gaze import manifest as manifests
+from clip_gaze import phrases
+from clip_gaze.scoring import normalise
+from graphs import quantise
+from measure import Measured, measure
+from painter import paint
+from quantize import TOWERS, fp32_graphs
+from recipes import FLOAT, Q4, Q8, Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+# Sensitive layers with more bits than the others; see `Recipe`.
+CHANGES: dict[str, dict[str, int]] = {
+    "projection float32": {"projection": FLOAT},
+    "patches float32": {"patches": FLOAT},
+    "ends float32": {"ends": FLOAT},
+    "ends 8 bit": {"ends": 8},
+    "down 8 bit": {"down": 8},
+    "projection 4 bit": {"projection": 4},
+}
+FIRST_SEED = 20_000_000
+PAINTED_SIZE = 256
+PHRASES_PER_LIST = 4
+HEAD = f"{'MB':>6} {'MB':>6} {'ms':>7} {'cosine':>8} {'cosine':>8} {'batch':>8}"
+
+
+def recipes() -> Iterator[tuple[str, Recipe]]:
+    """Yield what is tried, with a name that says how it differs."""
+    for name, plain, other_level in (("4 bit", Q4, 4), ("8 bit", Q8, 0)):
+        yield f"{name}, block 32", plain
+        yield f"{name}, block 32, symmetric", dataclasses.replace(plain, symmetric=True)
+        for size in (64, 128, 16):
+            yield f"{name}, block {size}", dataclasses.replace(plain, block_size=size)
+        yield (
+            f"{name}, block 64, symmetric",
+            dataclasses.replace(plain, block_size=64, symmetric=True),
+        )
+        # The level changes the arithmetic alone.
+        yield (
+            f"{name}, block 32, accuracy_level {other_level}",
+            dataclasses.replace(plain, accuracy_level=other_level),
+        )
+        for change, values in CHANGES.items():
+            if plain.bits not in values.values():
+                yield f"{name}, block 32, {change}", dataclasses.replace(plain, **values)
+
+
+def centred(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> float:
+    """Return the mean cosine after taking away the mean of the wanted vectors."""
+    middle = wanted.mean(axis=0, keepdims=True)
+    return float((normalise(found - middle) * normalise(wanted - middle)).sum(axis=1).mean())
+
+
+def row(name: str, graphs: dict[str, Path], found: Measured, wanted: Measured) -> str:
+    """Return one line of the table."""
+    sizes = [graphs[tower].stat().st_size / 1e6 for tower in TOWERS]
+    drift = float(np.abs(found.images - found.batched).max())
+    return (
+        f"{name:38} {sizes[0]:6.1f} {sizes[1]:6.1f} {found.cpu_ms:7.1f} "
+        f"{centred(found.images, wanted.images):8.5f} "
+        f"{centred(found.texts, wanted.texts):8.5f} {drift:8.0e}"
+    )
+
+
+@click.command(help=__doc__)
+@click.argument("model", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--pictures", default=8, show_default=True, type=click.IntRange(2))
+@click.option("--only", default="", help="Try the recipes alone whose name has this.")
+def main(model: Path, pictures: int, only: str) -> None:
+    """Make, measure, print."""
+    manifest = manifests.read(model / "manifest.json")
+    sources = fp32_graphs(model, manifest)
+    some = [phrase for name in phrases.names() for phrase in phrases.load(name)[:PHRASES_PER_LIST]]
+    texts = list(dict.fromkeys(some))
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        paths = []
+        for seed in range(FIRST_SEED, FIRST_SEED + pictures):
+            paths.append(scratch / f"{seed}.png")
+            paint(seed, PAINTED_SIZE).image.save(paths[-1])
+        click.echo(f"{'recipe':38} {HEAD}")
+        click.echo(f"{'':38} vision   text  vision   vision     text   drift")
+        wanted = measure(model, sources, paths, texts, scratch, threads=1)
+        click.echo(row("fp32", sources, wanted, wanted))
+        graphs = {tower: scratch / f"{tower}.onnx" for tower in TOWERS}
+        for label, recipe in recipes():
+            if only not in label:
+                continue
+            for tower in TOWERS:
+                quantise(sources[tower], graphs[tower], recipe)
+            found = measure(model, graphs, paths, texts, scratch, threads=1)
+            click.echo(row(label, graphs, found, wanted))
+
+
+if __name__ == "__main__":
+    command.run(main)

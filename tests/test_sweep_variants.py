@@ -1,0 +1,32 @@
+"""A recipe can be tried without entering a model folder."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = Path(__file__).parents[1] / "export" / "sweep_variants.py"
+
+
+def test_each_recipe_has_a_line(tiny_model: Path) -> None:
+    before = sorted(tiny_model.iterdir())
+    command = [sys.executable, str(SCRIPT), str(tiny_model), "--only", "4 bit, block 32, symmetric"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    *_, reference, row = done.stdout.splitlines()
+    assert reference.split()[-3:] == ["1.00000", "1.00000", "0e+00"]
+    assert row.startswith("4 bit, block 32, symmetric")
+    *_, vision, text, drift = map(float, row.split()[5:])
+    assert 0.9 < vision < 1
+    assert 0.9 < text < 1
+    assert drift <= 1e-6
+    assert sorted(tiny_model.iterdir()) == before
+
+
+def test_names_tell_recipes_apart() -> None:
+    from sweep_variants import recipes
+
+    names, tried = zip(*recipes(), strict=True)
+    assert len(set(names)) == len(names)
+    assert len(set(tried)) == len(tried)
