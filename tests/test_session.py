@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 
 from clip_gaze import session
+from clip_gaze.clip import Clip
 from clip_gaze.errors import ModelError
 from clip_gaze.session import Tower
 
@@ -346,3 +348,48 @@ def test_a_quota_of_cgroup_1_is_rounded_up(quota: str, wanted: int | None, tmp_p
 def test_without_a_cgroup_there_is_no_quota(tmp_path: Path) -> None:
     assert session._quota(tmp_path) is None
     assert session._quota(tmp_path / "gone") is None
+
+
+@pytest.mark.parametrize(("threads", "wanted"), [(None, 5), (1, 1)])
+def test_every_session_of_a_clip_uses_its_threads(
+    threads: int | None,
+    wanted: int,
+    asked: list[tuple[tuple[Any, ...], dict[str, Any]]],
+    tiny_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(session, "usable_cpus", lambda: 5)
+    with Clip(tiny_model, threads=threads) as clip:
+        clip.gaze(Image.new("RGB", (9, 9)), ["on wood"])
+    assert [options.intra_op_num_threads for (_, options), _ in asked] == [wanted, wanted]
+
+
+def test_the_allocator_gives_memory_back_while_a_graph_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[object] = []
+    real = onnxruntime.InferenceSession
+
+    class Library:
+        mallopt = staticmethod(lambda *setting: calls.append(setting))
+
+    def spied(*args: Any, **kwargs: Any) -> onnxruntime.InferenceSession:
+        calls.append("load")
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(session.ctypes, "CDLL", lambda _: Library)
+    monkeypatch.setattr(session.os, "name", "posix")
+    monkeypatch.setattr(onnxruntime, "InferenceSession", spied)
+    path = vision(tmp_path)
+    Tower(path)
+    kept = [(-3, 4 * 2**20), (-1, 16 * 2**20)]
+    assert calls == [(-3, 2**16), "load", *kept]
+    path.write_bytes(b"")
+    with pytest.raises(ModelError):
+        Tower(path)
+    assert calls[-2:] == kept
+
+
+def test_other_allocators_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session.ctypes, "CDLL", lambda _: object())
+    assert Tower(vision(tmp_path)).images(PIXELS).shape == (7, DIM)

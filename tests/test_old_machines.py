@@ -1,0 +1,153 @@
+"""The main job on machines of long ago: a processor without AVX, and little memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import resource
+import shutil
+import subprocess
+import sys
+import uuid
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from clip_gaze import models
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from PIL import Image
+
+    MakePicture = Callable[..., Image.Image]
+
+pytestmark = pytest.mark.skipif(
+    (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="Linux on x86-64 alone"
+)
+DEMO = models.find("demo").folder
+NEHALEM = ["-cpu", "Nehalem"]
+LIMIT = 350 * 2**20
+
+
+def answers(path: Path, variant: str, *before: str) -> dict[str, list[dict]]:
+    """Return what the command says of a picture, asked with the demo model, all phrases."""
+    command = [sys.executable, "-m", "clip_gaze", "gaze", str(path), "--model", "demo"]
+    options = ["--variant", variant, "--top", "0", "--format", "json", "--no-store"]
+    lists = ["--list", "movements", "--list", "surfaces"]
+    done = subprocess.run(
+        [*before, *command, *options, *lists], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    (found,) = json.loads(done.stdout)
+    return found["lists"]
+
+
+@pytest.fixture(scope="module")
+def emulator() -> str:
+    found = shutil.which("qemu-x86_64")
+    if found is None and not os.environ.get("CI"):
+        pytest.skip("qemu-x86_64 is not installed (Debian: qemu-user)")
+    assert found, "qemu-x86_64 is missing"
+    return found
+
+
+def test_the_emulated_processor_has_no_avx(emulator: str) -> None:
+    # numpy asks the processor itself.
+    code = "from numpy._core._multiarray_umath import __cpu_features__ as f; print(f['AVX'])"
+    command = [emulator, *NEHALEM, sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("variant", sorted(models.find("demo").manifest.variants))
+def test_without_avx_the_answers_are_the_same(emulator: str, variant: str) -> None:
+    native = answers(DEMO / "demo.jpg", variant)
+    old = answers(DEMO / "demo.jpg", variant, emulator, *NEHALEM)
+    assert old.keys() == native.keys()
+    for name, scores in native.items():
+        assert [each["phrase"] for each in old[name]] == [each["phrase"] for each in scores]
+        values = [np.array([each["probability"] for each in some]) for some in (scores, old[name])]
+        if variant == "fp32":
+            assert np.abs(values[0] - values[1]).max() <= 1e-5
+
+
+@contextmanager
+def memory_limit(size: int) -> Iterator[Callable[[], None]]:
+    """Yield what a new process must call first, so that it cannot have more memory than this.
+
+    A cgroup counts what is resident, and pages of files too; where none can be made, the limit is
+    on what is allocated, resident or not.
+    """
+    group = next(filter(None, (_group(root, size) for root in _ROOTS)), None)
+    if group is None:
+        yield lambda: resource.setrlimit(resource.RLIMIT_DATA, (size, size))
+        return
+    try:
+        yield lambda: (group / "cgroup.procs").write_text(str(os.getpid()), encoding="ascii")
+    finally:
+        group.rmdir()
+
+
+_ROOTS = {
+    Path("/sys/fs/cgroup/memory"): ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes"),
+    Path("/sys/fs/cgroup"): ("memory.max", "memory.swap.max"),
+}
+
+
+def _group(root: Path, size: int) -> Path | None:
+    """Return a new cgroup with a limit and without swap; None where it cannot be made."""
+    memory, swap = _ROOTS[root]
+    group = root / f"clip-gaze-{uuid.uuid4().hex}"
+    try:
+        group.mkdir()
+    except OSError:
+        return None
+    try:
+        if not (group / memory).exists():
+            raise FileNotFoundError(memory)
+        (group / memory).write_text(str(size), encoding="ascii")
+        if (group / swap).exists():
+            # Version 1 counts memory and swap together.
+            (group / swap).write_text(str(size if "memsw" in swap else 0), encoding="ascii")
+    except OSError:
+        group.rmdir()
+        return None
+    return group
+
+
+def limited(command: list[str], size: int) -> subprocess.CompletedProcess[str]:
+    """Run a command that cannot have more memory than this."""
+    with memory_limit(size) as enter:
+        return subprocess.run(
+            command, capture_output=True, text=True, check=False, preexec_fn=enter
+        )
+
+
+def test_the_limit_is_hard() -> None:
+    code = "print(len(bytearray(b'1') * ({} * 2**20)))"
+    fits, not_ = (limited([sys.executable, "-c", code.format(mb)], 100 * 2**20) for mb in (60, 140))
+    assert (fits.returncode, fits.stdout.strip()) == (0, str(60 * 2**20)), fits.stderr
+    assert not_.returncode
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("variant", ["q4", "q8"])
+def test_a_full_size_model_runs_in_350_mb(
+    full_model: Path, variant: str, picture: MakePicture, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "clip_gaze", "gaze", "--model", str(full_model)]
+    command += ["--variant", variant, "--list", "artists_by_training_prevalence"]
+    picture().save(tmp_path / "first.png")
+    picture(2175, 1713, seed=1).save(tmp_path / "large.jpg")
+    # The lists are encoded once, without a limit; a new picture is then looked at within it.
+    for path, size in (("first.png", 2**40), ("large.jpg", LIMIT)):
+        done = limited([*command, str(tmp_path / path), "--format", "json"], size)
+        assert done.returncode == 0, done.stderr
+    (found,) = json.loads(done.stdout)
+    assert found["status"] == "ok"
+    assert len(found["lists"]["artists_by_training_prevalence"]) == 5
