@@ -40,8 +40,8 @@ def look(path: Path) -> list[str]:
                 pairs.append((best.phrase, best.probability + float(scores[0, 0])))
             heat: clip_gaze.HeatMap = clip.see(image, "on canvas", "surfaces", runs=50)
             pairs.append((heat.phrase, heat.grid[0][0]))
-            for each in clip.see(path, ["on canvas", "on wood"]):
-                pairs.append((each.phrase, each.log_odds))
+            maps: list[clip_gaze.HeatMap] = clip.see(path, ["on canvas", "on wood"])
+            pairs += [(each.phrase, each.log_odds) for each in maps]
     except clip_gaze.DownloadError:
         return ["fetch the model first"]
     except (clip_gaze.ModelError, clip_gaze.PhraseListError, clip_gaze.PictureError) as error:
