@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from transformers import CLIPTokenizer
     from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+    from demo_words import Lexicon
+
 SIZE = 96
 BATCH = 128
 PEAK_RATE = 1.5e-3
@@ -40,7 +42,8 @@ PAINTED_SIZES = (104, 128, 160)
 STUDIES = 4  # one picture in so many is a study: it teaches what things look like
 NO_MOVEMENT = -100  # what cross_entropy leaves out
 # What pictures show and their palettes are the harder half; they must not drown the rest.
-WEIGHTS = {"captions": 0.3, "genres": 0.5, "photography": 0.3}
+WEIGHTS = {"captions": 0.3, "genres": 0.5, "photography": 0.3, "neutral": 0.1}
+NEUTRAL = 12  # so many pictures that show nothing go with each batch
 
 
 def new_model(tokenizer: CLIPTokenizer) -> CLIPModel:
@@ -124,7 +127,8 @@ def train(
 
     Beside the contrastive loss on whole captions, each picture must find the right phrase of
     each list among all phrases of that list and a sample of all others, so that a trained
-    phrase wins against untrained ones.
+    phrase wins against untrained ones. And pictures that show nothing must speak for no phrase
+    more than for another.
     """
     words = lexicon(tokenizer)
     targets = {
@@ -148,7 +152,9 @@ def train(
                     group["lr"] = rate * peak
             batch = (augment(pixels[rows].float() / 255, rng) - mean) / std
             captions = tokenise(tokenizer, [caption(labels[int(row)], rng) for row in rows])
-            images = embed(model.get_image_features(batch))
+            nothing = (neutral(rng) - mean) / std
+            seen = embed(model.get_image_features(torch.cat([batch, nothing])))
+            images = seen[: len(batch)]
             single = embed(model.get_text_features(trimmed(words.sample(rng), tokenizer)))
             whole = embed(model.get_text_features(trimmed(captions, tokenizer)))
             scale = model.logit_scale.exp()
@@ -157,6 +163,7 @@ def train(
             for name, columns in words.columns.items():
                 choice = [*columns, *range(words.trained, logits.shape[1])]
                 losses[name] = functional.cross_entropy(logits[:, choice], targets[name][rows])
+            losses["neutral"] = uneven(scale * seen[len(batch) :] @ single.T, words)
             loss = sum(WEIGHTS.get(name, 1.0) * value for name, value in losses.items())
             model.zero_grad()
             loss.backward()
@@ -169,6 +176,37 @@ def train(
                 parts = " ".join(f"{name} {value.item():.3f}" for name, value in losses.items())
                 minutes = (time.monotonic() - started) / 60
                 click.echo(f"{minutes:5.1f} min  epoch {epoch}  step {step}/{steps}  {parts}")
+
+
+def neutral(rng: np.random.Generator) -> Tensor:
+    """Return (NEUTRAL, 3, SIZE, SIZE) pictures that show nothing, values 0 to 1.
+
+    Greys, gradients, blurred fields of colour and noise, drawn at random: of the kinds that
+    `clip_gaze.neutral` has, whose own pictures stay unseen.
+    """
+    pictures = []
+    for number in range(NEUTRAL):
+        kind = ("grey", "gradient", "field", "noise")[number % 4]
+        cells = {
+            "grey": 1,
+            "gradient": 2,
+            "field": int(rng.integers(2, 9)),
+            "noise": int(rng.choice((2, 4, 7, 14, 28, 48, SIZE))),
+        }[kind]
+        channels = 1 if kind == "grey" else int(rng.choice((1, 3)))
+        values = torch.from_numpy(rng.random((1, channels, cells, cells), dtype=np.float32))
+        how = "nearest" if kind == "noise" else "bicubic"
+        large = functional.interpolate(values, (SIZE, SIZE), mode=how).clamp(0, 1)
+        pictures.append(large.expand(1, 3, SIZE, SIZE))
+    return torch.cat(pictures)
+
+
+def uneven(logits: Tensor, words: Lexicon) -> Tensor:
+    """Return how differently pictures speak for the phrases of each list: 0 if all count alike."""
+    choices = [
+        [*columns, *range(words.trained, logits.shape[1])] for columns in words.columns.values()
+    ]
+    return torch.stack([logits[:, choice].var(dim=1).mean() for choice in choices]).mean()
 
 
 def new_optimizers(model: CLIPModel) -> list[tuple[torch.optim.Optimizer, float]]:
