@@ -46,3 +46,19 @@ def test_the_command_makes_no_page_where_all_pictures_are_bad(
     done = CliRunner().invoke(report, arguments, standalone_mode=False)
     assert isinstance(done.exception, NothingWrittenError)
     assert not out.exists()
+
+
+def test_the_page_has_maps_where_they_are_asked_for(
+    tiny_model: Path, picture: MakePicture, tmp_path: Path
+) -> None:
+    picture().save(tmp_path / "a.png")
+    out = tmp_path / "page.html"
+    arguments = [str(tmp_path), "--model", str(tiny_model), "--list", "surfaces", "--list", "tools"]
+    counts = []
+    for more in ([], ["--see"]):
+        done = CliRunner().invoke(
+            report, [*arguments, "-o", str(out), *more], standalone_mode=False
+        )
+        assert done.exception is None
+        counts.append(out.read_text(encoding="utf-8").count('class="map">'))
+    assert counts == [0, 2]

@@ -17,7 +17,7 @@ from PIL import Image
 
 from clip_gaze import report
 from clip_gaze.errors import GazeError
-from clip_gaze.results import PhraseScore, PictureResult
+from clip_gaze.results import HeatMap, PhraseScore, PictureResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -558,3 +558,32 @@ def test_a_name_that_is_no_text_makes_a_page(picture: MakePicture, tmp_path: Pat
     report.write([looked(path, 0), failed(path, "odd")], tmp_path / "page.html", title=str(path))
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "caf%E9.png" in text
+
+
+def test_a_picture_that_is_opened_shows_its_maps(
+    visit: Callable[..., Page], tmp_path: Path, picture: MakePicture
+) -> None:
+    def see(result: PictureResult) -> list[HeatMap]:
+        """Return maps of all lists for the first picture, of the last list for the second."""
+        name = {"a.png": list(LISTS), "b.png": list(LISTS)[2:]}[Path(result.image).name]
+        grid = ((0.5,) * 16,) * 16
+        return [
+            HeatMap(result.image, "demo", "fp32", result.lists[each][0].phrase, each, 0.0, 0.5,
+                    grid, (0, 0, 1, 1), 50)
+            for each in name
+        ]  # fmt: skip
+
+    results = []
+    for seed, name in enumerate(("a.png", "b.png")):
+        picture(seed=seed).save(tmp_path / name)
+        results.append(looked(tmp_path / name, seed))
+    report.write(results, tmp_path / "page.html", see=see)
+    page = visit(tmp_path / "page.html")
+    page.get_by_role("button", name="a.png").click()
+    for result, names in zip(results, (list(LISTS), list(LISTS)[2:]), strict=True):
+        shown = page.locator("#closer-lists figcaption")
+        wanted = [result.lists[name][0].phrase for name in names]
+        assert texts(shown) == [f"Orange speaks for “{each}”, blue against it" for each in wanted]
+        sizes = "all => all.map((image) => image.naturalWidth)"
+        assert all(page.locator(".map img").evaluate_all(sizes))
+        page.get_by_role("button", name="Next picture").click()

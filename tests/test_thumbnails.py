@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 def opened(path: Path, edge: int = 64) -> Image.Image:
-    data, size = thumbnails.webp(path, edge)
-    image = Image.open(io.BytesIO(data))
+    small = thumbnails.small(path, edge)
+    image = Image.open(io.BytesIO(thumbnails.webp(small, path)))
     assert image.format == "WEBP"
-    assert image.size == size
+    assert image.size == small.size
     return image
 
 
@@ -68,12 +68,13 @@ def test_a_picture_that_cannot_become_a_webp_is_named(
         raise OSError("no WebP here")
 
     picture().save(tmp_path / "a.png")
+    small = thumbnails.small(tmp_path / "a.png", 64)
     monkeypatch.setattr(Image.Image, "save", refuse)
     with pytest.raises(PictureError, match=r"a\.png.*no WebP here"):
-        thumbnails.webp(tmp_path / "a.png", 64)
+        thumbnails.webp(small, tmp_path / "a.png")
 
 
 def test_what_is_no_picture_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("no", encoding="utf-8")
     with pytest.raises(PictureError, match=r"a\.png"):
-        thumbnails.webp(tmp_path / "a.png", 64)
+        thumbnails.small(tmp_path / "a.png", 64)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from clip_gaze import collect, outputs, phrases, render, tables
+from clip_gaze import collect, draw, maps, outputs, phrases, render, tables
 from clip_gaze.cli_options import (
     Counted,
     chosen_lists,
@@ -19,11 +20,15 @@ from clip_gaze.cli_options import (
     threads_option,
     written,
 )
+from clip_gaze.errors import GazeError, PictureError
 from clip_gaze.places import shipped
 from clip_gaze.results import PictureResult
+from clip_gaze.see import RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from clip_gaze.clip import Clip
 
 _FORMATS = ("text", "json", "jsonl", "csv", "parquet")
 
@@ -56,6 +61,10 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @list_options
 @picture_options
 @output_options
+@click.option(
+    "--see", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
+    help="Draw heat maps for what comes first of each list, a picture each, into FOLDER.",
+)  # fmt: skip
 @click.option("--wide", is_flag=True, help="CSV with one row a picture, one column a phrase.")
 @click.option("--resume", is_flag=True, help="Go on with -o FILE, JSON Lines or CSV.")
 @model_options
@@ -97,6 +106,7 @@ def _gaze(
     kind: str,
     output: Path | None,
     corrected: bool,
+    see: Path | None = None,
     wide: bool = False,
     resume: bool = False,
     **options: Any,
@@ -122,6 +132,8 @@ def _gaze(
         left = [path for path in paths if str(path) not in done]
         best = None if wide else top or None
         found = clip.gaze_many(left, lists, best, corrected=corrected)
+        if see is not None:
+            found = _with_maps(clip, found, paths, lists, see)
         results = Counted(found, len(left))
         if output is None:
             terminal = sys.stdout.isatty()
@@ -138,6 +150,33 @@ def _gaze(
                     outputs.write(_pieces(results, kind, lists), part)
                 return results.exit_code  # an error leaves an old file as it was
         return results.exit_code
+
+
+def _with_maps(
+    clip: Clip,
+    results: Iterable[PictureResult],
+    paths: Sequence[Path],
+    lists: Mapping[str, Sequence[str]],
+    folder: Path,
+) -> Iterator[PictureResult]:
+    """Pass results on; draw the maps of each good picture into the folder."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"{folder}: no folder can be made here ({error.strerror}); name another"
+        raise GazeError(msg) from error
+    names = maps.names(paths)
+    for result in results:
+        if result.status == "error":
+            yield result
+            continue
+        try:
+            found = maps.of_first(clip, result, lists, RUNS)
+            if found:
+                draw.write(result.image, found, folder / names[Path(result.image)])
+            yield result
+        except PictureError as error:  # the file is gone or has changed since
+            yield replace(result, lists={}, status="error", error=str(error))
 
 
 def _pieces(

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from clip_gaze.manifest import Manifest
     from clip_gaze.pictures import Picture
+    from clip_gaze.see import Question
     from clip_gaze.texts import Progress
 
 
@@ -276,11 +277,23 @@ class Clip:
 
         """
         asked = questions([phrase] if isinstance(phrase, str) else phrase, against)
+        maps = self.heat_maps(image, asked, runs=runs, progress=progress)
+        return maps[0] if isinstance(phrase, str) else maps
+
+    def heat_maps(
+        self,
+        image: Picture,
+        asked: Sequence[Question],
+        *,
+        runs: int = RUNS,
+        progress: Progress | None = None,
+    ) -> list[HeatMap]:
+        """Return a map for each question; all of them share the runs of the graph; see `see`."""
         pictures = self._pictures()
         square, box = pictures.square(image)
         found = self._ranking({str(at): each.phrases for at, each in enumerate(asked)})
         label = "" if isinstance(image, Image.Image) else os.fspath(image)
-        maps = heat_maps(
+        return heat_maps(
             partial(HeatMap, label, self.manifest.name, self.variant, box=box),
             square,
             asked,
@@ -290,7 +303,6 @@ class Clip:
             runs=runs,
             progress=progress,
         )
-        return maps[0] if isinstance(phrase, str) else maps
 
     def close(self) -> None:
         """Free the towers and close the store; the object cannot be used afterwards."""

@@ -14,8 +14,9 @@ from urllib.parse import quote
 
 import numpy as np
 
-from clip_gaze import thumbnails
+from clip_gaze import draw, thumbnails
 from clip_gaze.errors import GazeError, PictureError
+from clip_gaze.images import rgb
 from clip_gaze.whole import whole
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from markupsafe import Markup
     from numpy.typing import NDArray
 
-    from clip_gaze.results import PictureResult, Score
+    from clip_gaze.results import HeatMap, PictureResult, Score
+
+    See = Callable[[PictureResult], Sequence[HeatMap]]
 
 # A probability is kept as a level of 16 bits, even steps of its logarithm: 65535 is 1, each level
 # below is 0.037 % less, level 1 is e**-24, and 0 is all that is smaller.
@@ -41,19 +44,23 @@ class _Collection:
 
     Attributes:
         thumbs: one base64 WebP a line.
+        maps: the same, of heat maps.
         columns: list name -> phrase -> its column.
         levels: list name -> rows of levels (little-endian uint16), one a picture.
         pictures: path, link from the page, width and height of the thumbnail.
+        mapped: for each picture, the lists and phrases that it has maps for.
         errors: path and reason.
 
     """
 
     thumbs: IO[bytes]
+    maps: IO[bytes]
     model: str = ""
     variant: str = ""
     columns: dict[str, dict[str, int]] = field(default_factory=dict)
     levels: dict[str, IO[bytes]] = field(default_factory=dict)
     pictures: list[tuple[str, str, int, int]] = field(default_factory=list)
+    mapped: list[list[tuple[str | None, str]]] = field(default_factory=list)
     errors: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -64,6 +71,7 @@ def write(
     title: str | None = None,
     note: str = "",
     edge: int = 160,
+    see: See | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> int:
     """Write a page that shows results and opens from disk, whole or not at all.
@@ -75,6 +83,7 @@ def write(
         title: heading of the page; None: "Pictures and phrases".
         note: what the model's manifest says that each result must carry.
         edge: longer edge of the thumbnails in pixels.
+        see: returns the heat maps that the page shows of a result, one a list; None: it has none.
         progress: called with the number of results taken so far.
 
     Returns:
@@ -96,7 +105,7 @@ def write(
             part.open("w", encoding="utf-8", errors="replace", newline="\n") as page,
             contextlib.ExitStack() as stack,
         ):
-            found = _gather(results, out.absolute().parent, edge, stack, progress)
+            found = _gather(results, out.absolute().parent, edge, stack, see, progress)
             page.writelines(template.generate(**_context(found, title, note, edge)))
         return part.stat().st_size
 
@@ -133,24 +142,32 @@ def _gather(
     folder: Path,
     edge: int,
     stack: contextlib.ExitStack,
+    see: See | None,
     progress: Callable[[int], object] | None,
 ) -> _Collection:
     """Take all results; a picture that cannot be opened again is one with an error."""
-    found = _Collection(stack.enter_context(tempfile.TemporaryFile()))  # noqa: SIM115 - closes it
+    thumbs, maps = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(2))  # noqa: SIM115 - closes them
+    found = _Collection(thumbs, maps)
     for done, result in enumerate(results, 1):
         found.model, found.variant = result.model, result.variant
         if result.status == "error":
             found.errors.append((result.image, _reason(result.image, result.error or "")))
         else:
             try:
-                thumb, (width, height) = thumbnails.webp(result.image, edge)
+                small = thumbnails.small(result.image, edge)
+                thumb = thumbnails.webp(small, result.image)
+                heats = see(result) if see else []
             except PictureError as error:
                 found.errors.append((result.image, _reason(result.image, str(error))))
             else:
                 _keep_levels(found, result, stack)
                 found.thumbs.write(base64.b64encode(thumb) + b"\n")
+                for heat in heats:
+                    drawn = thumbnails.webp(draw.over(rgb(small), heat), result.image)
+                    found.maps.write(base64.b64encode(drawn) + b"\n")
+                found.mapped.append([(heat.list, heat.phrase) for heat in heats])
                 link = _link(result.image, folder)
-                found.pictures.append((result.image, link, width, height))
+                found.pictures.append((result.image, link, *small.size))
         if progress is not None:
             progress(done)
     return found
@@ -231,9 +248,11 @@ def _context(found: _Collection, title: str | None, note: str, edge: int) -> dic
                 {"name": name, "phrases": list(columns)} for name, columns in found.columns.items()
             ],
             "pictures": found.pictures,
+            "mapped": found.mapped if any(found.mapped) else [],
         },
         "levels": [_base64(file) for file in found.levels.values()],
         "thumbs": _lines(found.thumbs),
+        "maps": _lines(found.maps),
         "style": style,
         "style_digest": _digest(style),
         "script": script,

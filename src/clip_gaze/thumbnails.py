@@ -13,35 +13,50 @@ from clip_gaze.images import upright
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator
 
 _QUALITY = 60
 
 
-def webp(path: str | os.PathLike[str], edge: int) -> tuple[bytes, tuple[int, int]]:
-    """Return a picture as a small WebP.
+def small(path: str | os.PathLike[str], edge: int) -> Image.Image:
+    """Return a picture made small, in sRGB: RGB, or RGBA where it is transparent.
 
     Args:
         path: the file; it is turned as its EXIF orientation says.
         edge: what its longer edge is at most, in pixels.
 
-    Returns:
-        The WebP file, and its width and height.
-
     Raises:
-        PictureError: it cannot be opened, or cannot be made a WebP.
+        PictureError: it cannot be opened, or cannot be made small.
 
     """
     image = upright(path)
     profile = image.info.get("icc_profile")
     image.thumbnail((edge, edge), Image.Resampling.BICUBIC)
+    with _named(path, image):
+        return _in_srgb(image, profile)
+
+
+def webp(image: Image.Image, path: str | os.PathLike[str]) -> bytes:
+    """Return a small picture as a WebP file.
+
+    Raises:
+        PictureError: it cannot be written so; `path` names it.
+
+    """
     file = io.BytesIO()
-    try:
-        image = _in_srgb(image, profile)
+    with _named(path, image):
         image.save(file, "WEBP", quality=_QUALITY)
+    return file.getvalue()
+
+
+@contextlib.contextmanager
+def _named(path: str | os.PathLike[str], image: Image.Image) -> Iterator[None]:
+    """Say which picture it is that Pillow cannot handle."""
+    try:
+        yield
     except (OSError, ValueError) as error:
         msg = f"{path}: a picture in mode {image.mode} cannot be made a thumbnail ({error})"
         raise PictureError(msg) from error
-    return file.getvalue(), image.size
 
 
 def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:

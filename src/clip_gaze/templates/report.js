@@ -397,7 +397,16 @@ function closerList(list, picture) {
     });
     return mark(list, picture, column, row);
   });
-  return make("section", {}, make("h3", { dir: "auto" }, list.title), ...rows);
+  return make("section", {}, make("h3", { dir: "auto" }, list.title), ...rows, ...seen(list, picture));
+}
+
+/** Where the picture speaks for the phrase that comes first. */
+function seen(list, picture) {
+  const map = mapOf(list, picture);
+  if (!map) return [];
+  const image = make("img", { alt: `Heat map for ${map.phrase}`, src: map.source });
+  const says = make("figcaption", { dir: "auto" }, `Orange speaks for “${map.phrase}”, blue against it`);
+  return [make("figure", { class: "map" }, image, says)];
 }
 
 function step(by) {

@@ -15,11 +15,13 @@ function make(tag, attributes = {}, ...children) {
 const facts = JSON.parse($("facts").textContent);
 const blocks = document.querySelectorAll("script.levels");
 const thumbs = document.querySelectorAll("script.thumb");
+const maps = document.querySelectorAll("script.map");
 const count = facts.pictures.length;
 const all = Array.from({ length: count }, (_, picture) => picture);
 const number = new Intl.NumberFormat("en");
 const names = facts.pictures.map(([path]) => path.split(/[\\/]/).pop());
 let byName = null;
+let starts = null; // the first map of each picture
 const lists = facts.lists.map((list, at) => ({
   ...list,
   at,
@@ -109,5 +111,19 @@ function percent(value) {
 }
 
 function source(picture) {
-  return `data:image/webp;base64,${thumbs[picture].textContent}`;
+  return webp(thumbs[picture]);
+}
+
+function webp(element) {
+  return `data:image/webp;base64,${element.textContent}`;
+}
+
+/** The heat map of a picture for a list: its phrase and its image; undefined if there is none. */
+function mapOf(list, picture) {
+  if (!facts.mapped.length) return undefined;
+  starts ??= facts.mapped.reduce((sums, row) => [...sums, sums.at(-1) + row.length], [0]);
+  const place = facts.mapped[picture].findIndex(([name]) => name === list.name);
+  if (place < 0) return undefined;
+  const [, phrase] = facts.mapped[picture][place];
+  return { phrase, source: webp(maps[starts[picture] + place]) };
 }
