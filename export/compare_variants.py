@@ -2,12 +2,15 @@
 
     python export/compare_variants.py MODEL PICTURES --list movements [--list ...] [--json FILE]
 
-Each variant is measured in a fresh process. Exit 1: a result depends on its batch.
+Each variant is measured in a fresh process. With --emulator "qemu-x86_64 -cpu Nehalem" each runs
+once more, on a processor of long ago, and its answers there are held against those here.
+Exit 1: a result depends on its batch.
 """
 
 from __future__ import annotations
 
 import json
+import shlex
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +20,7 @@ import click
 import numpy as np
 
 import command
+from agreement import agreement, elsewhere
 from clip_gaze import collect, models, phrases, scoring
 from clip_gaze.errors import ModelError
 from clip_gaze.verify import check
@@ -29,30 +33,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from agreement import Agreement, Elsewhere
     from clip_gaze.manifest import Manifest, ModelFile
 
-TOP = 5
 # What a result may change by when its picture runs among others.
 BATCH_BOUND = 1e-6
-
-
-@dataclass(frozen=True, slots=True)
-class Agreement:
-    """How a variant's answers for one list differ from those of fp32.
-
-    Attributes:
-        top1: share of pictures (0 to 1) with the same first phrase.
-        top5: share of the first five phrases that are the same in any order, the mean.
-        first_difference: of the probability of the phrase that fp32 puts first: its absolute
-            value, the mean.
-        batch_change: the largest change of a probability between a picture alone and among eight.
-
-    """
-
-    top1: float
-    top5: float
-    first_difference: float
-    batch_change: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +55,7 @@ class Row:
         vector_change: the largest change of a number of a picture's vector between a picture alone
             and among eight.
         lists: by the list's name.
+        elsewhere: likewise, on another processor; None where there was no other.
 
     """
 
@@ -83,28 +69,7 @@ class Row:
     text_cosine_least: float
     vector_change: float
     lists: dict[str, Agreement]
-
-
-def agreement(
-    wanted: NDArray[np.float64], found: NDArray[np.float64], batched: NDArray[np.float64]
-) -> Agreement:
-    """Compare the probabilities of a variant with those of fp32.
-
-    Args:
-        wanted: (pictures, phrases) float64, of fp32.
-        found: of the variant, each picture alone.
-        batched: of the variant, eight pictures at a time.
-
-    """
-    ours, theirs = (np.argsort(-each, axis=1, kind="stable")[:, :TOP] for each in (found, wanted))
-    shared = (ours[:, :, None] == theirs[:, None, :]).any(axis=2)
-    rows, first = np.arange(len(wanted)), theirs[:, 0]
-    return Agreement(
-        top1=float((ours[:, 0] == first).mean()),
-        top5=float(shared.mean()),
-        first_difference=float(np.abs(found[rows, first] - wanted[rows, first]).mean()),
-        batch_change=float(np.abs(found - batched).max()),
-    )
+    elsewhere: dict[str, Elsewhere] | None
 
 
 def probabilities(
@@ -117,7 +82,10 @@ def probabilities(
 
 
 def compare(
-    manifest: Manifest, measured: Mapping[str, Measured], lists: Mapping[str, Sequence[str]]
+    manifest: Manifest,
+    measured: Mapping[str, Measured],
+    lists: Mapping[str, Sequence[str]],
+    emulated: Mapping[str, Measured] | None = None,
 ) -> dict[str, Row]:
     """Return a row for each variant.
 
@@ -125,29 +93,24 @@ def compare(
         manifest: of the model.
         measured: by variant; its texts are the phrases of all lists, each once.
         lists: by name.
+        emulated: as `measured`, on another processor.
 
     """
     at = {phrase: i for i, phrase in enumerate(each_once(lists))}
     columns = {name: [at[phrase] for phrase in some] for name, some in lists.items()}
+
+    def said(
+        images: NDArray[np.float32], texts: NDArray[np.float32], name: str
+    ) -> NDArray[np.float64]:
+        return probabilities(images, texts[columns[name]], manifest.logit_scale)
+
     reference = measured[REFERENCE]
     rows = {}
     for variant, each in measured.items():
         files = manifest.variants[variant]
         image_cosine = (each.images * reference.images).sum(axis=1)
         text_cosine = (each.texts * reference.texts).sum(axis=1)
-        agreements = {
-            name: agreement(
-                *(
-                    probabilities(vectors, texts[some], manifest.logit_scale)
-                    for vectors, texts in (
-                        (reference.images, reference.texts),
-                        (each.images, each.texts),
-                        (each.batched, each.texts),
-                    )
-                )
-            )
-            for name, some in columns.items()
-        }
+        other = emulated[variant] if emulated else None
         rows[variant] = Row(
             bytes=(files.vision.bytes or 0) + (files.text.bytes or 0),
             picture_ms=each.picture_ms,
@@ -158,7 +121,22 @@ def compare(
             text_cosine=float(text_cosine.mean()),
             text_cosine_least=float(text_cosine.min()),
             vector_change=float(np.abs(each.images - each.batched).max()),
-            lists=agreements,
+            lists={
+                name: agreement(
+                    said(reference.images, reference.texts, name),
+                    said(each.images, each.texts, name),
+                    said(each.batched, each.texts, name),
+                )
+                for name in lists
+            },
+            elsewhere={
+                name: elsewhere(
+                    said(each.images, each.texts, name), said(other.images, other.texts, name)
+                )
+                for name in lists
+            }
+            if other
+            else None,
         )
     return rows
 
@@ -193,6 +171,14 @@ def table(rows: Mapping[str, Row]) -> list[str]:
         for variant, row in rows.items()
         for name, each in row.lists.items()
     ]
+    there = [
+        f"{variant:12} {name:30} {each.top1:7.1%} {each.order:7.1%} {each.largest:8.0e}"
+        for variant, row in rows.items()
+        for name, each in (row.elsewhere or {}).items()
+    ]
+    if there:
+        lines += ["", "on the other processor, against this one"]
+        lines += [f"{'variant':12} {'list':30} {'top 1':>7} {'order':>7} {'|diff|':>8}", *there]
     return lines
 
 
@@ -216,8 +202,11 @@ def graphs(folder: Path, manifest: Manifest, variant: str) -> dict[str, Path]:
 @click.argument("model")
 @click.argument("pictures", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--list", "names", multiple=True, required=True, help="A list that ships.")
+@click.option("--emulator", metavar="COMMAND", help="Run all once more under this.")
 @click.option("--json", "output", type=click.Path(dir_okay=False, path_type=Path))
-def main(model: str, pictures: Path, names: tuple[str, ...], output: Path | None) -> int:
+def main(
+    model: str, pictures: Path, names: tuple[str, ...], emulator: str | None, output: Path | None
+) -> int:
     """Measure each variant, compare, print."""
     found = models.find(model)
     folder, manifest = found.folder, found.manifest
@@ -228,14 +217,19 @@ def main(model: str, pictures: Path, names: tuple[str, ...], output: Path | None
     lists = {name: phrases.load(name) for name in dict.fromkeys(names)}
     paths = collect.pictures([pictures])
     every = {name: graphs(folder, manifest, name) for name in manifest.variants}
-    measured = {}
+    before = shlex.split(emulator) if emulator else []
+    measured, emulated = {}, {}
     with tempfile.TemporaryDirectory() as scratch:
+        texts, place = each_once(lists), Path(scratch)
         for name, some in every.items():
             click.echo(f"measuring {name}", err=True)
-            measured[name] = measure(folder, some, paths, each_once(lists), Path(scratch))
+            measured[name] = measure(folder, some, paths, texts, place)
+            if before:
+                click.echo(f"measuring {name} under {before[0]}", err=True)
+                emulated[name] = measure(folder, some, paths, texts, place, emulator=before)
     for line in measured[REFERENCE].skipped:
         click.echo(f"passed over: {line}", err=True)
-    rows = compare(manifest, measured, lists)
+    rows = compare(manifest, measured, lists, emulated)
     click.echo("\n".join(table(rows)))
     looked = len(measured[REFERENCE].images)
     click.echo(f"{looked} pictures, {', '.join(lists)}")

@@ -67,6 +67,7 @@ def measure(
     phrases: Sequence[str],
     scratch: Path,
     threads: int | None = None,
+    emulator: Sequence[str] = (),
 ) -> Measured:
     """Run two graphs in a process of their own.
 
@@ -77,6 +78,7 @@ def measure(
         phrases: each once.
         scratch: a folder for what the two processes say to each other.
         threads: of a run; None: all that the process may use.
+        emulator: the command of another processor's emulator, which runs the process.
 
     Raises:
         ModelError: the other process failed.
@@ -96,10 +98,14 @@ def measure(
         ),
         encoding="utf-8",
     )
-    done = subprocess.run(  # noqa: S603 - this file, with this Python
-        [sys.executable, __file__, str(job)],
-        capture_output=True, text=True, encoding="utf-8", errors="replace", check=False,
-    )  # fmt: skip
+    try:
+        done = subprocess.run(  # noqa: S603 - this file, with this Python
+            [*emulator, sys.executable, __file__, str(job)],
+            capture_output=True, text=True, encoding="utf-8", errors="replace", check=False,
+        )  # fmt: skip
+    except OSError as error:
+        msg = f"{emulator[0] if emulator else sys.executable}: cannot be run ({error.strerror})"
+        raise ModelError(msg) from error
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         msg = f"{graphs['vision']}: could not be measured: {last}"

@@ -89,7 +89,7 @@ def test_the_figures_are_those_of_a_plain_count(pictures: Path, tmp_path: Path) 
 
 
 def test_a_made_up_case_is_counted_right() -> None:
-    from compare_variants import agreement
+    from agreement import agreement
 
     wanted = np.array([[0.4, 0.3, 0.1, 0.1, 0.05, 0.05], [0.1, 0.5, 0.1, 0.1, 0.1, 0.1]])
     found = np.array([[0.3, 0.4, 0.1, 0.05, 0.05, 0.1], [0.1, 0.4, 0.2, 0.1, 0.1, 0.1]])
@@ -100,6 +100,26 @@ def test_a_made_up_case_is_counted_right() -> None:
     assert stated.top5 == pytest.approx(0.9)
     assert stated.first_difference == pytest.approx(0.1)
     assert stated.batch_change == pytest.approx(1e-5)
+
+
+def test_another_processor_is_held_against_this_one(pictures: Path, tmp_path: Path) -> None:
+    from agreement import elsewhere
+
+    here = np.array([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2]])
+    there = np.array([[0.5, 0.2, 0.3], [0.5, 0.3, 0.2]])
+    stated = elsewhere(here, there)
+    assert (stated.top1, stated.order) == (1.0, 0.5)
+    assert stated.largest == pytest.approx(0.1)
+
+    if shutil.which("env") is None:
+        pytest.skip("this system has no env, which stands for an emulator here")
+    answer = tmp_path / "answer.json"
+    options = ["--list", "surfaces", "--json", answer, "--emulator", "env EMULATED=1"]
+    done = run("compare_variants.py", "demo", pictures, *options)
+    assert done.returncode == 0, done.stderr
+    for row in json.loads(answer.read_text(encoding="utf-8"))["variants"].values():
+        assert row["elsewhere"]["surfaces"] == {"top1": 1.0, "order": 1.0, "largest": 0.0}
+    assert "on the other processor" in done.stdout
 
 
 def test_bad_input_is_one_line(pictures: Path, tmp_path: Path) -> None:
@@ -114,6 +134,7 @@ def test_bad_input_is_one_line(pictures: Path, tmp_path: Path) -> None:
         (["demo", broken, "--list", "surfaces"], "none of 1 pictures could be read"),
         (["demo", pictures, "--list", "movement"], "did you mean 'movements'"),
         (["demo", pictures], "Missing option '--list'"),
+        (["demo", pictures, "--list", "surfaces", "--emulator", "no-emulator"], "cannot be run"),
         (["clip-vit-base-patch32", pictures, "--list", "surfaces"], "clip-gaze download --to"),
     ):
         done = run("compare_variants.py", *words)
