@@ -8,13 +8,13 @@ Each is made by the command of its page. The pictures looked at are painted here
 from __future__ import annotations
 
 import contextlib
-import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import click
 
-from clip_gaze.cli import main as clip_gaze
 from clip_gaze.places import shipped
 from painter import paint
 
@@ -24,7 +24,7 @@ ONE, TWO, PAINTING = 7, 10, 10
 
 PAGES = {
     "see.png": ["see", str(shipped("models") / "demo" / "demo.jpg"), "a seascape",
-                "pop art movement"],
+                "pop art movement", "--edge", "440"],
     "compare.svg": ["compare", "one.jpg", "two.jpg", "--list", "movements", "--list",
                     "photography", "--top", "4"],
     "compare_edits.svg": ["compare", "painting.jpg", "--edits", "--list", "photography",
@@ -42,10 +42,13 @@ def main(docs: str) -> None:
         for name, seed in names.items():
             paint(FIRST_SEED + seed, PAINTED_SIZE).image.save(name, quality=92)
         for name, words in PAGES.items():
-            clip_gaze(
-                [*words, "--model", "demo", "-o", os.fspath(folder / name)], standalone_mode=False
+            options = ["--model", "demo", "-o", str(folder / name)]
+            subprocess.run(  # noqa: S603 - this package, with this Python
+                [sys.executable, "-m", "clip_gaze", *words, *options],
+                check=True,
+                stdout=subprocess.DEVNULL,
             )
-            click.echo(name, err=True)
+            click.echo(name)
 
 
 if __name__ == "__main__":

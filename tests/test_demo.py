@@ -33,16 +33,29 @@ def test_every_variant_is_whole() -> None:
         clip_gaze.Clip("demo", variant).close()
 
 
-def test_what_was_painted_is_found_in_pictures_never_trained_on(demo: clip_gaze.Clip) -> None:
-    """On 100 pictures; the figures of the model card are of 500, and each is higher."""
+@pytest.fixture(scope="module")
+def report(demo: clip_gaze.Clip) -> dict[str, dict[str, object]]:
+    """Return how often it is right, of 100 pictures never trained on."""
     first = evaluate_demo.FIRST_SEED + 90_000
-    report = evaluate_demo.evaluate(demo, range(first, first + 100))
-    for name in ("movements", "surfaces", "painting_materials"):
-        assert report[name]["among trained"] >= FLOOR[name], name
-        assert report[name]["among whole list"] >= FLOOR[name] - 0.02, name
+    return evaluate_demo.evaluate(demo, range(first, first + 100))
 
 
+# The figures of the model card are of 500 pictures, and each is higher.
 FLOOR = {"movements": 0.9, "surfaces": 0.95, "painting_materials": 0.92}
+
+
+@pytest.mark.parametrize("name", FLOOR)
+def test_what_was_painted_is_found(report: dict[str, dict[str, float]], name: str) -> None:
+    assert report[name]["among trained"] >= FLOOR[name]
+    assert report[name]["among whole list"] >= FLOOR[name] - 0.02
+
+
+@pytest.mark.parametrize("name", FLOOR)
+def test_the_correction_costs_no_right_answers(
+    report: dict[str, dict[str, float]], name: str
+) -> None:
+    """By chance one picture in a hundred may change sides."""
+    assert report[name]["whole list, corrected"] >= report[name]["among whole list"] - 0.01
 
 
 def test_it_says_what_it_is() -> None:
