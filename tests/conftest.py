@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -21,7 +22,13 @@ from hub import Hub, publish
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from playwright.sync_api import Browser
+
 ROOT = Path(__file__).parents[1]
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
+    "--disable-background-networking --disable-component-update"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -128,3 +135,19 @@ def reach(server: Hub, monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterator[
     close_session()  # it keeps the proxies that were set when it was opened
     yield
     close_session()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Return the system's Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None and not os.environ.get("CI"):
+        pytest.skip("Chromium is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=program, args=FLAGS.split(), timeout=120_000
+        )
+        yield browser
+        browser.close()

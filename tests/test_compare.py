@@ -171,6 +171,23 @@ def test_a_bad_picture_is_a_result_and_the_rest_is_compared(clip: Clip, painting
     assert "no such file" in str(found.images[1].error)
 
 
+def test_pictures_in_memory_have_the_names_that_they_are_given(clip: Clip, paintings: Path) -> None:
+    bad = PictureError("second: is damaged")
+    named = [
+        ("first", Image.open(paintings / "pop.png")),
+        ("second", bad),
+        ("third", Image.open(paintings / "cubism.png")),
+    ]
+    found = comparing.named(clip, named, MOVEMENTS)
+    assert found.reference == "first"
+    assert [(each.image, each.error) for each in found.images] == [
+        ("second", "second: is damaged"),
+        ("third", None),
+    ]
+    paths = compare(clip, [paintings / "pop.png", paintings / "cubism.png"], MOVEMENTS)
+    assert found.images[1].lists == paths.images[0].lists
+
+
 def test_one_readable_picture_is_not_enough(clip: Clip, paintings: Path) -> None:
     with pytest.raises(GazeError, match=r"none\.png: no such file.*takes two"):
         compare(clip, [paintings / "none.png", paintings / "pop.png"], MOVEMENTS)

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
+
+from serving import Served, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -17,7 +27,9 @@ PAGES = [
     *sorted(set((ROOT / "docs").glob("*.md")) - {ROOT / "docs" / "models.md"}),
 ]
 # What a line of a page may start with, to be run here; installing and testing is CI's own work.
-COMMAND = re.compile(r"^ {4}(clip-gaze .*)$", re.MULTILINE)
+COMMAND = re.compile(r"^ {4}(clip-gaze (?!serve).*)$", re.MULTILINE)
+SERVE = re.compile(r"^ {4}(clip-gaze serve.*)$", re.MULTILINE)
+CURL = re.compile(r"^ {4}(curl .*)$", re.MULTILINE)
 EXAMPLE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -52,6 +64,51 @@ def test_command(line: str) -> None:
         [sys.executable, "-m", "clip_gaze", *words], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("line", cases(SERVE))
+def test_serving(line: str) -> None:
+    words = [*shlex.split(line)[1:], "--model", "demo", "--port", "0", "--no-open"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "clip_gaze", *words], stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdout is not None
+        ready = process.stdout.readline()
+        process.terminate()
+    assert re.match(r"clip-gaze serves http://\S+$", ready)
+    assert os.name == "nt" or process.returncode == 0
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    """Return a server for the pages' requests."""
+    with serving() as server:
+        yield server
+
+
+@pytest.mark.usefixtures("studio")
+@pytest.mark.parametrize("line", cases(CURL))
+def test_request(line: str, served: Served) -> None:
+    if shutil.which("curl") is None and not os.environ.get("CI"):
+        pytest.skip("there is no curl")
+    words = shlex.split(line.replace("http://127.0.0.1:8017/", f"http://{served.host}/"))
+    assert served.host in words[-1]
+    done = subprocess.run(
+        [*words, "--fail-with-body", "--silent", "--show-error"],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    if "-o" in words:
+        with Image.open(words[words.index("-o") + 1]) as card:
+            card.load()
+    elif "text/event-stream" in line:
+        assert done.stdout.endswith("event: done\ndata: {}\n\n")
+    else:
+        assert json.loads(done.stdout)
 
 
 @pytest.mark.usefixtures("studio")

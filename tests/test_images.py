@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile, ImageOps
 
 from clip_gaze import images
-from clip_gaze.errors import PictureError
+from clip_gaze.errors import PictureError, PictureSizeError
 from clip_gaze.manifest import ImageSettings
 
 if TYPE_CHECKING:
@@ -396,3 +396,33 @@ def test_a_picture_beyond_the_memory_says_so(
     picture().save(tmp_path / "large.bmp")
     monkeypatch.setattr(Image.Image, "load", full)
     assert "more memory" in said(tmp_path / "large.bmp")
+
+
+def test_an_upload_equals_the_same_file(tmp_path: Path, picture: MakePicture) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture(40, 30).save(tmp_path / "a.jpg", exif=exif)
+    file = io.BytesIO((tmp_path / "a.jpg").read_bytes())
+    found = images.upright_upload(file, "a.jpg")
+    assert found.size == (30, 40)
+    assert np.array_equal(np.asarray(found), np.asarray(images.upright(tmp_path / "a.jpg")))
+
+
+@pytest.mark.parametrize("kind", ["EPS", "PDF", "ICO", "PCX"])
+def test_an_upload_of_another_kind_is_not_opened(kind: str, picture: MakePicture) -> None:
+    file = io.BytesIO()
+    picture(32, 32).save(file, kind)
+    with pytest.raises(PictureError, match=r"^mine: is not a picture that is read here; send JPEG"):
+        images.upright_upload(file, "mine")
+
+
+def test_an_upload_has_the_errors_of_a_file(tmp_path: Path, picture: MakePicture) -> None:
+    path = tmp_path / "short.png"
+    picture(100, 50).save(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:900])
+    with pytest.raises(PictureError, match="damaged") as raised:
+        images.upright_upload(io.BytesIO(whole[:900]), str(path))
+    assert str(raised.value) == said(path)
+    with pytest.raises(PictureSizeError, match=r"^mine: has more than 0\.005 million pixels"):
+        images.upright_upload(io.BytesIO(whole), "mine", 4999)

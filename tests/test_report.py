@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,10 +38,6 @@ LISTS = {
     ],
 }
 NOTE = f"A small model & no expert {MARKUP}"
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync "
-    "--disable-background-networking --disable-component-update"
-)
 PATIENCE = 120_000  # milliseconds: a busy machine must not fail a test
 # So high that all pictures of the collection are drawn.
 WIDE, PHONE = {"width": 1280, "height": 2000}, {"width": 390, "height": 844}
@@ -110,24 +105,6 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Collection:
     given = [*results[:3], bad[0], *results[3:9], bad[1], *results[9:], bad[2]]
     size = report.write(given, page, title=f"Studio & {MARKUP}", note=NOTE, edge=120)
     return Collection(page, results, size)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Return the system's Chromium."""
-    import os
-
-    from playwright.sync_api import sync_playwright
-
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None and not os.environ.get("CI"):
-        pytest.skip("Chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program, args=FLAGS.split(), timeout=PATIENCE
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -13,7 +13,16 @@ import click
 from PIL import Image
 from tqdm import tqdm
 
-from clip_gaze import cli_compare, cli_gaze, cli_lists, cli_models, cli_options, cli_report, cli_see
+from clip_gaze import (
+    cli_compare,
+    cli_gaze,
+    cli_lists,
+    cli_models,
+    cli_options,
+    cli_report,
+    cli_see,
+    cli_serve,
+)
 from clip_gaze.errors import GazeError
 from clip_gaze.places import cache_folder
 from clip_gaze.store import FILE, Store
@@ -120,5 +129,6 @@ for command in (
     cli_models.models,
     cli_report.report,
     cli_see.see,
+    cli_serve.serve,
 ):
     main.add_command(command)

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from clip_gaze.clip import Clip
     from clip_gaze.results import PictureResult
+    from clip_gaze.texts import Progress
 
     Command = Callable[..., Any]
 
 SOME_FAILED = 1
-_DEFAULT_LISTS = ("artists_by_training_prevalence", "movements", "surfaces")
 
 threads_option = click.option(
     "--threads", type=click.IntRange(min=1), help="CPU threads.  [default: all allowed]"
@@ -110,12 +110,17 @@ def chosen_lists(
         raise PhraseListError(msg)
     if spoken:
         chosen["phrases"] = spoken
-    return chosen or {name: phrases.load(name) for name in _DEFAULT_LISTS}
+    return chosen or {name: phrases.load(name) for name in phrases.DEFAULTS}
 
 
 @contextlib.contextmanager
-def opened(model: str | None, variant: str | None, **options: Any) -> Iterator[Clip]:
-    """Open a model; show a bar while phrases are encoded, and say what the model says of itself."""
+def opened(
+    model: str | None, variant: str | None, progress: Progress | None = None, **options: Any
+) -> Iterator[Clip]:
+    """Open a model, and say what it says of itself.
+
+    The progress of encoding phrases is shown as a bar, where it is not passed to `progress`.
+    """
     from clip_gaze.clip import Clip  # noqa: PLC0415 - loads onnxruntime; --help stays quick
 
     bars: list[tqdm[Any]] = []
@@ -128,7 +133,7 @@ def opened(model: str | None, variant: str | None, **options: Any) -> Iterator[C
             bars.pop().close()
 
     try:
-        with Clip(model, variant, progress=show, **options) as clip:
+        with Clip(model, variant, progress=progress or show, **options) as clip:
             if clip.manifest.note:
                 click.echo(f"clip-gaze: {clip.manifest.note}", err=True)
             yield clip

@@ -19,6 +19,7 @@ from clip_gaze.cli_options import (
     opened,
     picture_options,
 )
+from clip_gaze.see import QUALITIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 # Of many pictures the thumbnails are smaller, or the page becomes too large to send.
 _MANY = 1000
 _EDGE, _EDGE_OF_MANY = 320, 160
-_RUNS = 50  # as `see --quality quick`
 
 
 @click.command()
@@ -81,7 +81,9 @@ def report(
             title=title,
             note=clip.manifest.note,
             edge=_EDGE if len(paths) <= _MANY else _EDGE_OF_MANY,
-            see=partial(maps.of_first, clip, lists=chosen, runs=_RUNS) if see else None,
+            see=partial(maps.of_first, clip, lists=chosen, runs=QUALITIES["quick"])
+            if see
+            else None,
         )
     click.echo(f"clip-gaze: {output}: {results.ok:,} pictures, {size / 1e6:,.1f} MB", err=True)
     return results.exit_code

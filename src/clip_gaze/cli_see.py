@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from tqdm import tqdm
 
-from clip_gaze import draw, outputs, phrases
+from clip_gaze import draw, outputs, phrases, render
 from clip_gaze.cli_options import megapixels_option, model_options, opened
+from clip_gaze.see import QUALITIES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from clip_gaze.results import HeatMap
-
-# How many versions of the picture are looked at.
-_QUALITIES = {"quick": 50, "normal": 100, "fine": 250}
+    from collections.abc import Sequence
 
 
 @click.command()
@@ -39,7 +33,7 @@ _QUALITIES = {"quick": 50, "normal": 100, "fine": 250}
 )
 @click.option(
     "--quality",
-    type=click.Choice(tuple(_QUALITIES)),
+    type=click.Choice(tuple(QUALITIES)),
     default="normal",
     show_default=True,
     help="Look at 50, 100 or 250 versions of the picture.",
@@ -77,7 +71,7 @@ def see(
             raise click.UsageError("name a file for the picture, such as -o map.png")
         draw.check(output)
     against = phrases.read(file) if file is not None else name
-    runs = _QUALITIES[quality]
+    runs = QUALITIES[quality]
     with (
         opened(**options) as clip,
         # None: only where stderr is a terminal.
@@ -89,18 +83,9 @@ def see(
 
         maps = clip.see(image, list(asked), against, runs=runs, progress=show)
     if output is None:
-        outputs.to_stdout(_json(maps))
+        outputs.to_stdout(render.json_maps(maps))
     elif kind == "json":
         with outputs.to_file(output) as part:
-            outputs.write(_json(maps), part)
+            outputs.write(render.json_maps(maps), part)
     else:
         draw.write(image, maps, output, edge=edge)
-
-
-def _json(maps: Sequence[HeatMap]) -> Iterator[str]:
-    """Yield one JSON array, a map a line; numbers are not rounded."""
-    before = "[\n"
-    for heat in maps:
-        yield before + json.dumps(asdict(heat), ensure_ascii=False)
-        before = ",\n"
-    yield "\n]\n"

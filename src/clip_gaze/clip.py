@@ -155,7 +155,7 @@ class Clip:
             PictureError: the picture cannot be read.
 
         """
-        found = self._ranking({"": phrases}, corrected=corrected)
+        found = self.ranking({"": phrases}, corrected=corrected)
         (vector,) = self._raised([image])
         return list(zip(phrases, found.probabilities(vector, "").tolist(), strict=True))
 
@@ -192,7 +192,7 @@ class Clip:
 
         """
         lists = prompts if isinstance(prompts, Mapping) else {"": prompts}
-        found = self._ranking(lists, corrected=corrected)
+        found = self.ranking(lists, corrected=corrected)
         (vector,) = self._raised([image])
         result = found.best(vector, only_show_best)
         shown = {
@@ -218,7 +218,7 @@ class Clip:
             corrected: see `probabilities`; scores are then `CorrectedScore`s.
 
         """
-        found = self._ranking(lists, corrected=corrected)
+        found = self.ranking(lists, corrected=corrected)
         name = self.manifest.name
         labels: deque[str] = deque()
 
@@ -237,6 +237,18 @@ class Clip:
                 scores = found.best(outcome, only_show_best)
                 result = PictureResult(label, name, self.variant, scores)
             yield replace(result, templates=self.templates, corrected=corrected)
+
+    def ranking(self, lists: Mapping[str, Sequence[str]], *, corrected: bool = False) -> Ranking:
+        """Return lists with their vectors, to be weighed against vectors of pictures.
+
+        Args:
+            lists: name -> phrases.
+            corrected: see `probabilities`.
+
+        """
+        # Texts first: then the text tower can go before the vision tower comes.
+        found = ranking(lists, self.encode_texts, self.manifest.logit_scale)
+        return replace(found, neutral=self._neutral_mean()) if corrected else found
 
     @overload
     def see(
@@ -291,7 +303,7 @@ class Clip:
         """Return a map for each question; all of them share the runs of the graph; see `see`."""
         pictures = self._pictures()
         square, box = pictures.square(image)
-        found = self._ranking({str(at): each.phrases for at, each in enumerate(asked)})
+        found = self.ranking({str(at): each.phrases for at, each in enumerate(asked)})
         label = "" if isinstance(image, Image.Image) else os.fspath(image)
         return heat_maps(
             partial(HeatMap, label, self.manifest.name, self.variant, box=box),
@@ -323,11 +335,6 @@ class Clip:
     ) -> None:
         """Close."""
         self.close()
-
-    def _ranking(self, lists: Mapping[str, Sequence[str]], *, corrected: bool = False) -> Ranking:
-        # Texts first: then the text tower can go before the vision tower comes.
-        found = ranking(lists, self.encode_texts, self.manifest.logit_scale)
-        return replace(found, neutral=self._neutral_mean()) if corrected else found
 
     def _neutral_mean(self) -> NDArray[np.float32]:
         """Return the neutral pictures' mean vector; they are looked at once, store or no store."""

@@ -104,7 +104,7 @@ def compare(
         PhraseListError: a list has fewer than two phrases.
 
     """
-    return _compared(clip, ((_label(image), image) for image in images), lists, top)
+    return named(clip, ((_label(image), image) for image in images), lists, top)
 
 
 def with_edits(
@@ -121,7 +121,7 @@ def with_edits(
         PhraseListError: a list has fewer than two phrases.
 
     """
-    return _compared(clip, edited(path, max_pixels), lists, top)
+    return named(clip, edited(path, max_pixels), lists, top)
 
 
 def edited(
@@ -163,12 +163,13 @@ def changes(
     return [at for at in rise if differences[at] > 0], [at for at in fall if differences[at] < 0]
 
 
-def _compared(
+def named(
     clip: Clip,
-    images: Iterable[tuple[str, Picture]],
+    images: Iterable[tuple[str, Picture | PictureError]],
     lists: Mapping[str, Sequence[str]],
-    top: int | None,
+    top: int | None = 5,
 ) -> Comparison:
+    """Compare pictures that have names, or an error in their place; see `compare`."""
     for name, phrases in lists.items():
         if len(phrases) < 2:
             msg = f"list {name!r}: a phrase needs others to be compared with; add some"
@@ -180,7 +181,7 @@ def _compared(
     for label, image in images:
         labels.append(label)
         try:
-            found.append(clip.encode_images([image]))
+            found.append(image if isinstance(image, PictureError) else clip.encode_images([image]))
         except PictureError as error:
             found.append(error)
     errors = [str(each) for each in found if isinstance(each, PictureError)]

@@ -78,7 +78,15 @@ def per_cent(log_odds: float) -> str:
     >>> [per_cent(value) for value in (-9, -3.0, 0, 3.0, 9)]
     ['<0.1%', '4.7%', '50%', '95%', '>99.9%']
     """
-    share = 50 * (1 + math.tanh(log_odds / 2))
+    return rounded(50 * (1 + math.tanh(log_odds / 2)))
+
+
+def rounded(share: float) -> str:
+    """Return per cents, never rounded to none or to all.
+
+    >>> [rounded(value) for value in (0.01, 4.74, 50.2, 99.99)]
+    ['<0.1%', '4.7%', '50%', '>99.9%']
+    """
     if share < 0.1:
         return "<0.1%"
     if share > 99.9:

@@ -96,7 +96,11 @@ def check(out: str | os.PathLike[str]) -> str:
 
 
 def sheet(
-    image: Image.Image | str | os.PathLike[str], maps: Sequence[HeatMap], *, edge: int = EDGE
+    image: Image.Image | str | os.PathLike[str],
+    maps: Sequence[HeatMap],
+    *,
+    edge: int = EDGE,
+    gap: int = _GAP,
 ) -> Drawing:
     """Return the picture, and beside it each map over the picture, with its scale of colours.
 
@@ -104,6 +108,7 @@ def sheet(
         image: the picture that the maps are of: a PIL image, or a path, opened upright.
         maps: one or more. The scale of each ends where its strongest cell is.
         edge: longer edge of the picture in each panel, in pixels.
+        gap: room between panels and around them, in a drawing's units.
 
     Raises:
         PictureError: the picture cannot be read.
@@ -118,13 +123,13 @@ def sheet(
 
     def corner(at: int) -> tuple[int, int]:
         row, column = divmod(at, columns)
-        return _GAP + column * (room + _GAP), _GAP + row * (high + _CAPTION + _GAP)
+        return gap + column * (room + gap), gap + row * (high + _CAPTION + gap)
 
     marks = [*_panel(shown, name, f"{maps[0].model}, {maps[0].variant}", corner(0), room)]
     for at, heat in enumerate(maps, start=1):
         marks += _panel(over(shown, heat), heat.phrase, _share(heat), corner(at), room)
         marks += _legend(heat, corner(at), high, room)
-    width, height = corner(columns - 1)[0] + room + _GAP, corner(count - 1)[1] + high + _CAPTION
+    width, height = corner(columns - 1)[0] + room + gap, corner(count - 1)[1] + high + _CAPTION
     return Drawing(width, height, f"Where {name} speaks for a phrase", marks)
 
 

@@ -9,6 +9,10 @@ class PictureError(GazeError):
     """A picture that cannot be opened or read."""
 
 
+class PictureSizeError(PictureError):
+    """A picture with more pixels than are allowed."""
+
+
 class PhraseListError(GazeError):
     """A phrase list that is unknown, empty or unreadable."""
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# What is asked where nobody says what to ask.
+DEFAULTS = ("artists_by_training_prevalence", "movements", "surfaces")
+
 
 def names() -> list[str]:
     """Return the names of the shipped lists, sorted."""

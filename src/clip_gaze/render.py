@@ -12,7 +12,7 @@ from clip_gaze.results import CorrectedScore
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from clip_gaze.results import PictureResult, Score
+    from clip_gaze.results import HeatMap, PictureResult, Score
 
 BLOCKS = " ▏▎▍▌▋▊▉█"
 _BOLD, _DIM, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
@@ -67,6 +67,15 @@ def json_lines(results: Iterable[PictureResult]) -> Iterator[str]:
     """Yield one JSON object a line."""
     for result in results:
         yield json.dumps(asdict(result), ensure_ascii=False) + "\n"
+
+
+def json_maps(maps: Iterable[HeatMap]) -> Iterator[str]:
+    """Yield one JSON array, a map a line; numbers are not rounded."""
+    before = "[\n"
+    for heat in maps:
+        yield before + json.dumps(asdict(heat), ensure_ascii=False)
+        before = ",\n"
+    yield "\n]\n"
 
 
 def _heading(result: PictureResult, columns: int | None) -> str:

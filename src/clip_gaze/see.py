@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 RUNS = 100
 FEWEST_RUNS = 20
+QUALITIES = {"quick": 50, "normal": RUNS, "fine": 250}
 CELLS = 16
 # A phrase that stands in no list is weighed against this one: what people write themselves
 # mostly names what a picture shows, and so do its phrases.

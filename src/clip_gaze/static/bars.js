@@ -1,0 +1,139 @@
+/** The phrases of each list with their bars; room is kept for those that are still to come. */
+
+import { $, make } from "./dom.js";
+import { shown } from "./question.js";
+import { counted, perCent, titled, YOURS } from "./words.js";
+
+/**
+ * @typedef {import("./question.js").List} List
+ * @typedef {import("./api.js").Score} Score
+ * @typedef {{done: number, total: number}} Progress
+ */
+
+const MOST_WAITING = 25; // rows; a longer list scrolls in a box that is no higher
+
+/** @type {Map<string, HTMLElement>} */
+const sections = new Map();
+/** What the rows of a list show. @type {WeakMap<HTMLElement, Score[] | undefined>} */
+const filled = new WeakMap();
+
+/**
+ * @param {import("./question.js").Question} asked
+ * @param {import("./pictures.js").Picture | null} picture null: none is there yet
+ * @param {Map<string, Progress>} reading lists whose phrases are encoded now
+ * @param {string} waiting why nothing comes yet; "" where it does
+ * @param {(list: List, phrase: string) => void} onPhrase
+ */
+export function showBars(asked, picture, reading, waiting, onPhrase) {
+  const bars = $("bars");
+  for (const [name, section] of sections) {
+    if (asked.lists.some((list) => list.name === name)) continue;
+    section.remove();
+    sections.delete(name);
+  }
+  bars.hidden = Boolean(picture?.error ?? picture?.failed);
+  asked.lists.forEach((list, at) => {
+    const section = sections.get(list.name) ?? made(list);
+    sections.set(list.name, section);
+    // What stands in its place already is not moved: it would lose the keyboard's focus.
+    if (bars.children[at] !== section) bars.insertBefore(section, bars.children[at] ?? null);
+    const scores = picture?.answers.get(list.key);
+    section.classList.toggle("waiting", Boolean(picture) && !scores);
+    section.setAttribute("aria-busy", String(Boolean(picture) && !scores));
+    showHead(section, list, reading.get(list.name), picture && !scores ? waiting : "");
+    const rows = /** @type {HTMLElement} */ (section.querySelector("ol"));
+    const count = shown(asked, list);
+    rows.classList.toggle("long", count > MOST_WAITING);
+    if (scores && filled.get(rows) === scores) return;
+    filled.set(rows, scores);
+    fill(rows, scores ?? Array(Math.min(count, MOST_WAITING)).fill(null), (phrase) => onPhrase(list, phrase));
+  });
+}
+
+/**
+ * Mark the phrase whose map is shown or on its way.
+ * @param {string | null} name of its list
+ * @param {string | null} phrase
+ */
+export function press(name, phrase) {
+  for (const row of $("bars").querySelectorAll(".row")) {
+    const here = name !== null && sections.get(name)?.contains(row) && row.dataset.phrase === phrase;
+    row.setAttribute("aria-pressed", String(Boolean(here)));
+  }
+}
+
+/** @param {List} list */
+function made({ name, own }) {
+  const title = own ? YOURS : titled(name);
+  const heading = make("h3", { textContent: title, title });
+  const progress = make("progress", { hidden: true, "aria-label": `Reading ${title}` });
+  const head = make("div", { className: "head" }, heading, make("p", { className: "quiet" }), progress);
+  return make("section", { className: "list", "aria-label": title }, head, make("ol"));
+}
+
+/**
+ * @param {HTMLElement} section
+ * @param {List} list
+ * @param {Progress | undefined} progress
+ * @param {string} waiting
+ */
+function showHead(section, list, progress, waiting) {
+  const says = /** @type {HTMLElement} */ (section.querySelector(".head p"));
+  const bar = /** @type {HTMLProgressElement} */ (section.querySelector("progress"));
+  const all = counted(list.count, "phrase");
+  says.textContent = progress ? `reading ${progress.done} of ${all}` : waiting || all;
+  bar.hidden = !progress;
+  if (progress) Object.assign(bar, { max: progress.total, value: progress.done });
+}
+
+/**
+ * @param {HTMLElement} rows
+ * @param {(Score | null)[]} scores null: still to come
+ * @param {(phrase: string) => void} onPhrase
+ */
+function fill(rows, scores, onPhrase) {
+  while (rows.children.length > scores.length) rows.lastElementChild?.remove();
+  while (rows.children.length < scores.length) rows.append(make("li", {}, row()));
+  scores.forEach((score, at) => {
+    const button = /** @type {HTMLButtonElement} */ (rows.children[at].firstElementChild);
+    button.disabled = !score;
+    button.onclick = score && (() => onPhrase(score.phrase));
+    if (button.dataset.phrase !== score?.phrase) button.setAttribute("aria-pressed", "false");
+    if (score) write(button, score);
+    else erase(button);
+  });
+}
+
+function row() {
+  const track = make("span", { className: "track" }, make("i"), make("s"));
+  const phrase = make("span", { className: "phrase", dir: "auto" });
+  const figures = [make("b"), make("span", { className: "plain" })];
+  return make("button", { type: "button", className: "row", "aria-pressed": "false" }, phrase, ...figures, track);
+}
+
+/**
+ * @param {HTMLButtonElement} button
+ * @param {Score} score
+ */
+function write(button, { phrase, probability, plain }) {
+  const [words, share, before, track] = /** @type {any} */ (button.children);
+  button.dataset.phrase = phrase;
+  words.textContent = words.title = phrase;
+  share.textContent = perCent(probability);
+  before.textContent = plain === undefined ? "" : `plain ${perCent(plain)}`;
+  track.style.setProperty("--share", probability);
+  track.style.setProperty("--plain", plain ?? 0);
+  // Where both are close together, a tick would only hide the bar's end.
+  track.lastElementChild.hidden = Math.abs((plain ?? 0) - probability) < 0.01;
+  button.classList.toggle("corrected", plain !== undefined);
+}
+
+/** @param {HTMLButtonElement} button */
+function erase(button) {
+  const [words, share, before, track] = /** @type {any} */ (button.children);
+  delete button.dataset.phrase;
+  words.removeAttribute("title");
+  for (const part of [words, share, before]) part.textContent = "";
+  track.style.setProperty("--share", 0);
+  button.classList.remove("corrected");
+}

@@ -1,0 +1,31 @@
+/** Elements: found by their id, and made. */
+
+/**
+ * @param {string} id
+ * @returns {any} the element, whatever its kind
+ */
+export const $ = (id) => document.getElementById(id);
+
+/**
+ * @param {string} tag
+ * @param {Record<string, unknown>} [properties] of the element; "aria-..." and "role" are attributes
+ * @param {...(Node | string)} children
+ * @returns {any}
+ */
+export function make(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (/^(aria-|role$|for$)/.test(name)) element.setAttribute(name, String(value));
+    else Object.assign(element, { [name]: value });
+  }
+  element.append(...children);
+  return element;
+}
+
+/**
+ * Say something to those who do not see the page.
+ * @param {string} text
+ */
+export function speak(text) {
+  $("spoken").textContent = text;
+}

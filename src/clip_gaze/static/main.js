@@ -1,0 +1,171 @@
+/** Puts the page together: what is shown follows from the pictures, the question and the answers. */
+
+import { read } from "./api.js";
+import { showBars } from "./bars.js";
+import * as comparing from "./compare.js";
+import { $, make, speak } from "./dom.js";
+import * as gazing from "./gazing.js";
+import * as intake from "./intake.js";
+import { add, pictures, remove, select, selected } from "./pictures.js";
+import { result } from "./question.js";
+import { saveCard, saveCsv, saveJson } from "./save.js";
+import { hide, mark, see, seen } from "./seeing.js";
+import { asked, setUp } from "./settings.js";
+import { showPicture } from "./stage.js";
+import { focusStrip, reveal, showStrip } from "./strip.js";
+import { counted } from "./words.js";
+
+function show() {
+  const picture = selected();
+  const question = asked();
+  showPicture(picture);
+  showStrip(choose);
+  showBars(question, picture, gazing.reading, gazing.waiting, (list, phrase) => see(list, phrase, asked().quality));
+  mark();
+  if (picture?.error) $("hint").hidden = true;
+  $("trouble").hidden = !picture?.failed;
+  $("trouble-says").textContent = picture?.failed ?? "";
+  $("none").hidden = question.lists.length > 0;
+  $("tools").hidden = $("results").hidden = !picture;
+  $("one").classList.toggle("filled", Boolean(picture));
+  showTools();
+}
+
+function showTools() {
+  const others = pictures.filter((picture) => picture !== selected() && !picture.error);
+  $("with-label").hidden = !others.length || Boolean(selected()?.error);
+  const ids = others.map(({ id }) => id).join(" ");
+  if ($("with").dataset.ids !== ids) {
+    const options = others.map(({ id, file }) => make("option", { value: String(id), textContent: file.name }));
+    $("with").replaceChildren(make("option", { value: "", textContent: "…" }), ...options);
+    $("with").dataset.ids = ids;
+  }
+  const results = complete();
+  for (const id of ["save-csv", "save-json"]) $(id).disabled = gazing.busy() || !results.length;
+  $("save-card").disabled = !selected() || Boolean(selected()?.error) || !asked().lists.length;
+}
+
+function complete() {
+  return pictures.flatMap((picture) => result(asked(), picture) ?? []);
+}
+
+/** @param {import("./pictures.js").Picture} picture */
+function choose(picture) {
+  select(picture);
+  hide();
+  show();
+  reveal();
+}
+
+function gaze() {
+  gazing.gaze(asked, show);
+  show();
+}
+
+/** @param {File[]} files */
+function take(files) {
+  const first = !pictures.length;
+  const focused = $("invite").contains(document.activeElement);
+  comparing.leave();
+  add(files);
+  hide();
+  if (first) $("settings").open = false;
+  speak(`${counted(files.length, "picture")} added`);
+  gaze();
+  reveal();
+  if (focused) focusStrip();
+}
+
+function drop() {
+  const picture = selected();
+  if (!picture) return;
+  hide();
+  gazing.forget(picture);
+  remove(picture);
+  gaze();
+  if (selected()) focusStrip();
+  else $("pick").focus();
+}
+
+function changed() {
+  gazing.stop();
+  hide();
+  for (const picture of pictures) picture.failed = null;
+  gaze();
+}
+
+function back() {
+  if (!comparing.leave()) return;
+  show();
+  $("with").focus();
+}
+
+/** @param {() => unknown} save */
+async function saving(save) {
+  const summary = $("save").firstElementChild;
+  $("save").open = false;
+  $("save-says").textContent = "";
+  summary.textContent = "Saving …";
+  summary.focus();
+  try {
+    await save();
+  } catch (error) {
+    $("save-says").textContent = /** @type {Error} */ (error).message;
+  }
+  summary.textContent = "Save";
+}
+
+/** @param {string} name */
+const stemmed = (name) => name.replace(/\.[^.]*$/, "");
+
+function stem() {
+  return pictures.length === 1 ? stemmed(pictures[0].file.name) : "pictures";
+}
+
+function listen() {
+  intake.watch(take);
+  comparing.setUp(asked, back);
+  $("unsee").addEventListener("click", hide);
+  $("again").addEventListener("click", changed);
+  $("remove").addEventListener("click", drop);
+  $("with").addEventListener("change", () => {
+    const [left, right] = [selected(), pictures.find(({ id }) => String(id) === $("with").value)];
+    $("with").value = "";
+    if (!left || !right) return;
+    comparing.compare(asked(), left, right);
+    $("two-title").focus();
+  });
+  $("save-json").addEventListener("click", () => saving(() => saveJson(complete(), stem())));
+  $("save-csv").addEventListener("click", () => saving(() => saveCsv(complete(), stem())));
+  $("save-card").addEventListener("click", () =>
+    saving(() => {
+      const picture = selected();
+      return picture && saveCard(picture, asked(), seen(), stemmed(picture.file.name));
+    }),
+  );
+  $("save").addEventListener("focusout", (/** @type {FocusEvent} */ event) => {
+    if (event.relatedTarget && !$("save").contains(event.relatedTarget)) $("save").open = false;
+  });
+  document.addEventListener("click", (event) => {
+    if (!$("save").contains(event.target)) $("save").open = false;
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    if ($("save").open) {
+      $("save").open = false;
+      $("save").firstElementChild.focus();
+    } else if (!hide()) back();
+  });
+}
+
+async function start() {
+  listen();
+  try {
+    setUp(await read("api/lists"), changed);
+    gaze(); // a picture may have come already
+  } catch (error) {
+    $("intake-says").textContent = /** @type {Error} */ (error).message;
+  }
+}
+
+start();

@@ -1,0 +1,123 @@
+/** Where the picture speaks for a phrase: one map at a time, asked for, shown and taken away. */
+
+import { follow } from "./api.js";
+import { press } from "./bars.js";
+import { $, speak } from "./dom.js";
+import { hottest, limit, paint, paintScale } from "./heat.js";
+import { selected } from "./pictures.js";
+import { bare, ready } from "./stage.js";
+import { perCent, signed, titled } from "./words.js";
+
+/**
+ * @typedef {import("./question.js").List} List
+ * @typedef {import("./api.js").Heat} Heat
+ * @typedef {{list: List, phrase: string, stop: AbortController}} Wanted
+ */
+
+/** @type {Wanted | null} */
+let wanted = null;
+
+/** @returns {string | null} the phrase whose map is shown */
+export function seen() {
+  return $("map").hidden || !wanted ? null : wanted.phrase;
+}
+
+/** Mark the phrase of the map again, after the bars were written anew. */
+export function mark() {
+  press(wanted?.list.name ?? null, wanted?.phrase ?? null);
+}
+
+/** @returns {boolean} whether there was a map, or one on its way */
+export function hide() {
+  const was = wanted !== null || $("see-error").textContent !== "";
+  wanted?.stop.abort();
+  wanted = null;
+  $("map").hidden = true;
+  bare();
+  say("hint");
+  mark();
+  return was;
+}
+
+/**
+ * Show where the selected picture speaks for a phrase; asked again, hide it.
+ * @param {List} list that the phrase is weighed against
+ * @param {string} phrase
+ * @param {string} quality
+ */
+export async function see(list, phrase, quality) {
+  const again = wanted?.list.name === list.name && wanted.phrase === phrase;
+  hide();
+  const picture = selected();
+  if (again || !picture) return;
+  const mine = { list, phrase, stop: new AbortController() };
+  wanted = mine;
+  mark();
+  const key = JSON.stringify([list.name, list.own, phrase, quality]);
+  try {
+    const heat = picture.maps.get(key) ?? (await asked(picture.file, mine, quality));
+    picture.maps.set(key, heat);
+    if (wanted === mine) show(heat);
+  } catch (error) {
+    if (wanted !== mine) return;
+    hide();
+    say("see-error");
+    $("see-error").textContent = /** @type {Error} */ (error).message;
+  }
+}
+
+/**
+ * @param {File} file
+ * @param {Wanted} mine
+ * @param {string} quality
+ * @returns {Promise<Heat>}
+ */
+async function asked(file, { list, phrase, stop }, quality) {
+  const form = new FormData();
+  form.append("image", file, file.name);
+  form.append("phrase", phrase);
+  form.append("quality", quality);
+  if (!list.own) form.append("list", list.name);
+  // A phrase that stands alone is left to the server, which knows what to weigh it against.
+  else if (list.own.length > 1) for (const other of list.own) form.append("against", other);
+  const bar = $("seeing-bar");
+  bar.removeAttribute("value");
+  $("seeing-says").textContent = `Looking for “${phrase}” …`;
+  say("seeing");
+  const onWait = (/** @type {number} */ seconds) => {
+    $("seeing-says").textContent = `clip-gaze is busy; trying again in ${seconds} s`;
+  };
+  /** @type {Heat | null} */
+  let heat = null;
+  await follow("api/see", form, { signal: stop.signal, onWait }, (event, data) => {
+    if (event === "progress") Object.assign(bar, { max: data.total, value: data.done });
+    if (event === "maps") [heat] = data.maps;
+  });
+  if (!heat) throw new Error("No map came. Try again.");
+  return heat;
+}
+
+/** @param {Heat} heat */
+function show(heat) {
+  const map = $("map");
+  const ground = getComputedStyle($("stage")).backgroundColor.match(/\d+/)?.[0];
+  paint(map, ready(), heat, Number(ground));
+  const where = `Heat map of ${heat.phrase}: warmest in the ${hottest(heat)} of the picture.`;
+  map.setAttribute("aria-label", where);
+  map.hidden = false;
+  const end = limit(heat);
+  paintScale($("colours"));
+  $("scale-phrase").textContent = $("scale-phrase").title = heat.phrase;
+  const among = heat.list === null ? "your phrases" : titled(heat.list).toLowerCase();
+  $("scale-share").textContent = `${perCent(heat.probability)} of ${among}`;
+  $("scale-against").textContent = `${signed(-end)} against`;
+  $("scale-for").textContent = `for ${signed(end)}`;
+  say("scale");
+  speak(`${where} Escape hides it.`);
+}
+
+/** @param {string} id of what the line below the picture shows */
+function say(id) {
+  for (const each of ["hint", "seeing", "scale"]) $(each).hidden = each !== id || !selected();
+  $("see-error").textContent = "";
+}

@@ -1,0 +1,59 @@
+/** How names and figures are written; figures as the command line writes them. */
+
+const RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+const whole = new Intl.NumberFormat("en");
+
+export const YOURS = "Your own phrases";
+
+/**
+ * @param {string} name of a list, such as "painting_materials"
+ */
+export function titled(name) {
+  const words = name.replaceAll("_", " ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/**
+ * @param {number} count
+ * @param {string} noun in the singular
+ */
+export function counted(count, noun) {
+  return `${whole.format(count)} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/**
+ * @param {number} share 0 to 1
+ * @returns {string} per cents, never rounded to none or to all
+ */
+export function perCent(share) {
+  if (share < 0.001) return "<0.1%";
+  if (share > 0.999) return ">99.9%";
+  return `${(100 * share).toFixed(1)}%`;
+}
+
+/**
+ * @param {number} logOdds
+ * @returns {number} the probability
+ */
+export function probability(logOdds) {
+  return 0.5 * (1 + Math.tanh(logOdds / 2));
+}
+
+/**
+ * @param {number} difference of log-odds
+ * @returns {string} what it multiplies the odds by, at least 1
+ */
+export function times(difference) {
+  const log10 = Math.abs(difference) / Math.LN10;
+  if (log10 > 6) return `×10${[...String(Math.round(log10))].map((digit) => RAISED[Number(digit)]).join("")}`;
+  const value = (10 ** log10).toPrecision(3);
+  return `×${log10 < 2.9995 ? value : whole.format(Number(value))}`;
+}
+
+/**
+ * @param {number} value
+ * @returns {string} with its sign and two digits that count
+ */
+export function signed(value) {
+  return `${value < 0 ? "\u2212" : "+"}${Number(Math.abs(value).toPrecision(2))}`;
+}
