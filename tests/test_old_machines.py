@@ -66,14 +66,16 @@ def test_the_emulated_processor_has_no_avx(emulator: str) -> None:
 
 @pytest.mark.parametrize("variant", sorted(models.find("demo").manifest.variants))
 def test_without_avx_the_answers_are_the_same(emulator: str, variant: str) -> None:
+    """q8 multiplies in int8, which comes out differently; it must still name the same first."""
     native = answers(DEMO / "demo.jpg", variant)
     old = answers(DEMO / "demo.jpg", variant, emulator, *NEHALEM)
     assert old.keys() == native.keys()
     for name, scores in native.items():
-        assert [each["phrase"] for each in old[name]] == [each["phrase"] for each in scores]
-        values = [np.array([each["probability"] for each in some]) for some in (scores, old[name])]
-        if variant == "fp32":
-            assert np.abs(values[0] - values[1]).max() <= 1e-5
+        assert old[name][0]["phrase"] == scores[0]["phrase"]
+        if variant != "q8":
+            assert [each["phrase"] for each in old[name]] == [each["phrase"] for each in scores]
+            both = ([each["probability"] for each in some] for some in (scores, old[name]))
+            assert np.abs(np.subtract(*both)).max() <= 1e-5
 
 
 @contextmanager
