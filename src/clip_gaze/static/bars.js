@@ -96,7 +96,8 @@ function fill(rows, scores, onPhrase) {
   while (rows.children.length < scores.length) rows.append(make("li", {}, row()));
   scores.forEach((score, at) => {
     const button = /** @type {HTMLButtonElement} */ (rows.children[at].firstElementChild);
-    button.disabled = !score;
+    // A disabled button would lose the keyboard's focus.
+    button.disabled = !score && button !== document.activeElement;
     button.onclick = score && (() => onPhrase(score.phrase));
     if (button.dataset.phrase !== score?.phrase) button.setAttribute("aria-pressed", "false");
     if (score) write(button, score);

@@ -11,6 +11,9 @@ import { counted, perCent, probability, times, titled, YOURS } from "./words.js"
  * @typedef {import("./api.js").Change} Change
  */
 
+const SAME = "The model sees no difference between them.";
+const DIFFERENT =
+  "Which phrases gain most from one picture to the other, and by how much their odds are multiplied.";
 const LETTERS = /** @type {const} */ (["A", "B"]);
 
 /** @type {[Picture, Picture] | null} */
@@ -82,8 +85,7 @@ function show(side, { url, file }) {
 
 /** @param {import("./api.js").Comparison["images"][number]} compared */
 function showChanges({ lists, same }) {
-  const says = same ? "The model sees no difference between them." : "Which phrases gain most from one picture to the other, and by how much their odds are multiplied.";
-  $("two-says").textContent = says;
+  $("two-says").textContent = same ? SAME : DIFFERENT;
   const all = Object.values(lists).flat();
   const most = Math.max(...all.map(({ difference }) => Math.abs(difference)), 1e-9);
   for (const [name, changes] of Object.entries(lists)) {
@@ -112,7 +114,9 @@ function table(title, letter, changes, most) {
     const cells = figures.map((textContent) => make("td", { textContent }));
     return make("tr", {}, make("th", { scope: "row" }, words, track), ...cells);
   });
-  if (!rows.length) rows.push(make("tr", {}, make("td", { colSpan: 4, className: "quiet", textContent: "no phrase" })));
+  if (!rows.length) {
+    rows.push(make("tr", {}, make("td", { colSpan: 4, className: "quiet", textContent: "no phrase" })));
+  }
   const caption = make("caption", { className: "hidden", textContent: `${title}: likelier in ${letter}` });
   const head = make("thead", {}, make("tr", {}, ...heads));
   return make("table", { className: letter }, caption, head, make("tbody", {}, ...rows));

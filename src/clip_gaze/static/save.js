@@ -10,7 +10,10 @@ import { form } from "./question.js";
  * @typedef {import("./pictures.js").Picture} Picture
  */
 
-const COLUMNS = ["image", "model", "variant", "templates", "corrected", "status", "list", "phrase", "probability", "plain", "error"];
+const COLUMNS = [
+  "image", "model", "variant", "templates", "corrected", "status",
+  "list", "phrase", "probability", "plain", "error",
+];
 
 /**
  * @param {Result[]} results

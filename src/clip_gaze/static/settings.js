@@ -38,7 +38,8 @@ export function setUp(known, onChange) {
     before = now;
   });
   $("own").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("own").dispatchEvent(new Event("change", { bubbles: true }));
+    const asks = event.key === "Enter" && (event.ctrlKey || event.metaKey);
+    if (asks) $("own").dispatchEvent(new Event("change", { bubbles: true }));
   });
   own = typed(); // a browser may have kept them over a reload
   showAsked();
@@ -77,7 +78,8 @@ function remembered() {
 
 function remember() {
   const chosen = lists.filter(({ input }) => input.checked).map(({ name }) => name);
-  const choices = { lists: chosen, top: $("top").value, quality: $("quality").value, corrected: $("corrected").checked };
+  const [top, quality] = [$("top").value, $("quality").value];
+  const choices = { lists: chosen, top, quality, corrected: $("corrected").checked };
   try {
     localStorage.setItem(KEPT, JSON.stringify(choices));
   } catch {
