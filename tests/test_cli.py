@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from clip_gaze.places import shipped
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
