@@ -7,7 +7,7 @@ import contextlib
 import io
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -16,7 +16,7 @@ from clip_gaze.page_queue import BusyError, Job, Outcome, StoppedError, Worker
 from serving import BOUNDARY, PATIENCE, Served, form, hear, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -25,6 +25,13 @@ if TYPE_CHECKING:
     MakePicture = Callable[..., Image.Image]
 
 PLACES = 2
+T = TypeVar("T")
+
+
+def in_a_loop(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in a thread of its own: the browser of other tests has this one's loop."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
 
 
 class Gate:
@@ -221,7 +228,7 @@ def outcome(work: Callable[[Job], bytes]) -> Outcome:
             made.join()
 
     job: Job
-    return asyncio.run(main())
+    return in_a_loop(main())
 
 
 def test_a_job_that_fails_has_its_error_as_its_outcome() -> None:
@@ -243,7 +250,7 @@ def test_a_worker_takes_jobs_only_while_it_works() -> None:
         with pytest.raises(StoppedError):
             made.submit(lambda _: b"")
 
-    asyncio.run(main())
+    in_a_loop(main())
 
 
 def test_without_places_one_at_a_time_is_answered() -> None:
@@ -260,4 +267,4 @@ def test_without_places_one_at_a_time_is_answered() -> None:
         made.stop()
         made.join()
 
-    asyncio.run(main())
+    in_a_loop(main())
