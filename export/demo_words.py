@@ -46,6 +46,11 @@ class Lexicon:
         chosen = np.concatenate([near, self.rivals + far]) + self.trained
         return torch.cat([self.ids[: self.trained], self.ids[torch.from_numpy(chosen)]])
 
+    def choices(self, count: int) -> dict[str, list[int]]:
+        """Return for each list which of a sample's `count` rows it is: its own, and all others."""
+        others = range(self.trained, count)
+        return {name: [*columns, *others] for name, columns in self.columns.items()}
+
 
 def train_tokenizer(texts: list[str]) -> CLIPTokenizer:
     """Train CLIP's kind of byte-level BPE on `texts`.

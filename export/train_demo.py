@@ -42,7 +42,7 @@ PAINTED_SIZES = (104, 128, 160)
 STUDIES = 4  # one picture in so many is a study: it teaches what things look like
 NO_MOVEMENT = -100  # what cross_entropy leaves out
 # What pictures show and their palettes are the harder half; they must not drown the rest.
-WEIGHTS = {"captions": 0.3, "genres": 0.5, "photography": 0.3, "neutral": 0.1}
+WEIGHTS = {"captions": 0.3, "genres": 0.5, "photography": 0.3, "neutral": 0.3}
 NEUTRAL = 12  # so many pictures that show nothing go with each batch
 
 
@@ -127,8 +127,9 @@ def train(
 
     Beside the contrastive loss on whole captions, each picture must find the right phrase of
     each list among all phrases of that list and a sample of all others, so that a trained
-    phrase wins against untrained ones. And pictures that show nothing must speak for no phrase
-    more than for another.
+    phrase wins against untrained ones: as the logits are, and again when what the phrases get
+    from pictures that show nothing was taken away from them. And these pictures must speak for
+    no phrase more than for another.
     """
     words = lexicon(tokenizer)
     targets = {
@@ -159,11 +160,13 @@ def train(
             whole = embed(model.get_text_features(trimmed(captions, tokenizer)))
             scale = model.logit_scale.exp()
             losses = {"captions": contrastive(scale * images @ whole.T)}
-            logits = scale * images @ single.T
-            for name, columns in words.columns.items():
-                choice = [*columns, *range(words.trained, logits.shape[1])]
-                losses[name] = functional.cross_entropy(logits[:, choice], targets[name][rows])
-            losses["neutral"] = uneven(scale * seen[len(batch) :] @ single.T, words)
+            logits = scale * seen @ single.T
+            plain, from_nothing = logits[: len(batch)], logits[len(batch) :]
+            both = torch.stack([plain, plain - from_nothing.mean(dim=0)], dim=2)
+            for name, choice in words.choices(logits.shape[1]).items():
+                right = targets[name][rows, None].expand(-1, 2)
+                losses[name] = functional.cross_entropy(both[:, choice], right)
+            losses["neutral"] = uneven(from_nothing, words)
             loss = sum(WEIGHTS.get(name, 1.0) * value for name, value in losses.items())
             model.zero_grad()
             loss.backward()
@@ -203,9 +206,7 @@ def neutral(rng: np.random.Generator) -> Tensor:
 
 def uneven(logits: Tensor, words: Lexicon) -> Tensor:
     """Return how differently pictures speak for the phrases of each list: 0 if all count alike."""
-    choices = [
-        [*columns, *range(words.trained, logits.shape[1])] for columns in words.columns.values()
-    ]
+    choices = words.choices(logits.shape[1]).values()
     return torch.stack([logits[:, choice].var(dim=1).mean() for choice in choices]).mean()
 
 
