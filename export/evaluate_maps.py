@@ -16,7 +16,7 @@ import click
 import numpy as np
 
 from clip_gaze import Clip
-from clip_gaze.see import RUNS
+from clip_gaze.occlusion import RUNS
 from painter import TRAINED, paint
 
 if TYPE_CHECKING:

@@ -17,7 +17,8 @@ import numpy as np
 
 from clip_gaze import manifest as manifests
 from clip_gaze.errors import ModelError, PictureError
-from clip_gaze.images import pixel_values, upright
+from clip_gaze.images import pixel_values
+from clip_gaze.opening import upright
 from clip_gaze.scoring import normalise
 from clip_gaze.session import Tower
 from clip_gaze.tokenizer import Tokenizer

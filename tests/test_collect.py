@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from clip_gaze import PictureError, collect
-from clip_gaze.images import upright
+from clip_gaze.opening import upright
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -24,7 +24,8 @@ MODULES = {path.stem: path for path in SRC.glob("*.py")}
 LAYERS = [
     {"errors", "memory", "places", "results", "whole"},
     {"manifest"},
-    {"drawing", "edits", "images", "models", "neutral", "phrases", "scoring", "verify"},
+    {"drawing", "edits", "models", "phrases", "scoring", "verify"},
+    {"images", "neutral", "occlusion", "opening"},
     {"hub", "session", "store", "thumbnails", "tokenizer"},
     {"fetch", "locate", "towers"},
     {"download"},

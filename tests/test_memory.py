@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from clip_gaze import images, memory
+from clip_gaze import memory, opening
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,8 +43,8 @@ def test_this_machine_has_some() -> None:
 def test_half_of_it_is_shared_by_the_pictures_that_are_open(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(images, "free_bytes", lambda: 24_000)
-    assert images.most_pixels() == 1000
-    assert images.most_pixels(workers=4) == 250
-    monkeypatch.setattr(images, "free_bytes", lambda: None)
-    assert images.most_pixels() is None
+    monkeypatch.setattr(opening, "free_bytes", lambda: 24_000)
+    assert opening.most_pixels() == 1000
+    assert opening.most_pixels(workers=4) == 250
+    monkeypatch.setattr(opening, "free_bytes", lambda: None)
+    assert opening.most_pixels() is None

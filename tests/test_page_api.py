@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from clip_gaze import phrases
-from clip_gaze.images import UPLOADS
+from clip_gaze.opening import UPLOADS
 from painter import paint
 from serving import Served, serving
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 import clip_gaze
 import evaluate_maps
-from clip_gaze import phrases, see
+from clip_gaze import occlusion, phrases, see
 from clip_gaze.errors import PhraseListError, PictureError
 from clip_gaze.results import HeatMap
 
@@ -57,7 +57,7 @@ def planted(pixels: NDArray[np.uint8], place: tuple[float, ...]) -> see.Encode:
 
 
 def maps_of(
-    pixels: NDArray[np.uint8], encode: see.Encode, runs: int = see.RUNS
+    pixels: NDArray[np.uint8], encode: see.Encode, runs: int = occlusion.RUNS
 ) -> tuple[HeatMap, HeatMap]:
     """Return the maps of two phrases whose vectors are the axes."""
     axes = np.eye(2, dtype=np.float32)
@@ -90,24 +90,10 @@ def test_what_speaks_for_one_of_two_phrases_speaks_against_the_other(
     np.testing.assert_allclose(one, -two, atol=1e-6)
 
 
-def test_the_cells_together_are_worth_what_the_picture_is(noise: NDArray[np.uint8]) -> None:
-    place = (0.3, 0.7, 0.3, 0.7)
-    found = see.warmth(noise, lambda squares: -3 * changed(noise, place, squares)[:, None])
-    assert found.grids.sum() == pytest.approx(3, rel=0.2)
-    inside = found.grids[0, 4:12, 4:12].sum()
-    assert inside > 0.7 * found.grids.sum()
-
-
 def test_a_uniform_picture_has_a_flat_map(tiny_model: Path) -> None:
     with clip_gaze.Clip(tiny_model) as clip:
         heat = clip.see(Image.new("RGB", (90, 60), (180, 40, 90)), "a portrait")
     assert np.abs(heat.grid).max() < 1e-5
-
-
-def test_a_model_that_never_changes_its_mind_gives_a_flat_map(noise: NDArray[np.uint8]) -> None:
-    found = see.warmth(noise, lambda squares: np.full((len(squares), 1), -1.5))
-    assert not found.grids.any()
-    assert found.log_odds.tolist() == [-1.5]
 
 
 @pytest.mark.parametrize("step", [1, 7, 1000])
@@ -115,7 +101,7 @@ def test_the_batch_changes_nothing(
     noise: NDArray[np.uint8], monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     expected = maps_of(noise, planted(noise, PLACES[1]))
-    monkeypatch.setattr(see, "_PER_BATCH", step)
+    monkeypatch.setattr(occlusion, "_PER_BATCH", step)
     assert maps_of(noise, planted(noise, PLACES[1])) == expected
 
 
@@ -140,18 +126,6 @@ def test_too_few_runs_are_refused(noise: NDArray[np.uint8]) -> None:
         maps_of(noise, planted(noise, PLACES[0]), 19)
 
 
-def test_progress_ends_where_it_said(noise: NDArray[np.uint8]) -> None:
-    seen: list[tuple[int, int]] = []
-    see.warmth(
-        noise,
-        lambda squares: np.zeros((len(squares), 1)),
-        runs=60,
-        progress=lambda done, total: seen.append((done, total)),
-    )
-    assert seen == sorted(seen)
-    assert seen[-1] == (60, 60)
-
-
 @pytest.mark.parametrize("size", [16, 50, 97])
 def test_the_square_may_have_any_size(picture: MakePicture, size: int) -> None:
     pixels = np.asarray(picture(size, size))
@@ -159,22 +133,6 @@ def test_the_square_may_have_any_size(picture: MakePicture, size: int) -> None:
     row, column = hottest(heat)
     assert row > 0.65
     assert column > 0.65
-
-
-def test_covered_parts_are_blurred_and_others_stay(noise: NDArray[np.uint8]) -> None:
-    versions: list[NDArray[np.uint8]] = []
-
-    def score(squares: NDArray[np.uint8]) -> NDArray[np.float64]:
-        versions.extend(squares)
-        return np.zeros((len(squares), 1))
-
-    see.warmth(noise, score)
-    assert (versions[0] == noise).all()
-    for version in versions[1:]:
-        differs = (version != noise).any(axis=-1)
-        assert 0.01 < differs.mean() < 0.25
-        assert version[differs].std() < noise.std() / 3
-        assert version[differs].mean() == pytest.approx(noise.mean(), abs=12)
 
 
 def test_a_phrase_is_weighed_against_its_own_list() -> None:

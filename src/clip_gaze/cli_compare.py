@@ -17,7 +17,8 @@ from clip_gaze.cli_options import (
     opened,
     picture_options,
 )
-from clip_gaze.images import rgb, upright
+from clip_gaze.images import rgb
+from clip_gaze.opening import upright
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

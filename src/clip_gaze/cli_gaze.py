@@ -21,9 +21,9 @@ from clip_gaze.cli_options import (
     written,
 )
 from clip_gaze.errors import GazeError, PictureError
+from clip_gaze.occlusion import RUNS
 from clip_gaze.places import shipped
 from clip_gaze.results import PictureResult
-from clip_gaze.see import RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

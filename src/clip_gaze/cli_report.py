@@ -19,7 +19,7 @@ from clip_gaze.cli_options import (
     opened,
     picture_options,
 )
-from clip_gaze.see import QUALITIES
+from clip_gaze.occlusion import QUALITIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from clip_gaze import draw, outputs, phrases, render
 from clip_gaze.cli_options import megapixels_option, model_options, opened
-from clip_gaze.see import QUALITIES
+from clip_gaze.occlusion import QUALITIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

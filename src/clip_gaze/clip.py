@@ -14,11 +14,12 @@ from PIL import Image
 
 from clip_gaze import download, models, scoring, texts
 from clip_gaze.errors import GazeError, PictureError
+from clip_gaze.occlusion import RUNS
 from clip_gaze.pictures import Pictures
 from clip_gaze.places import cache_folder
 from clip_gaze.ranking import Ranking, ranking
 from clip_gaze.results import HeatMap, PictureResult
-from clip_gaze.see import RUNS, heat_maps, questions
+from clip_gaze.see import heat_maps, questions
 from clip_gaze.session import usable_cpus
 from clip_gaze.store import Store
 from clip_gaze.towers import Towers

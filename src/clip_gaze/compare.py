@@ -11,7 +11,8 @@ from PIL import Image
 
 from clip_gaze import edits, scoring
 from clip_gaze.errors import GazeError, PhraseListError, PictureError
-from clip_gaze.images import most_pixels, rgb, upright
+from clip_gaze.images import rgb
+from clip_gaze.opening import most_pixels, upright
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -131,7 +132,7 @@ def edited(
 
     Args:
         path: the file.
-        max_pixels: a larger picture is refused; None: see `images.most_pixels`.
+        max_pixels: a larger picture is refused; None: see `opening.most_pixels`.
 
     Raises:
         PictureError: it cannot be read.

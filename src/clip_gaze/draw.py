@@ -12,7 +12,8 @@ from clip_gaze import drawing
 from clip_gaze.compare_text import per_cent
 from clip_gaze.drawing import SCALE, Drawing, Photo, Words
 from clip_gaze.errors import GazeError
-from clip_gaze.images import rgb, upright
+from clip_gaze.images import rgb
+from clip_gaze.opening import upright
 from clip_gaze.whole import whole
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from clip_gaze import phrases
 from clip_gaze.errors import PhraseListError
+from clip_gaze.occlusion import QUALITIES
 from clip_gaze.page_guard import RefusedError
 from clip_gaze.page_multipart import MOST_FILES, quoted
 from clip_gaze.render import clean
-from clip_gaze.see import QUALITIES, questions
+from clip_gaze.see import questions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

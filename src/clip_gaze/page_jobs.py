@@ -11,7 +11,7 @@ import numpy as np
 
 from clip_gaze import card, compare, compare_text, drawing, render
 from clip_gaze.errors import PictureError
-from clip_gaze.images import most_pixels, upright_upload
+from clip_gaze.opening import most_pixels, upright_upload
 from clip_gaze.results import PictureResult
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clip_gaze import page_forms, phrases
+from clip_gaze.occlusion import CELLS, FEWEST_RUNS, QUALITIES
 from clip_gaze.page_multipart import MOST_FILES
-from clip_gaze.see import CELLS, FEWEST_RUNS, QUALITIES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

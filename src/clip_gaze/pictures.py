@@ -14,7 +14,8 @@ from PIL import Image
 
 from clip_gaze import neutral, verify
 from clip_gaze.errors import PictureError
-from clip_gaze.images import most_pixels, normalised, pixel_values, seen, square, upright
+from clip_gaze.images import normalised, pixel_values, seen, square
+from clip_gaze.opening import most_pixels, upright
 from clip_gaze.scoring import normalise
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Pictures:
             store: where vectors are kept; None: nowhere, and files are not even hashed.
             tower: returns the vision tower; called only if a picture is not known.
             workers: how many threads decode and resize.
-            max_pixels: larger files are refused; None: see `images.most_pixels`.
+            max_pixels: larger files are refused; None: see `opening.most_pixels`.
         """
         self._manifest = manifest
         self._encoder = f"vision:{digest}:{astuple(manifest.image)}"

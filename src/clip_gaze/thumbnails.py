@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageCms
 
 from clip_gaze.errors import PictureError
-from clip_gaze.images import upright
+from clip_gaze.opening import upright
 
 if TYPE_CHECKING:
     import os
