@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from clip_gaze import session
+from clip_gaze import memory, session
 from clip_gaze.clip import Clip
 from clip_gaze.errors import ModelError
 from clip_gaze.session import Tower
@@ -281,6 +281,7 @@ def test_a_session_is_loaded_from_its_path_on_the_cpu_and_keeps_no_arena(
     assert options.enable_cpu_mem_arena is False
     assert options.enable_mem_pattern is False
     assert options.inter_op_num_threads == 1
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
 
 
 @pytest.mark.parametrize(("threads", "wanted"), [(None, 6), (1, 1), (3, 3)])
@@ -372,18 +373,19 @@ def test_the_allocator_gives_memory_back_while_a_graph_is_loaded(
 
     class Library:
         mallopt = staticmethod(lambda *setting: calls.append(setting))
+        malloc_trim = staticmethod(lambda pad: calls.append(("trim", pad)))
 
     def spied(*args: Any, **kwargs: Any) -> onnxruntime.InferenceSession:
         calls.append("load")
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(session.ctypes, "CDLL", lambda _: Library)
-    monkeypatch.setattr(session.os, "name", "posix")
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: Library)
+    monkeypatch.setattr(memory.os, "name", "posix")
     monkeypatch.setattr(onnxruntime, "InferenceSession", spied)
     path = vision(tmp_path)
     Tower(path)
     kept = [(-3, 4 * 2**20), (-1, 16 * 2**20)]
-    assert calls == [(-3, 2**16), "load", *kept]
+    assert calls == [("trim", 0), (-3, 2**16), "load", *kept]
     path.write_bytes(b"")
     with pytest.raises(ModelError):
         Tower(path)
@@ -391,5 +393,5 @@ def test_the_allocator_gives_memory_back_while_a_graph_is_loaded(
 
 
 def test_other_allocators_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session.ctypes, "CDLL", lambda _: object())
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: object())
     assert Tower(vision(tmp_path)).images(PIXELS).shape == (7, DIM)

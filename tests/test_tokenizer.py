@@ -133,7 +133,7 @@ def test_batches_hold_each_phrase_once_with_its_ids_and_nothing_is_padded(ours: 
     assert lengths == sorted(lengths)
     for _, rows in batches:
         assert rows.dtype == np.int64
-        assert rows.size <= 512 or len(rows) == 1
+        assert rows.size <= 128 or len(rows) == 1
 
 
 def test_no_phrases_make_no_batches(ours: Tokenizer) -> None:

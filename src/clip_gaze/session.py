@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
-import threading
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +11,9 @@ import numpy as np
 import onnxruntime
 
 from clip_gaze.errors import ModelError
+from clip_gaze.memory import giving_back
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
 logger = logging.getLogger(__name__)
@@ -29,11 +25,6 @@ _TYPES: dict[str, type[np.generic]] = {
     "tensor(int32)": np.int32,
 }
 _ONLY_ERRORS = 3
-
-# mallopt(3)'s numbers for two settings of glibc's allocator.
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-_KIB, _MIB = 2**10, 2**20
-_loading = threading.Lock()
 
 
 def usable_cpus() -> int:
@@ -60,30 +51,6 @@ def _quota(folder: Path = Path("/sys/fs/cgroup")) -> int | None:
         return None
 
 
-@contextmanager
-def _weights_given_back() -> Iterator[None]:
-    """Let glibc give memory back to the system as soon as it is freed, while a graph is loaded.
-
-    ONNX Runtime copies each weight into the layout that it computes with and frees the first copy.
-    glibc learns from the first ones it frees to keep such blocks, and where they lie among others
-    they stay for good: a ViT-B/32 in float32 then took 480 to 620 MB by chance, now 428 MB.
-    Other allocators are left as they are.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
-    if mallopt is None:
-        yield
-        return
-    with _loading:
-        mallopt(_MMAP_THRESHOLD, 64 * _KIB)
-        try:
-            yield
-        finally:
-            # Setting the first ended glibc's own learning. Between layers a run takes and frees
-            # blocks of up to 2 MB, which are quicker kept; decoded pictures are larger.
-            mallopt(_MMAP_THRESHOLD, 4 * _MIB)
-            mallopt(_TRIM_THRESHOLD, 16 * _MIB)
-
-
 class Tower:
     """One encoder's graph. It reads its inputs' names and types from the graph itself.
 
@@ -108,10 +75,12 @@ class Tower:
         # Both keep memory of the largest batch so far; without them it is given back.
         options.enable_cpu_mem_arena = False
         options.enable_mem_pattern = False
+        # Several pictures may be in the graph at once: a thread that waits leaves its CPU to them.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = _ONLY_ERRORS
         logger.debug("loading %s", path)
         try:
-            with _weights_given_back():
+            with giving_back():
                 self._session = onnxruntime.InferenceSession(
                     str(path), options, providers=["CPUExecutionProvider"]
                 )

@@ -55,24 +55,29 @@ def encode(
         if not phrase.isascii() and any("\ud800" <= letter <= "\udfff" for letter in phrase):
             msg = f"the phrase {phrase!r} is not text; is it encoded as UTF-8?"
             raise PhraseListError(msg)
-    unique = list(dict.fromkeys(phrases))
+    rows = {phrase: row for row, phrase in enumerate(dict.fromkeys(phrases))}
+    vectors = np.empty((len(rows), manifest.embedding_dim), np.float32)
     encoder = f"text:{files.digests['text']}:{files.digests['tokenizer']}"
-    vectors = store.get(encoder, unique, manifest.embedding_dim)
-    missing = [phrase for phrase in unique if phrase not in vectors]
+    known = store.get(encoder, list(rows), manifest.embedding_dim)
+    for phrase, vector in known.items():
+        vectors[rows[phrase]] = vector
+    missing = [phrase for phrase in rows if phrase not in known]
     if missing:
+        # The graph first: while it is loaded, there is more of it than afterwards.
+        graph = tower()
         tokenizer = Tokenizer(files.paths["tokenizer"], manifest.text.context_length)
         done = 0
         for some, input_ids in tokenizer.batches(missing):
-            batch = dict(zip(some, normalise(tower().texts(input_ids)), strict=True))
+            embeds = normalise(graph.texts(input_ids))
             # Kept at once: what is done stays done if the process is killed.
-            store.put(encoder, batch)
-            vectors |= batch
+            store.put(encoder, dict(zip(some, embeds, strict=True)))
+            vectors[[rows[phrase] for phrase in some]] = embeds
             done += len(some)
             if progress is not None:
                 progress(done, len(missing))
-    if not phrases:
-        return np.empty((0, manifest.embedding_dim), np.float32)
-    return np.stack([vectors[phrase] for phrase in phrases])
+    if len(rows) == len(phrases):
+        return vectors
+    return vectors[[rows[phrase] for phrase in phrases]]
 
 
 def checked(templates: Sequence[str]) -> tuple[str, ...]:

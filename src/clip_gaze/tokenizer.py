@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # Bounds the memory that one run of the text tower takes.
-_TOKENS_PER_BATCH = 512
+_TOKENS_PER_BATCH = 128
+# The backend returns far more than the ids of each phrase: about 2 kB.
+_PHRASES_PER_CALL = 256
 
 
 class Tokenizer:
@@ -54,18 +56,19 @@ class Tokenizer:
 
         A phrase that is too long is cut before its end token, and a warning names it.
         """
-        encodings = self._backend.encode_batch(list(phrases))
-        return [
-            self._cut(phrase, encoding.ids)
-            for phrase, encoding in zip(phrases, encodings, strict=True)
-        ]
+        found: list[list[int]] = []
+        for at in range(0, len(phrases), _PHRASES_PER_CALL):
+            some = list(phrases[at : at + _PHRASES_PER_CALL])
+            encodings = self._backend.encode_batch(some)
+            found += [self._cut(p, each.ids) for p, each in zip(some, encodings, strict=True)]
+        return found
 
     def batches(self, phrases: Sequence[str]) -> list[tuple[list[str], NDArray[np.int64]]]:
         """Sort phrases into batches that need no padding.
 
         Returns:
             For each batch its phrases and their ids, (n, sequence); all of a batch have the same
-            number of tokens. Shorter ones come first; a batch has at most 512 tokens, or one row.
+            number of tokens. Shorter ones come first; a batch has at most 128 tokens, or one row.
         """
         by_length: dict[int, list[tuple[str, list[int]]]] = {}
         for phrase, ids in zip(phrases, self.encode(phrases), strict=True):
