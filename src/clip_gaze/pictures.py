@@ -1,11 +1,12 @@
-"""Pictures to vectors, in order: known ones from the store, others decoded ahead of the graph."""
+"""Pictures to vectors, in order: known ones from the store, others in threads, one in each."""
 
 from __future__ import annotations
 
 import stat
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import astuple, dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,21 +32,11 @@ if TYPE_CHECKING:
     Picture = Image.Image | str | os.PathLike[str]
     Vector = NDArray[np.float32]
 
-# Pictures that one run of the graph takes, where there are many: more would only take memory.
-_PER_RUN = 4
+# Files that are under way for each that is looked at; a vector takes no room to speak of.
+_AHEAD = 2
 # The store is asked for so many paths at once, in the end; at first for fewer, so that the first
 # result does not wait for the last path.
 _PER_QUERY = 256
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A picture on its way: its vector, or else its pixels, or else what is wrong with it."""
-
-    vector: Vector | None = None
-    pixels: NDArray[np.float32] | None = None
-    digest: str | None = None
-    error: PictureError | None = None
 
 
 class Pictures:
@@ -67,7 +58,7 @@ class Pictures:
             digest: of the vision tower.
             store: where vectors are kept; None: nowhere, and files are not even hashed.
             tower: returns the vision tower; called only if a picture is not known.
-            workers: how many threads decode and resize.
+            workers: how many files are looked at side by side, each in a thread.
             max_pixels: larger files are refused; None: see `opening.most_pixels`.
         """
         self._manifest = manifest
@@ -81,10 +72,30 @@ class Pictures:
         """Yield for each picture its (d,) float32 vector, L2-normalised, or what is wrong with it.
 
         PIL images are asked for one after the other, and turned into pixels at once. Paths are
-        asked for up to 256 at a time, and opened a few ahead of the graph.
+        asked for up to 256 at a time, and looked at side by side, a few ahead of what is taken.
         """
-        for chunk in _chunks(images):
-            yield from self._encode_chunk(chunk)
+        waiting: deque[Callable[[], Vector | PictureError]] = deque()
+        pool = ThreadPoolExecutor(self._workers)
+        try:
+            for chunk in _chunks(images):
+                if isinstance(chunk[0], Image.Image):
+                    while waiting:
+                        yield waiting.popleft()()
+                    yield self._from_image(chunk)
+                    continue
+                paths = [Path(path) for path in chunk if not isinstance(path, Image.Image)]
+                known = self._known(paths)
+                for path in paths:
+                    if path in known:
+                        waiting.append(partial(known.__getitem__, path))
+                    else:
+                        waiting.append(pool.submit(self._from_file, path).result)
+                    if len(waiting) > _AHEAD * self._workers:
+                        yield waiting.popleft()()
+            while waiting:
+                yield waiting.popleft()()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     def neutral(self) -> Vector:
         """Return the mean vector of the neutral pictures, (d,) float32, not normalised."""
@@ -124,52 +135,9 @@ class Pictures:
 
     def encode_squares(self, squares: NDArray[np.uint8]) -> Vector:
         """Return the vectors of (n, size, size, 3) uint8, (n, d), L2-normalised; keep none."""
-        tower, settings = self._tower(), self._manifest.image
-        rows = []
-        for at in range(0, len(squares), _PER_RUN):
-            part = squares[at : at + _PER_RUN]
-            rows.append(tower.images(np.stack([normalised(each, settings) for each in part])))
-        return normalise(np.concatenate(rows))
-
-    def _encode_chunk(self, chunk: list[Picture]) -> Iterator[Vector | PictureError]:
-        waiting: list[_Prepared] = []
-        for prepared in self._prepared(chunk):
-            waiting.append(prepared)
-            if sum(each.pixels is not None for each in waiting) == _PER_RUN:
-                yield from self._finished(waiting)
-                waiting = []
-        yield from self._finished(waiting)
-
-    def _finished(self, waiting: list[_Prepared]) -> Iterator[Vector | PictureError]:
-        """Run the graph on those that need it, keep the new vectors, and yield all in order."""
-        pixels = [each.pixels for each in waiting if each.pixels is not None]
-        rows = iter(normalise(self._tower().images(np.stack(pixels))) if pixels else ())
-        new: dict[str, Vector] = {}
-        results: list[Vector | PictureError] = []
-        for each in waiting:
-            if each.error is not None:
-                results.append(each.error)
-            elif each.vector is not None:
-                results.append(each.vector)
-            else:
-                results.append(next(rows))
-                if each.digest is not None:
-                    new[each.digest] = results[-1]
-        if new and self._store is not None:
-            self._store.put(self._encoder, new)
-        yield from results
-
-    def _prepared(self, chunk: list[Picture]) -> Iterator[_Prepared]:
-        """Yield the pictures of a chunk, ready for the graph, in order."""
-        if isinstance(chunk[0], Image.Image):
-            yield self._from_image(chunk)
-            return
-        paths = [Path(path) for path in chunk if not isinstance(path, Image.Image)]
-        known = self._known(paths)
-        unknown = [path for path in paths if path not in known]
-        ready = _ahead(self._from_file, unknown, self._workers)
-        for path in paths:
-            yield _Prepared(vector=known[path]) if path in known else next(ready)
+        pixels = (normalised(each, self._manifest.image) for each in squares)
+        with ThreadPoolExecutor(self._workers) as pool:
+            return np.stack(list(pool.map(self._vector, pixels)))
 
     def _known(self, paths: list[Path]) -> dict[Path, Vector]:
         """Return the vectors of files that have not changed since they were encoded."""
@@ -182,35 +150,43 @@ class Pictures:
         )
         return {path: vectors[digest] for path, digest in digests.items() if digest in vectors}
 
-    def _from_image(self, alone: list[Picture]) -> _Prepared:
+    def _from_image(self, alone: list[Picture]) -> Vector | PictureError:
         """Take the PIL image out of its list, so that nothing keeps it once it is pixels."""
         image = alone.pop()
         assert isinstance(image, Image.Image)  # noqa: S101 - `_chunks` puts it there
         try:
-            return _Prepared(pixels=pixel_values(image, self._manifest.image))
+            pixels = pixel_values(image, self._manifest.image)
         except PictureError as error:
-            return _Prepared(error=error)
+            return error
+        del image
+        return self._vector(pixels)
+
+    def _from_file(self, path: Path) -> Vector | PictureError:
+        """Look at a file; one whose content was seen before is not decoded."""
+        try:
+            if self._store is None or (before := _stamp(path)) is None:
+                return self._vector(self._pixels(path))
+            digest = verify.sha256(path)
+            found = self._store.get(self._encoder, [digest], self._manifest.embedding_dim)
+            vector = found[digest] if found else self._vector(self._pixels(path))
+        except PictureError as error:
+            return error
+        except OSError as error:
+            return PictureError(f"{path}: cannot be read ({error.strerror})")
+        # Where it was written to meanwhile, the digest may not be that of the pixels.
+        if _stamp(path) == before:
+            if not found:
+                self._store.put(self._encoder, {digest: vector})
+            self._store.stamp(path, before, digest)
+        return vector
 
     def _pixels(self, path: Path) -> NDArray[np.float32]:
         return pixel_values(upright(path, self._max_pixels), self._manifest.image)
 
-    def _from_file(self, path: Path) -> _Prepared:
-        """Prepare a file; one whose content was encoded before is not decoded."""
-        try:
-            if self._store is None or (before := _stamp(path)) is None:
-                return _Prepared(pixels=self._pixels(path))
-            digest = verify.sha256(path)
-            found = self._store.get(self._encoder, [digest], self._manifest.embedding_dim)
-            pixels = None if found else self._pixels(path)
-        except PictureError as error:
-            return _Prepared(error=error)
-        except OSError as error:
-            return _Prepared(error=PictureError(f"{path}: cannot be read ({error.strerror})"))
-        if _stamp(path) != before:
-            # Written to meanwhile: the digest may not be that of the pixels.
-            return _Prepared(vector=found.get(digest), pixels=pixels)
-        self._store.stamp(path, before, digest)
-        return _Prepared(vector=found.get(digest), pixels=pixels, digest=digest)
+    def _vector(self, pixels: NDArray[np.float32]) -> Vector:
+        """Return the vector of one picture's (3, size, size) float32, (d,), L2-normalised."""
+        (vector,) = normalise(self._tower().images(pixels[None]))
+        return np.asarray(vector)
 
 
 def _stamp(path: Path) -> Stamp | None:
@@ -241,23 +217,3 @@ def _chunks(images: Iterable[Picture]) -> Iterator[list[Picture]]:
             chunk, size = [], min(2 * size, _PER_QUERY)
     if chunk:
         yield chunk
-
-
-def _ahead(
-    function: Callable[[Path], _Prepared], paths: list[Path], workers: int
-) -> Iterator[_Prepared]:
-    """Map over paths in threads, in order, no more than a few ahead."""
-    if len(paths) == 1:
-        yield function(paths[0])
-        return
-    pool = ThreadPoolExecutor(workers)
-    try:
-        waiting: deque[Future[_Prepared]] = deque()
-        for path in paths:
-            waiting.append(pool.submit(function, path))
-            if len(waiting) >= workers + _PER_RUN:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)

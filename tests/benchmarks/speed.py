@@ -26,7 +26,7 @@ import speed_report
 from tqdm import tqdm
 
 import clip_gaze
-from clip_gaze import models, pictures
+from clip_gaze import models
 from clip_gaze.session import usable_cpus
 
 Figures = dict[str, dict[str, dict[str, Any]]]
@@ -91,8 +91,7 @@ class Bench:
         if kind == "graph":
             _, towers = self.found.manifest.variant(variant)
             ask["graph"] = str(self.found.folder / towers.vision.file)
-            ask |= {"size": self.found.manifest.image.size, "batch": pictures._PER_RUN}
-            ask["threads"] = usable_cpus()
+            ask |= {"size": self.found.manifest.image.size, "threads": usable_cpus()}
         cache = f"{variant}-{task}"
         shutil.rmtree(self._scratch / cache, ignore_errors=True)
         if task not in ("a", "d") and kind == "ours":

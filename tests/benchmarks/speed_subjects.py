@@ -125,8 +125,7 @@ def graph(ask: Ask, times: list[float]) -> None:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = ask["threads"]
     session = onnxruntime.InferenceSession(ask["graph"], options, ["CPUExecutionProvider"])
-    batch = 1 if ask["task"] == "b" else ask["batch"]
-    shape = batch, 3, ask["size"], ask["size"]
+    shape = 1, 3, ask["size"], ask["size"]
     rng = np.random.default_rng(0)
     feeds = {session.get_inputs()[0].name: rng.normal(size=shape).astype(np.float32)}
     session.run(None, feeds)
@@ -136,7 +135,7 @@ def graph(ask: Ask, times: list[float]) -> None:
                 session.run(None, feeds)
     else:
         with clock(times):
-            for _ in range(-(-len(ask["pictures"]) // batch)):
+            for _ in ask["pictures"]:
                 session.run(None, feeds)
 
 
