@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # mallopt(3)'s numbers for two settings of glibc's allocator.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
@@ -28,6 +28,13 @@ def free_bytes() -> int | None:
     return min(known) if known else None
 
 
+def give_back() -> None:
+    """Return what lies free in glibc's heap to the system; leave other allocators as they are."""
+    trim = _allocator("malloc_trim")
+    if trim is not None:
+        trim(0)
+
+
 @contextmanager
 def giving_back() -> Iterator[None]:
     """Let glibc give memory back to the system as soon as it is freed, while a graph is loaded.
@@ -37,13 +44,12 @@ def giving_back() -> Iterator[None]:
     they stay for good: a ViT-B/32 in float32 then took 480 to 620 MB by chance, now 428 MB.
     What earlier work left lying free goes back first. Other allocators are left as they are.
     """
-    libc = ctypes.CDLL(None) if os.name == "posix" else None
-    mallopt, malloc_trim = (getattr(libc, name, None) for name in ("mallopt", "malloc_trim"))
-    if mallopt is None or malloc_trim is None:
+    mallopt = _allocator("mallopt")
+    if mallopt is None:
         yield
         return
     with _giving_back:
-        malloc_trim(0)
+        give_back()
         mallopt(_MMAP_THRESHOLD, 64 * _KIB)
         try:
             yield
@@ -52,6 +58,11 @@ def giving_back() -> Iterator[None]:
             # blocks of up to 2 MB, which are quicker kept; decoded pictures are larger.
             mallopt(_MMAP_THRESHOLD, 4 * _MIB)
             mallopt(_TRIM_THRESHOLD, 16 * _MIB)
+
+
+def _allocator(name: str) -> Callable[..., int] | None:
+    """Return a function of glibc's allocator; None where there is another one."""
+    return getattr(ctypes.CDLL(None), name, None) if os.name == "posix" else None
 
 
 def _linux(source: Path = Path("/proc/meminfo")) -> int | None:

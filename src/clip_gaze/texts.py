@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clip_gaze.errors import PhraseListError
+from clip_gaze.memory import give_back
 from clip_gaze.scoring import normalise
 from clip_gaze.tokenizer import Tokenizer
 
@@ -63,11 +64,14 @@ def encode(
         vectors[rows[phrase]] = vector
     missing = [phrase for phrase in rows if phrase not in known]
     if missing:
-        # The graph first: while it is loaded, there is more of it than afterwards.
+        # The graph first: while it is loaded, there is more of it than afterwards. The tokenizer,
+        # 30 MB with CLIP's vocabulary, is gone before the graph runs.
         graph = tower()
-        tokenizer = Tokenizer(files.paths["tokenizer"], manifest.text.context_length)
+        context_length = manifest.text.context_length
+        batches = Tokenizer(files.paths["tokenizer"], context_length).batches(missing)
+        give_back()
         done = 0
-        for some, input_ids in tokenizer.batches(missing):
+        for some, input_ids in batches:
             embeds = normalise(graph.texts(input_ids))
             # Kept at once: what is done stays done if the process is killed.
             store.put(encoder, dict(zip(some, embeds, strict=True)))

@@ -20,8 +20,6 @@ logger = logging.getLogger(__name__)
 
 # Bounds the memory that one run of the text tower takes.
 _TOKENS_PER_BATCH = 128
-# The backend returns far more than the ids of each phrase: about 2 kB.
-_PHRASES_PER_CALL = 256
 
 
 class Tokenizer:
@@ -56,12 +54,7 @@ class Tokenizer:
 
         A phrase that is too long is cut before its end token, and a warning names it.
         """
-        found: list[list[int]] = []
-        for at in range(0, len(phrases), _PHRASES_PER_CALL):
-            some = list(phrases[at : at + _PHRASES_PER_CALL])
-            encodings = self._backend.encode_batch(some)
-            found += [self._cut(p, each.ids) for p, each in zip(some, encodings, strict=True)]
-        return found
+        return [self._cut(phrase, self._backend.encode(phrase).ids) for phrase in phrases]
 
     def batches(self, phrases: Sequence[str]) -> list[tuple[list[str], NDArray[np.int64]]]:
         """Sort phrases into batches that need no padding.
