@@ -153,3 +153,35 @@ def test_a_full_size_model_runs_in_350_mb(
     (found,) = json.loads(done.stdout)
     assert found["status"] == "ok"
     assert len(found["lists"]["artists_by_training_prevalence"]) == 5
+
+
+FOLDER = r"""
+import re, sys
+from pathlib import Path
+from PIL import Image
+from clip_gaze import Clip
+
+def peak():
+    return int(re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text("ascii"))[1])
+
+model, variant, *paths = sys.argv[1:]
+with Clip(model, variant, store=False) as clip:
+    clip.gaze(Image.new("RGB", (9, 9)), ["on wood"])
+    for some in (paths[:2], paths[2:]):
+        assert all(found.status == "ok" for found in clip.gaze_many(some, {"all": ["on wood"]}))
+        print(peak())
+"""
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("variant", ["fp32", "q8", "q4"])
+def test_a_folder_takes_no_more_memory_than_two_pictures(
+    full_model: Path, variant: str, picture: MakePicture, tmp_path: Path
+) -> None:
+    paths = [str(tmp_path / f"{seed:02}.jpg") for seed in range(26)]
+    for seed, path in enumerate(paths):
+        picture(2175, 1713, seed=seed).save(path)
+    command = [sys.executable, "-c", FOLDER, str(full_model), variant, *paths]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    after_two, at_the_end = map(int, done.stdout.split())
+    assert at_the_end <= 1.05 * after_two, done.stdout

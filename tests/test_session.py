@@ -270,7 +270,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[tuple[Any, ...], dict[s
     return calls
 
 
-def test_a_session_is_loaded_from_its_path_on_the_cpu_and_keeps_no_arena(
+def test_a_session_is_loaded_from_its_path_on_the_cpu_with_weights_outside_its_arena(
     asked: list[tuple[tuple[Any, ...], dict[str, Any]]], tmp_path: Path
 ) -> None:
     path = vision(tmp_path)
@@ -278,7 +278,7 @@ def test_a_session_is_loaded_from_its_path_on_the_cpu_and_keeps_no_arena(
     [((where, options), named)] = asked
     assert where == str(path)
     assert named == {"providers": ["CPUExecutionProvider"]}
-    assert options.enable_cpu_mem_arena is False
+    assert options.get_session_config_entry("session.use_device_allocator_for_initializers") == "1"
     assert options.enable_mem_pattern is False
     assert options.inter_op_num_threads == 1
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
@@ -384,7 +384,7 @@ def test_the_allocator_gives_memory_back_while_a_graph_is_loaded(
     monkeypatch.setattr(onnxruntime, "InferenceSession", spied)
     path = vision(tmp_path)
     Tower(path)
-    kept = [(-3, 4 * 2**20), (-1, 16 * 2**20)]
+    kept = [(-3, 2**19), (-1, 2**20)]
     assert calls == [("trim", 0), (-3, 2**16), "load", *kept]
     path.write_bytes(b"")
     with pytest.raises(ModelError):

@@ -72,9 +72,10 @@ class Tower:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or usable_cpus()
         options.inter_op_num_threads = 1
-        # Both keep memory of the largest batch so far; without them it is given back.
-        options.enable_cpu_mem_arena = False
+        # What a run computes with stays the runtime's own, a few MB; weights stay outside, since
+        # the first copy of each is given back.
         options.enable_mem_pattern = False
+        options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
         # Several pictures may be in the graph at once: a thread that waits leaves its CPU to them.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = _ONLY_ERRORS
