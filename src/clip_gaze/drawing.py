@@ -8,8 +8,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
+from html import escape
 from typing import TYPE_CHECKING, Literal
-from xml.sax.saxutils import escape, quoteattr
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -92,7 +92,7 @@ def svg(drawing: Drawing) -> str:
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{drawing.width}" '
         f'height="{drawing.height}" viewBox="0 0 {size}" role="img" '
-        f'aria-label={quoteattr(title)} font-family="{_FAMILIES}">'
+        f'aria-label="{escape(title)}" font-family="{_FAMILIES}">'
     )
     white = '<rect width="100%" height="100%" fill="#fff"/>'
     marks = map(_element, drawing.marks)
