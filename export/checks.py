@@ -65,8 +65,8 @@ def compare(
     click.echo(f"{'variant':8} {'tower':7} {'MB':>8} {'max |diff|':>11} {'cosine':>17} {'ms':>8}")
     sound = True
     for name, variant in manifest.variants.items():
-        for tower, file in (("vision", variant.vision), ("text", variant.text)):
-            graph = Tower(folder / file.file)
+        for tower in ("vision", "text"):
+            graph = Tower(folder / variant.files()[tower].file)
             run, batches, expected = (
                 (graph.images, list(pixels[:, None]), list(reference[0][:, None]))
                 if tower == "vision"
@@ -80,7 +80,7 @@ def compare(
             furthest = float(np.abs(vectors - wanted).max())
             cosine = (vectors * wanted).sum(axis=1)
             click.echo(
-                f"{name:8} {tower:7} {(file.bytes or 0) / 1e6:8.1f} {furthest:11.2e} "
+                f"{name:8} {tower:7} {variant.bytes(tower) / 1e6:8.1f} {furthest:11.2e} "
                 f"{cosine.min():.5f}..{cosine.max():.5f} {1000 * spent:8.1f}"
             )
             if name == "fp32":

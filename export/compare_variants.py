@@ -23,9 +23,9 @@ import command
 from agreement import agreement, elsewhere
 from clip_gaze import collect, models, phrases, scoring
 from clip_gaze.errors import ModelError
-from clip_gaze.verify import check
 from clip_gaze.whole import whole
 from measure import Measured, measure
+from quantize import TOWERS, graphs
 from recipes import REFERENCE
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from agreement import Agreement, Elsewhere
-    from clip_gaze.manifest import Manifest, ModelFile
+    from clip_gaze.manifest import Manifest
 
 # What a result may change by when its picture runs among others.
 BATCH_BOUND = 1e-6
@@ -112,7 +112,7 @@ def compare(
         text_cosine = (each.texts * reference.texts).sum(axis=1)
         other = emulated[variant] if emulated else None
         rows[variant] = Row(
-            bytes=(files.vision.bytes or 0) + (files.text.bytes or 0),
+            bytes=sum(map(files.bytes, TOWERS)),
             picture_ms=each.picture_ms,
             phrase_ms=each.phrase_ms,
             peak_bytes=each.peak_bytes,
@@ -180,22 +180,6 @@ def table(rows: Mapping[str, Row]) -> list[str]:
         lines += ["", "on the other processor, against this one"]
         lines += [f"{'variant':12} {'list':30} {'top 1':>7} {'order':>7} {'|diff|':>8}", *there]
     return lines
-
-
-def graphs(folder: Path, manifest: Manifest, variant: str) -> dict[str, Path]:
-    """Return the graphs of a variant, after making sure that they are the right ones.
-
-    Raises:
-        ModelError: one is missing or wrong.
-
-    """
-    _, files = manifest.variant(variant)
-
-    def right(file: ModelFile) -> Path:
-        check(folder / file.file, file.bytes, file.sha256)
-        return folder / file.file
-
-    return {"vision": right(files.vision), "text": right(files.text)}
 
 
 @click.command(help=__doc__)

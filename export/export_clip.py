@@ -20,9 +20,9 @@ from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
 from checks import compare, sample_inputs
 from clip_gaze import manifest as manifests
-from clip_gaze.manifest import ImageSettings, Manifest, Source, TextSettings, Variant
-from graphs import strip
-from quantize import add_variants, chosen, file_entry
+from clip_gaze.manifest import ImageSettings, Manifest, Source, TextSettings
+from graphs import save, strip
+from quantize import add_variants, chosen, file_entry, variant_of
 from recipes import REFERENCE
 
 OPSET = 18
@@ -54,7 +54,7 @@ class TextTower(nn.Module):
 
 
 def export_graph(tower: nn.Module, example: Tensor, dynamic: dict, names: tuple, to: Path) -> None:
-    """Write one tower as an ONNX graph with its weights inside."""
+    """Write one tower as an ONNX graph."""
     with warnings.catch_warnings():
         # What torch's exporter says of its own deprecations concerns nobody who runs this.
         warnings.simplefilter("ignore")
@@ -71,7 +71,7 @@ def export_graph(tower: nn.Module, example: Tensor, dynamic: dict, names: tuple,
         )
     model = onnx.load(to)
     strip(model)
-    onnx.save(model, to)
+    save(model, to)
 
 
 def export_fp32(
@@ -108,11 +108,7 @@ def export_fp32(
         "embedding_dim": model.config.projection_dim,
         "logit_scale": model.logit_scale.detach().exp().item(),
         "tokenizer": file_entry(out / "tokenizer.json"),
-        "variants": {
-            REFERENCE: Variant(
-                **{tower: file_entry(path, "float32") for tower, path in graphs.items()}
-            )
-        },
+        "variants": {REFERENCE: variant_of(graphs, dict.fromkeys(graphs, "float32"))},
     }
 
 

@@ -26,11 +26,11 @@ from clip_gaze.scoring import normalise
 from clip_gaze.session import Tower
 from clip_gaze.verify import check, sha256
 from clip_gaze.whole import whole
-from graphs import quantise
+from graphs import quantise, weights
 from recipes import RECIPES, REFERENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -58,16 +58,15 @@ def add_variants(
 
     """
     manifest = manifests.read(folder / "manifest.json")
-    sources = fp32_graphs(folder, manifest)
+    sources = graphs(folder, manifest)
     with scratch(folder) as made:
         variants = {}
         for name in names:
-            towers = {}
+            recipes = {tower: RECIPES[name][tower] for tower in TOWERS}
+            targets = {tower: made / f"{tower}_model_{name}.onnx" for tower in TOWERS}
             for tower in TOWERS:
-                target = made / f"{tower}_model_{name}.onnx"
-                quantise(sources[tower], target, RECIPES[name][tower])
-                towers[tower] = file_entry(target, str(RECIPES[name][tower]))
-            variants[name] = Variant(**towers)
+                quantise(sources[tower], targets[tower], recipes[tower])
+            variants[name] = variant_of(targets, recipes)
         if try_out:
             try_out(made, variants)
         return enter(folder, made, manifest, variants)
@@ -82,7 +81,7 @@ def enter(folder: Path, made: Path, old: Manifest, variants: dict[str, Variant])
         default = old.default_variant if old.default_variant in others else REFERENCE
         write(folder, dataclasses.replace(old, variants=others, default_variant=default))
     for variant in variants.values():
-        for file in (variant.vision, variant.text):
+        for file in variant.files().values():
             (made / file.file).replace(folder / file.file)
     write(folder, new)
     return new
@@ -103,24 +102,33 @@ def scratch(folder: Path) -> Iterator[Path]:
         yield Path(made)
 
 
-def fp32_graphs(folder: Path, manifest: Manifest) -> dict[str, Path]:
-    """Return the fp32 graph of each tower, after making sure that it is the right one.
+def graphs(folder: Path, manifest: Manifest, variant: str = REFERENCE) -> dict[str, Path]:
+    """Return the graph of each tower of a variant, after making sure that it is the right one.
 
     Raises:
-        ModelError: one is missing or wrong, or the manifest has no fp32.
+        ModelError: a file is missing or wrong, or the manifest has no such variant.
 
     """
     if manifest.download:
         msg = (
             f"{folder}: has no graphs, only a manifest; make a folder that has them with "
-            f"clip-gaze download {manifest.name} --variant {REFERENCE} --to FOLDER"
+            f"clip-gaze download {manifest.name} --variant {variant} --to FOLDER"
         )
         raise ModelError(msg)
-    _, variant = manifest.variant(REFERENCE)
-    files = {tower: getattr(variant, tower) for tower in TOWERS}
+    files = manifest.variant(variant)[1].files()
     for file in files.values():
         check(folder / file.file, file.bytes, file.sha256)
-    return {tower: folder / file.file for tower, file in files.items()}
+    return {tower: folder / files[tower].file for tower in TOWERS}
+
+
+def variant_of(paths: Mapping[str, Path], recipes: Mapping[str, object]) -> Variant:
+    """Return the manifest's entry for a variant, of both towers' graphs and weights."""
+    files = {}
+    for tower, path in paths.items():
+        files[tower] = file_entry(path, str(recipes[tower]))
+        if weights(path).exists():
+            files[f"{tower}_data"] = file_entry(weights(path))
+    return Variant(**files)
 
 
 def file_entry(path: Path, recipe: str = "") -> ModelFile:
@@ -147,19 +155,19 @@ def tell(model: Path, made: Path, variants: dict[str, Variant]) -> None:
     manifest = manifests.read(model / "manifest.json")
     pixels, ids = sample_inputs(manifest, model)
     batches = {"vision": list(pixels[:, None]), "text": ids}
-    sources = fp32_graphs(model, manifest)
+    sources = graphs(model, manifest)
     reference = {tower: vectors(sources[tower], batches[tower])[0] for tower in TOWERS}
     click.echo(f"{'variant':8} {'tower':7} {'MB':>8} {'cosine':>17} {'ms':>8}")
     for name, variant in variants.items():
         for tower in TOWERS:
-            file = getattr(variant, tower)
-            found, spent = vectors(made / file.file, batches[tower])
+            file = variant.files()[tower].file
+            found, spent = vectors(made / file, batches[tower])
             cosine = (found * reference[tower]).sum(axis=1)
             if not np.isfinite(cosine).all():
                 msg = f"{name}: its {tower} tower gives no numbers; is fp32 sound?"
                 raise ModelError(msg)
             click.echo(
-                f"{name:8} {tower:7} {file.bytes / 1e6:8.1f} "
+                f"{name:8} {tower:7} {variant.bytes(tower) / 1e6:8.1f} "
                 f"{cosine.min():.5f}..{cosine.max():.5f} {1000 * spent:8.1f}"
             )
 

@@ -25,7 +25,7 @@ from clip_gaze.scoring import normalise
 from graphs import quantise
 from measure import Measured, measure
 from painter import paint
-from quantize import TOWERS, fp32_graphs
+from quantize import TOWERS, graphs, variant_of
 from recipes import FLOAT, Q4, Q8, Recipe
 
 if TYPE_CHECKING:
@@ -75,9 +75,10 @@ def centred(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> float:
     return float((normalise(found - middle) * normalise(wanted - middle)).sum(axis=1).mean())
 
 
-def row(name: str, graphs: dict[str, Path], found: Measured, wanted: Measured) -> str:
+def row(name: str, paths: dict[str, Path], found: Measured, wanted: Measured) -> str:
     """Return one line of the table."""
-    sizes = [graphs[tower].stat().st_size / 1e6 for tower in TOWERS]
+    variant = variant_of(paths, dict.fromkeys(TOWERS, name))
+    sizes = [variant.bytes(tower) / 1e6 for tower in TOWERS]
     drift = float(np.abs(found.images - found.batched).max())
     return (
         f"{name:38} {sizes[0]:6.1f} {sizes[1]:6.1f} {found.cpu_ms:7.1f} "
@@ -93,7 +94,7 @@ def row(name: str, graphs: dict[str, Path], found: Measured, wanted: Measured) -
 def main(model: Path, pictures: int, only: str) -> None:
     """Make, measure, print."""
     manifest = manifests.read(model / "manifest.json")
-    sources = fp32_graphs(model, manifest)
+    sources = graphs(model, manifest)
     some = [phrase for name in phrases.names() for phrase in phrases.load(name)[:PHRASES_PER_LIST]]
     texts = list(dict.fromkeys(some))
     with tempfile.TemporaryDirectory() as name:
@@ -106,14 +107,14 @@ def main(model: Path, pictures: int, only: str) -> None:
         click.echo(f"{'':38} vision   text  vision   vision     text   drift")
         wanted = measure(model, sources, paths, texts, scratch, threads=1)
         click.echo(row("fp32", sources, wanted, wanted))
-        graphs = {tower: scratch / f"{tower}.onnx" for tower in TOWERS}
+        made = {tower: scratch / f"{tower}.onnx" for tower in TOWERS}
         for label, recipe in recipes():
             if only not in label:
                 continue
             for tower in TOWERS:
-                quantise(sources[tower], graphs[tower], recipe)
-            found = measure(model, graphs, paths, texts, scratch, threads=1)
-            click.echo(row(label, graphs, found, wanted))
+                quantise(sources[tower], made[tower], recipe)
+            found = measure(model, made, paths, texts, scratch, threads=1)
+            click.echo(row(label, made, found, wanted))
 
 
 if __name__ == "__main__":

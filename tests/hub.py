@@ -78,8 +78,13 @@ def publish(model: Path, store: Path, shelf: Path) -> None:
         tokenizer=placed(exported.tokenizer, "tokenizer.json"),
         variants={
             variant: Variant(
-                placed(exported.variants[variant].vision, f"onnx/vision_model{suffix}.onnx"),
-                placed(exported.variants[variant].text, f"onnx/text_model{suffix}.onnx"),
+                **{
+                    # A graph names the file of its weights, which can have no other name.
+                    role: placed(file, f"onnx/{role}_model{suffix}.onnx")
+                    if role in ("vision", "text")
+                    else placed(file, f"onnx/{file.file}")
+                    for role, file in exported.variants[variant].files().items()
+                }
             )
             for variant, suffix in SUFFIXES.items()
         },
@@ -96,7 +101,7 @@ def publish(model: Path, store: Path, shelf: Path) -> None:
         source=Source(REPOSITORY, None),
         tokenizer=opened(pinned.tokenizer),
         variants={
-            name: Variant(opened(towers.vision), opened(towers.text))
+            name: Variant(**{role: opened(file) for role, file in towers.files().items()})
             for name, towers in pinned.variants.items()
         },
     )

@@ -70,7 +70,9 @@ def no_wrong_file_is_left() -> None:
     """Look at every file that stands where a model's file belongs."""
     wanted = models.find(hubs.NAME).manifest
     digests = {
-        file.file: file.sha256 for variant in wanted.variants for file in wanted.files(variant)
+        file.file: file.sha256
+        for variant in wanted.variants
+        for file in wanted.files(variant).values()
     }
     snapshots = client.folder(hubs.REPOSITORY) / "snapshots"
     for path in snapshots.rglob("*"):
@@ -800,10 +802,10 @@ def test_published_manifests(
     assert (manifest.embedding_dim, manifest.logit_scale) == (dimensions, 100.0)
     assert (manifest.text.context_length, manifest.text.pad_id) == (77, 49407)
     for each in manifest.variants:
-        for file in manifest.files(each):
+        for file in manifest.files(each).values():
             assert (file.sha256 is None) == (megabytes is None)
     if megabytes is not None:
-        sizes = [file.bytes or 0 for file in manifest.files()]
+        sizes = [file.bytes or 0 for file in manifest.files().values()]
         assert round(sum(sizes) / 1e6, 1) == megabytes
 
 

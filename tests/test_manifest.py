@@ -37,7 +37,11 @@ GOOD = Manifest(
     tokenizer=ModelFile("tokenizer.json", 12, SHA),
     variants={
         "fp32": Variant(ModelFile("onnx/vision.onnx", 1, SHA), ModelFile("text.onnx", 2, None)),
-        "q8": Variant(ModelFile("vision_q8.onnx", None, SHA, "8 bit"), ModelFile("t", None, None)),
+        "q8": Variant(
+            ModelFile("vision_q8.onnx", None, SHA, "8 bit"),
+            ModelFile("t", None, None),
+            vision_data=ModelFile("vision_q8.onnx_data", 3, SHA),
+        ),
     },
     download=True,
     note="Made from noise.",
@@ -134,6 +138,8 @@ def test_a_missing_field_is_named(path: str, tmp_path: Path) -> None:
         ("tokenizer.file", "a\0b", "should not have"),
         ("tokenizer.file", "\ud800", "should not have"),
         ("variants.q8.vision.file", "../x", "leads out of the folder"),
+        ("variants.q8.vision_data.file", "../x", "leads out of the folder"),
+        ("variants.q8.vision_data", None, "is not a JSON object"),
         ("tokenizer.sha256", SHA[:-1], "is not a SHA-256"),
         ("tokenizer.sha256", SHA.upper(), "is not a SHA-256"),
         ("tokenizer.sha256", SHA + "\n", "is not a SHA-256"),
@@ -259,6 +265,13 @@ def test_an_unknown_variant_names_the_known_ones() -> None:
         GOOD.variant("q4")
 
 
-def test_the_files_of_a_variant_are_its_tokenizer_and_towers() -> None:
+def test_the_files_of_a_variant_are_its_tokenizer_graphs_and_weights() -> None:
     towers = GOOD.variants["q8"]
-    assert GOOD.files("q8") == (GOOD.tokenizer, towers.vision, towers.text)
+    assert GOOD.files("q8") == {
+        "tokenizer": GOOD.tokenizer,
+        "vision": towers.vision,
+        "text": towers.text,
+        "vision_data": towers.vision_data,
+    }
+    assert list(GOOD.files("fp32")) == ["tokenizer", "vision", "text"]
+    assert (GOOD.variants["fp32"].bytes("vision"), towers.bytes("vision")) == (1, 3)

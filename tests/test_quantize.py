@@ -66,7 +66,7 @@ def usable(folder: Path) -> list[str]:
     """Return the variants that the manifest names, after hashing all of their files."""
     found = read(folder)
     for variant in found.variants:
-        for file in found.files(variant):
+        for file in found.files(variant).values():
             verify.check(folder / file.file, file.bytes, file.sha256, stamped=False)
     return sorted(found.variants)
 

@@ -29,11 +29,16 @@ _BRANCH = "main"
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """The verified files of one variant, by role: "tokenizer", "vision" and "text"."""
+    """The verified files of one variant, by the roles of `Manifest.files`."""
 
     variant: str
     paths: dict[str, Path]
     digests: dict[str, str]
+
+    def encoder(self, tower: str) -> str:
+        """Return what tells a tower ("vision" or "text") from all others: its files' digests."""
+        roles = (tower, f"{tower}_data")
+        return "+".join(self.digests[role] for role in roles if role in self.digests)
 
 
 def advice(model: Model) -> str:
@@ -120,11 +125,12 @@ def copy(model: Model, variant: str | None, folder: Path) -> Files:
         )
         for role, place in places.items()
     }
+    towers = {role: entry for role, entry in entries.items() if role != "tokenizer"}
     made = replace(
         model.manifest,
         source=source,
         tokenizer=entries["tokenizer"],
-        variants={**older, files.variant: Variant(entries["vision"], entries["text"])},
+        variants={**older, files.variant: Variant(**towers)},
         default_variant=default,
         download=False,
     )

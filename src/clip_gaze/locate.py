@@ -81,7 +81,7 @@ def locate(model: Model, variant: str | None = None) -> tuple[str, dict[str, Pla
     """
     manifest = model.manifest
     name, _ = manifest.variant(variant)
-    files = dict(zip(("tokenizer", "vision", "text"), manifest.files(name), strict=True))
+    files = manifest.files(name)
     if not manifest.download:
         return name, {role: Place(file, model.folder / file.file) for role, file in files.items()}
     known = read_record(manifest)

@@ -72,10 +72,24 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """The two towers of one variant."""
+    """The graphs of one variant's two towers, and their weights where these lie in other files.
+
+    ONNX calls such weights external data; a graph names the file, which lies beside it.
+    """
 
     vision: ModelFile
     text: ModelFile
+    vision_data: ModelFile | None = None
+    text_data: ModelFile | None = None
+
+    def files(self) -> dict[str, ModelFile]:
+        """Return the files that there are, by role: the names of the fields."""
+        roles = ((each.name, getattr(self, each.name)) for each in fields(self))
+        return {role: file for role, file in roles if file is not None}
+
+    def bytes(self, tower: str) -> int:
+        """Return the size of a tower ("vision" or "text"), as far as it is known."""
+        return sum(file.bytes or 0 for role, file in self.files().items() if role.startswith(tower))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +135,20 @@ class Manifest:
             )
             raise ModelError(msg) from None
 
-    def files(self, name: str | None = None) -> tuple[ModelFile, ...]:
-        """Return the files that one variant needs: tokenizer, vision tower, text tower."""
+    def files(self, name: str | None = None) -> dict[str, ModelFile]:
+        """Return the files that one variant needs, by role: "tokenizer", and a Variant's."""
         _, variant = self.variant(name)
-        return self.tokenizer, variant.vision, variant.text
+        return {"tokenizer": self.tokenizer, **variant.files()}
 
 
 def to_json(manifest: Manifest) -> str:
     """Return the manifest as the text of a manifest.json."""
-    return json.dumps(asdict(manifest), indent=2, ensure_ascii=False) + "\n"
+    data = asdict(manifest)
+    data["variants"] = {
+        name: {role: asdict(file) for role, file in variant.files().items()}
+        for name, variant in manifest.variants.items()
+    }
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 
 def read(path: Path) -> Manifest:
@@ -164,7 +183,7 @@ def _manifest(data: Any) -> Manifest:
     known["text"] = _typed(TextSettings(**_object(data["text"], "text")))
     known["tokenizer"] = _file(data["tokenizer"])
     known["variants"] = {
-        name: Variant(vision=_file(_object(towers, name)["vision"]), text=_file(towers["text"]))
+        name: _variant(_object(towers, name))
         for name, towers in _object(data["variants"], "variants").items()
     }
     manifest = _typed(Manifest(**known))
@@ -178,6 +197,11 @@ def _manifest(data: Any) -> Manifest:
         msg = f"the default variant {manifest.default_variant!r} is not among the variants"
         raise ValueError(msg)
     return manifest
+
+
+def _variant(data: dict[str, Any]) -> Variant:
+    apart = {role: _file(data[role]) for role in ("vision_data", "text_data") if role in data}
+    return Variant(vision=_file(data["vision"]), text=_file(data["text"]), **apart)
 
 
 def _image(data: dict[str, Any]) -> ImageSettings:
