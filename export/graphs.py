@@ -27,21 +27,26 @@ ALIGNMENT = 64  # bytes, as wide as a processor's registers
 LAYERS_PER_BLOCK = 6  # query, key, value, out, and two of the perceptron
 
 
-def quantise(source: Path, target: Path, recipe: Recipe) -> None:
+def quantise(source: Path, target: Path, recipe: Recipe, only: str | None = None) -> None:
     """Write the graph in `source` to `target` with its weights quantised.
+
+    Args:
+        source: the graph in float32.
+        target: gets the new one.
+        recipe: how the weights are kept.
+        only: the output of the one linear layer that is quantised; None: all are, and the token
+            table and the patches' convolution as the recipe says.
 
     Raises:
         ModelError: `source` is no graph, or has no linear layer.
 
     """
-    try:
-        model = onnx.load(source)
-    except DecodeError:
-        msg = f"{source}: is not an ONNX graph; export the model again"
-        raise ModelError(msg) from None
+    model = loaded(source)
     graph = model.graph
     weights = {tensor.name: tensor for tensor in graph.initializer}
     bits = layer_bits(graph, weights, recipe)
+    if only:
+        bits = {only: bits[only]}
     if not bits:
         msg = f"{source}: has no linear layer whose weights could be quantised"
         raise ModelError(msg)
@@ -50,9 +55,9 @@ def quantise(source: Path, target: Path, recipe: Recipe) -> None:
         fixed = [weights[name] for name in node.input if name in weights]
         if bits.get(node.output[0], FLOAT) != FLOAT:
             nodes += linear(node, weights, graph, bits[node.output[0]], recipe)
-        elif node.op_type == "Gather" and is_table(fixed, node):
+        elif only is None and node.op_type == "Gather" and is_table(fixed, node):
             nodes += lookup(node, fixed[0], graph)
-        elif node.op_type == "Conv" and recipe.patches != FLOAT and fixed:
+        elif only is None and node.op_type == "Conv" and recipe.patches != FLOAT and fixed:
             nodes += convolution(node, weights[node.input[1]], graph)
         else:
             nodes.append(node)
@@ -66,6 +71,32 @@ def quantise(source: Path, target: Path, recipe: Recipe) -> None:
         model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
     strip(model)
     save(model, target)
+
+
+def loaded(source: Path) -> onnx.ModelProto:
+    """Read a graph with its weights.
+
+    Raises:
+        ModelError: it is no graph.
+
+    """
+    try:
+        return onnx.load(source)
+    except DecodeError:
+        msg = f"{source}: is not an ONNX graph; export the model again"
+        raise ModelError(msg) from None
+
+
+def linear_layers(source: Path, recipe: Recipe) -> dict[str, str]:
+    """Return what the linear layers of a CLIP tower are called, by the names of their outputs.
+
+    Each block has query, key, value, out, up and down, in this order; the projection comes last.
+    """
+    graph = loaded(source).graph
+    outputs = layer_bits(graph, {tensor.name: tensor for tensor in graph.initializer}, recipe)
+    roles = ("query", "key", "value", "out", "up", "down")
+    names = [f"block {at // 6 + 1} {roles[at % 6]}" for at in range(len(outputs) - 1)]
+    return dict(zip(outputs, [*names, "projection"], strict=True))
 
 
 def save(model: onnx.ModelProto, target: Path) -> None:

@@ -1,16 +1,20 @@
 """Try recipes on the fp32 graphs of a model folder, and print what each one costs and keeps.
 
-    python export/sweep_variants.py MODEL [--pictures 8] [--only TEXT]
+    python export/sweep_variants.py MODEL [--pictures 8] [--only TEXT] [--layers]
 
 Every recipe runs in a process of its own, on painted pictures and shipped phrases. The cosine is
 that of centred vectors: the mean of the fp32 vectors is taken away first, for all vectors of
 a model have much in common that decides nothing. The time is that of one core for one picture,
 so that other programs hardly change it.
+
+With --layers each linear layer is tried alone, in 4 bits with all others in float32: the ones that
+cost most are sensitive.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,14 +26,14 @@ import command
 from clip_gaze import manifest as manifests
 from clip_gaze import phrases
 from clip_gaze.scoring import normalise
-from graphs import quantise
+from graphs import linear_layers, quantise
 from measure import Measured, measure
 from painter import paint
 from quantize import TOWERS, graphs, variant_of
 from recipes import FLOAT, Q4, Q8, Recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -87,11 +91,27 @@ def row(name: str, paths: dict[str, Path], found: Measured, wanted: Measured) ->
     )
 
 
+def layers(
+    sources: dict[str, Path], scratch: Path, run: Callable[[dict[str, Path]], Measured]
+) -> Iterator[str]:
+    """Yield for each linear layer a line with what it costs to give it alone 4 bits."""
+    wanted = run(sources)
+    recipe = dataclasses.replace(Q4, projection=4)
+    for tower, of in (("vision", "images"), ("text", "texts")):
+        for output, name in linear_layers(sources[tower], recipe).items():
+            alone = scratch / "alone.onnx"
+            quantise(sources[tower], alone, recipe, only=output)
+            found = run({**sources, tower: alone})
+            cost = 1 - centred(getattr(found, of), getattr(wanted, of))
+            yield f"{tower:7} {name:20} {cost:8.5f}"
+
+
 @click.command(help=__doc__)
 @click.argument("model", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--pictures", default=8, show_default=True, type=click.IntRange(2))
 @click.option("--only", default="", help="Try the recipes alone whose name has this.")
-def main(model: Path, pictures: int, only: str) -> None:
+@click.option("--layers", "by_layer", is_flag=True, help="Try each layer alone instead.")
+def main(model: Path, pictures: int, only: str, *, by_layer: bool) -> None:
     """Make, measure, print."""
     manifest = manifests.read(model / "manifest.json")
     sources = graphs(model, manifest)
@@ -103,9 +123,17 @@ def main(model: Path, pictures: int, only: str) -> None:
         for seed in range(FIRST_SEED, FIRST_SEED + pictures):
             paths.append(scratch / f"{seed}.png")
             paint(seed, PAINTED_SIZE).image.save(paths[-1])
+        run = functools.partial(
+            measure, model, pictures=paths, phrases=texts, scratch=scratch, threads=1
+        )
+        if by_layer:
+            click.echo(f"{'tower':7} {'layer':20} 1-cosine")
+            for line in layers(sources, scratch, run):
+                click.echo(line)
+            return
         click.echo(f"{'recipe':38} {HEAD}")
         click.echo(f"{'':38} vision   text  vision   vision     text   drift")
-        wanted = measure(model, sources, paths, texts, scratch, threads=1)
+        wanted = run(sources)
         click.echo(row("fp32", sources, wanted, wanted))
         made = {tower: scratch / f"{tower}.onnx" for tower in TOWERS}
         for label, recipe in recipes():
@@ -113,7 +141,7 @@ def main(model: Path, pictures: int, only: str) -> None:
                 continue
             for tower in TOWERS:
                 quantise(sources[tower], made[tower], recipe)
-            found = measure(model, made, paths, texts, scratch, threads=1)
+            found = run(made)
             click.echo(row(label, made, found, wanted))
 
 

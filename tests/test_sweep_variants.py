@@ -24,6 +24,23 @@ def test_each_recipe_has_a_line(tiny_model: Path) -> None:
     assert sorted(tiny_model.iterdir()) == before
 
 
+def test_each_layer_has_a_line(tiny_model: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), str(tiny_model), "--layers", "--pictures", "3"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    _, *rows = done.stdout.splitlines()
+    blocks = ["query", "key", "value", "out", "up", "down"]
+    names = [f"block {block} {role}" for block in (1, 2) for role in blocks] + ["projection"]
+    assert [row.split(maxsplit=1)[0] for row in rows] == ["vision"] * 13 + ["text"] * 13
+    assert [row[8:28].strip() for row in rows] == names * 2
+    costs = [float(row.split()[-1]) for row in rows]
+    assert all(0 < cost < 0.1 for cost in costs)
+    # Of random weights the layer that makes the vector matters most.
+    assert max(costs[:13]) == costs[12]
+
+
 def test_names_tell_recipes_apart() -> None:
     from sweep_variants import recipes
 
