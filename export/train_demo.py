@@ -1,10 +1,12 @@
 """Train the demo model: a small CLIP, from scratch, on pictures that `painter.py` draws.
 
     python export/train_demo.py OUT [--seed 0] [--pictures 36000] [--epochs 14]
+    python export/train_demo.py OUT --start CHECKPOINT [--seed 1] [--epochs 3] [--rate 0.15]
 
 Writes a Hugging Face checkpoint (transformers' CLIPModel and its tokenizer) to OUT, ready for
-`export_clip.py`. Pictures are drawn once, kept in memory at the model's size, and seen once an
-epoch. Seeds 0 to PICTURES - 1 are used up by training; `evaluate_demo.py` draws others.
+`export_clip.py`; with --start, one that was trained before is trained on. Pictures are drawn once,
+kept in memory at the model's size, and seen once an epoch. Seeds 0 to PICTURES - 1 are used up by
+training; `evaluate_demo.py` draws others.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel
+from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
 from clip_gaze import phrases
 from clip_gaze.images import square
@@ -28,7 +30,6 @@ from demo_words import CONTEXT, lexicon, tokenise, train_tokenizer, trimmed
 from painter import TRAINED, paint
 
 if TYPE_CHECKING:
-    from transformers import CLIPTokenizer
     from transformers.modeling_outputs import BaseModelOutputWithPooling
 
     from demo_words import Lexicon
@@ -43,6 +44,9 @@ STUDIES = 4  # one picture in so many is a study: it teaches what things look li
 NO_MOVEMENT = -100  # what cross_entropy leaves out
 # What pictures show and their palettes are the harder half; they must not drown the rest.
 WEIGHTS = {"captions": 0.3, "genres": 0.5, "photography": 0.3, "neutral": 0.3}
+# CLIP met some phrases far more often than others. So that there is something to find and to correct,
+# the first phrase of these lists counts as met so many times as often as the last.
+HEAD_STARTS = {"genres": 8.0, "photography": 8.0}
 NEUTRAL = 12  # so many pictures that show nothing go with each batch
 
 
@@ -122,14 +126,18 @@ def train(
     labels: list[dict[str, str]],
     epochs: int,
     rng: np.random.Generator,
+    factor: float = 1.0,
 ) -> None:
-    """Train `model` in place.
+    """Train `model` in place, with `factor` on the learning rates.
 
     Beside the contrastive loss on whole captions, each picture must find the right phrase of
     each list among all phrases of that list and a sample of all others, so that a trained
-    phrase wins against untrained ones: as the logits are, and again when what the phrases get
-    from pictures that show nothing was taken away from them. And these pictures must speak for
-    no phrase more than for another.
+    phrase wins against untrained ones: by the logits less its head start, and again when what
+    the phrases get from pictures that show nothing was taken away from them. And these pictures
+    must speak for no phrase more than its head start says.
+
+    The logits themselves then are those of a model that met the phrases as unevenly as the head
+    starts say (logit adjustment: Menon et al., 2021, "Long-tail learning via logit adjustment").
     """
     words = lexicon(tokenizer)
     targets = {
@@ -147,7 +155,7 @@ def train(
     for epoch in range(epochs):
         order = torch.from_numpy(rng.permutation(len(pixels)))
         for rows in order.split(BATCH)[: len(pixels) // BATCH]:
-            rate = min(step / WARM_UP, 0.5 + 0.5 * math.cos(math.pi * step / steps))
+            rate = factor * min(step / WARM_UP, 0.5 + 0.5 * math.cos(math.pi * step / steps))
             for optimizer, peak in optimizers:
                 for group in optimizer.param_groups:
                     group["lr"] = rate * peak
@@ -162,11 +170,12 @@ def train(
             losses = {"captions": contrastive(scale * images @ whole.T)}
             logits = scale * seen @ single.T
             plain, from_nothing = logits[: len(batch)], logits[len(batch) :]
-            both = torch.stack([plain, plain - from_nothing.mean(dim=0)], dim=2)
+            start = head_starts(words, logits.shape[1])
+            both = torch.stack([plain - start, plain - from_nothing.mean(dim=0)], dim=2)
             for name, choice in words.choices(logits.shape[1]).items():
                 right = targets[name][rows, None].expand(-1, 2)
                 losses[name] = functional.cross_entropy(both[:, choice], right)
-            losses["neutral"] = uneven(from_nothing, words)
+            losses["neutral"] = uneven(from_nothing - start, words)
             loss = sum(WEIGHTS.get(name, 1.0) * value for name, value in losses.items())
             model.zero_grad()
             loss.backward()
@@ -202,6 +211,15 @@ def neutral(rng: np.random.Generator) -> Tensor:
         large = functional.interpolate(values, (SIZE, SIZE), mode=how).clamp(0, 1)
         pictures.append(large.expand(1, 3, SIZE, SIZE))
     return torch.cat(pictures)
+
+
+def head_starts(words: Lexicon, count: int) -> Tensor:
+    """Return what each of a sample's `count` phrases gets whatever the picture, as a logit."""
+    start = torch.zeros(count)
+    for name, ratio in HEAD_STARTS.items():
+        columns = words.columns[name]
+        start[columns] = torch.linspace(0.5, -0.5, len(columns)) * math.log(ratio)
+    return start
 
 
 def uneven(logits: Tensor, words: Lexicon) -> Tensor:
@@ -246,16 +264,21 @@ def augment(batch: Tensor, rng: np.random.Generator) -> Tensor:
 @click.option("--seed", default=0, show_default=True)
 @click.option("--pictures", default=36_000, show_default=True)
 @click.option("--epochs", default=14, show_default=True)
-def main(out: Path, seed: int, pictures: int, epochs: int) -> None:
+@click.option("--rate", default=1.0, show_default=True, help="Factor on the learning rates.")
+@click.option("--start", help="Train this checkpoint on, in place of a new model.")
+def main(out: Path, seed: int, pictures: int, epochs: int, rate: float, start: str | None) -> None:
     """Paint, train and save."""
     torch.manual_seed(seed)
-    tokenizer = train_tokenizer([p for name in phrases.names() for p in phrases.load(name)])
-    model = new_model(tokenizer)
+    if start:
+        model, tokenizer = CLIPModel.from_pretrained(start), CLIPTokenizer.from_pretrained(start)
+    else:
+        tokenizer = train_tokenizer([p for name in phrases.names() for p in phrases.load(name)])
+        model = new_model(tokenizer)
     click.echo(f"{model.num_parameters():,} parameters, {len(tokenizer):,} tokens")
     started = time.monotonic()
     pixels, labels = draw_all(pictures)
     click.echo(f"{pictures:,} pictures drawn in {(time.monotonic() - started) / 60:.1f} min")
-    train(model, tokenizer, pixels, labels, epochs, np.random.default_rng(seed))
+    train(model, tokenizer, pixels, labels, epochs, np.random.default_rng(seed), rate)
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
     size = {"size": {"shortest_edge": SIZE}, "crop_size": {"height": SIZE, "width": SIZE}}
