@@ -44,8 +44,8 @@ STUDIES = 4  # one picture in so many is a study: it teaches what things look li
 NO_MOVEMENT = -100  # what cross_entropy leaves out
 # What pictures show and their palettes are the harder half; they must not drown the rest.
 WEIGHTS = {"captions": 0.3, "genres": 0.5, "photography": 0.3, "neutral": 0.3}
-# CLIP met some phrases far more often than others. So that there is something to find and to correct,
-# the first phrase of these lists counts as met so many times as often as the last.
+# CLIP met some phrases far more often than others. So that there is something to find and to
+# correct, the first phrase of these lists counts as met so many times as often as the last.
 HEAD_STARTS = {"genres": 8.0, "photography": 8.0}
 NEUTRAL = 12  # so many pictures that show nothing go with each batch
 
