@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 import clip_gaze
 import evaluate_demo
+import train_demo
 from clip_gaze import models, phrases
 from painter import TRAINED
 
@@ -48,6 +50,26 @@ FLOOR = {"movements": 0.9, "surfaces": 0.95, "painting_materials": 0.92}
 def test_what_was_painted_is_found(report: dict[str, dict[str, float]], name: str) -> None:
     assert report[name]["among trained"] >= FLOOR[name]
     assert report[name]["among whole list"] >= FLOOR[name] - 0.02
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_neutral_pictures_find_the_head_starts_of_training(demo: clip_gaze.Clip, name: str) -> None:
+    found = demo.favour(TRAINED[name])
+    if ratio := train_demo.HEAD_STARTS.get(name):
+        given = np.linspace(0.5, -0.5, len(found)) * np.log(ratio)
+        assert np.abs(found - found.mean() - given).max() < 0.15
+    else:
+        assert np.ptp(found) < np.log(1.5)
+
+
+def test_the_correction_helps_where_there_was_a_head_start(
+    report: dict[str, dict[str, float]],
+) -> None:
+    won, lost = (
+        sum(report[name][f"correction {end}"] for name in train_demo.HEAD_STARTS)
+        for end in ("won", "lost")
+    )
+    assert won > lost
 
 
 @pytest.mark.parametrize("name", FLOOR)
