@@ -62,16 +62,6 @@ def test_neutral_pictures_find_the_head_starts_of_training(demo: clip_gaze.Clip,
         assert np.ptp(found) < np.log(1.5)
 
 
-def test_the_correction_helps_where_there_was_a_head_start(
-    report: dict[str, dict[str, float]],
-) -> None:
-    won, lost = (
-        sum(report[name][f"correction {end}"] for name in train_demo.HEAD_STARTS)
-        for end in ("won", "lost")
-    )
-    assert won > lost
-
-
 @pytest.mark.parametrize("name", FLOOR)
 def test_the_correction_costs_no_right_answers(
     report: dict[str, dict[str, float]], name: str
