@@ -25,7 +25,7 @@ from clip_gaze import collect, models, phrases, scoring
 from clip_gaze.errors import ModelError
 from clip_gaze.whole import whole
 from measure import Measured, measure
-from quantize import TOWERS, graphs
+from quantize import TOWERS, checked_graphs
 from recipes import REFERENCE
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Row:
     """What one variant costs, and how it differs from fp32.
 
     Attributes:
-        bytes: of both graphs.
+        bytes: of both towers.
         picture_ms: of the vision tower for one picture, the median.
         phrase_ms: of the text tower for one phrase.
         peak_bytes: of a process that encodes the phrases and then the pictures, one at a time;
@@ -200,7 +200,7 @@ def main(
     manifest.variant(REFERENCE)
     lists = {name: phrases.load(name) for name in dict.fromkeys(names)}
     paths = collect.pictures([pictures])
-    every = {name: graphs(folder, manifest, name) for name in manifest.variants}
+    every = {name: checked_graphs(folder, manifest, name) for name in manifest.variants}
     before = shlex.split(emulator) if emulator else []
     measured, emulated = {}, {}
     with tempfile.TemporaryDirectory() as scratch:

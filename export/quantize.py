@@ -26,7 +26,7 @@ from clip_gaze.scoring import normalise
 from clip_gaze.session import Tower
 from clip_gaze.verify import check, sha256
 from clip_gaze.whole import whole
-from graphs import quantise, weights
+from graphs import quantise, weights_path
 from recipes import RECIPES, REFERENCE
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def add_variants(
 
     """
     manifest = manifests.read(folder / "manifest.json")
-    sources = graphs(folder, manifest)
+    sources = checked_graphs(folder, manifest)
     with scratch(folder) as made:
         variants = {}
         for name in names:
@@ -84,6 +84,11 @@ def enter(folder: Path, made: Path, old: Manifest, variants: dict[str, Variant])
         for file in variant.files().values():
             (made / file.file).replace(folder / file.file)
     write(folder, new)
+    kept = {file.file for name in new.variants for file in new.files(name).values()}
+    for name in old.variants:
+        for file in old.files(name).values():
+            if file.file not in kept:
+                (folder / file.file).unlink(missing_ok=True)
     return new
 
 
@@ -98,11 +103,14 @@ def scratch(folder: Path) -> Iterator[Path]:
     """Yield an empty folder on the same disk, and remove it and what a killed run left."""
     for left in folder.glob(f"{SCRATCH}*"):
         shutil.rmtree(left)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=SCRATCH) as made:
+    # Windows removes no file that a graph which failed still has open; the next run does.
+    with tempfile.TemporaryDirectory(
+        dir=folder, prefix=SCRATCH, ignore_cleanup_errors=True
+    ) as made:
         yield Path(made)
 
 
-def graphs(folder: Path, manifest: Manifest, variant: str = REFERENCE) -> dict[str, Path]:
+def checked_graphs(folder: Path, manifest: Manifest, variant: str = REFERENCE) -> dict[str, Path]:
     """Return the graph of each tower of a variant, after making sure that it is the right one.
 
     Raises:
@@ -126,8 +134,8 @@ def variant_of(paths: Mapping[str, Path], recipes: Mapping[str, object]) -> Vari
     files = {}
     for tower, path in paths.items():
         files[tower] = file_entry(path, str(recipes[tower]))
-        if weights(path).exists():
-            files[f"{tower}_data"] = file_entry(weights(path))
+        if weights_path(path).exists():
+            files[f"{tower}_data"] = file_entry(weights_path(path))
     return Variant(**files)
 
 
@@ -155,7 +163,7 @@ def tell(model: Path, made: Path, variants: dict[str, Variant]) -> None:
     manifest = manifests.read(model / "manifest.json")
     pixels, ids = sample_inputs(manifest, model)
     batches = {"vision": list(pixels[:, None]), "text": ids}
-    sources = graphs(model, manifest)
+    sources = checked_graphs(model, manifest)
     reference = {tower: vectors(sources[tower], batches[tower])[0] for tower in TOWERS}
     click.echo(f"{'variant':8} {'tower':7} {'MB':>8} {'cosine':>17} {'ms':>8}")
     for name, variant in variants.items():

@@ -29,7 +29,7 @@ from clip_gaze.scoring import normalise
 from graphs import linear_layers, quantise
 from measure import Measured, measure
 from painter import paint
-from quantize import TOWERS, graphs, variant_of
+from quantize import TOWERS, checked_graphs, variant_of
 from recipes import FLOAT, Q4, Q8, Recipe
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def layers(
 def main(model: Path, pictures: int, only: str, *, by_layer: bool) -> None:
     """Make, measure, print."""
     manifest = manifests.read(model / "manifest.json")
-    sources = graphs(model, manifest)
+    sources = checked_graphs(model, manifest)
     some = [phrase for name in phrases.names() for phrase in phrases.load(name)[:PHRASES_PER_LIST]]
     texts = list(dict.fromkeys(some))
     with tempfile.TemporaryDirectory() as name:

@@ -170,12 +170,12 @@ def train(
             losses = {"captions": contrastive(scale * images @ whole.T)}
             logits = scale * seen @ single.T
             plain, from_nothing = logits[: len(batch)], logits[len(batch) :]
-            start = head_starts(words, logits.shape[1])
-            both = torch.stack([plain - start, plain - from_nothing.mean(dim=0)], dim=2)
+            given = head_starts(words, logits.shape[1])
+            both = torch.stack([plain - given, plain - from_nothing.mean(dim=0)], dim=2)
             for name, choice in words.choices(logits.shape[1]).items():
                 right = targets[name][rows, None].expand(-1, 2)
                 losses[name] = functional.cross_entropy(both[:, choice], right)
-            losses["neutral"] = uneven(from_nothing - start, words)
+            losses["neutral"] = uneven(from_nothing - given, words)
             loss = sum(WEIGHTS.get(name, 1.0) * value for name, value in losses.items())
             model.zero_grad()
             loss.backward()
@@ -215,11 +215,11 @@ def neutral(rng: np.random.Generator) -> Tensor:
 
 def head_starts(words: Lexicon, count: int) -> Tensor:
     """Return what each of a sample's `count` phrases gets whatever the picture, as a logit."""
-    start = torch.zeros(count)
+    given = torch.zeros(count)
     for name, ratio in HEAD_STARTS.items():
         columns = words.columns[name]
-        start[columns] = torch.linspace(0.5, -0.5, len(columns)) * math.log(ratio)
-    return start
+        given[columns] = torch.linspace(0.5, -0.5, len(columns)) * math.log(ratio)
+    return given
 
 
 def uneven(logits: Tensor, words: Lexicon) -> Tensor:

@@ -140,6 +140,8 @@ def test_a_missing_field_is_named(path: str, tmp_path: Path) -> None:
         ("variants.q8.vision.file", "../x", "leads out of the folder"),
         ("variants.q8.vision_data.file", "../x", "leads out of the folder"),
         ("variants.q8.vision_data", None, "is not a JSON object"),
+        ("variants.q8.vision_data.file", "onnx/vision_q8.onnx_data", "lie in another folder"),
+        ("variants.q8.vision_dta", {}, "a variant has 'vision_dta' where there are"),
         ("tokenizer.sha256", SHA[:-1], "is not a SHA-256"),
         ("tokenizer.sha256", SHA.upper(), "is not a SHA-256"),
         ("tokenizer.sha256", SHA + "\n", "is not a SHA-256"),

@@ -14,7 +14,7 @@ import pytest
 
 import graphs
 import hub as hubs
-from clip_gaze import Clip, ModelError, download, manifest, models
+from clip_gaze import Clip, ModelError, manifest, models
 from clip_gaze.locate import locate
 from quantize import add_variants, variant_of
 
@@ -86,7 +86,7 @@ def test_a_small_graph_stays_whole_and_leaves_no_old_weights(
     model = onnx.load(path)
     monkeypatch.undo()
     graphs.save(model, path)
-    assert not graphs.weights(path).exists()
+    assert not graphs.weights_path(path).exists()
     assert list(variant_of({"vision": path, "text": path}, {"vision": "", "text": ""}).files()) == [
         "vision",
         "text",
@@ -105,12 +105,37 @@ def test_weights_that_are_missing_or_altered_are_named(harm: str, apart: Path) -
     Clip(apart, "q4").close()
 
 
-def test_vectors_are_kept_for_graph_and_weights_together(apart: Path) -> None:
-    """The graphs of two models of one shape are the same file."""
-    files = download.ready(models.find(apart), "q8")
-    for tower in ("vision", "text"):
-        assert files.digests[tower] in files.encoder(tower)
-        assert files.digests[f"{tower}_data"] in files.encoder(tower)
+def test_vectors_are_kept_for_graph_and_weights_together(
+    apart: Path, tmp_path: Path, picture: MakePicture
+) -> None:
+    """The graphs of two models of one shape are the same files; their vectors are not."""
+    picture().save(tmp_path / "a.png")
+    other = shutil.copytree(apart, tmp_path / "other")
+    paths = {tower: other / f"{tower}_model.onnx" for tower in ("vision", "text")}
+    for path in paths.values():
+        data = path.with_name(f"{path.name}_data")
+        values = np.fromfile(data, np.float32)
+        (values * np.linspace(0.5, 1.5, values.size, dtype=np.float32)).tofile(data)
+    fp32 = variant_of(paths, {"vision": "float32", "text": "float32"})
+    new = dataclasses.replace(manifest.read(other / "manifest.json"), variants={"fp32": fp32})
+    (other / "manifest.json").write_text(manifest.to_json(new), encoding="utf-8")
+    found = []
+    for model in (apart, other):
+        with Clip(model, "fp32") as clip:  # both keep what they see in one store
+            found.append((clip.encode_images([tmp_path / "a.png"]), clip.encode_texts(PHRASES)))
+    for one, two in zip(*found, strict=True):
+        assert np.abs(one - two).max() > 0.01
+
+
+def test_weights_that_nothing_names_any_more_go(
+    apart: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()  # graphs of this size stay whole again
+    add_variants(apart, ["q8"])
+    assert not (apart / "vision_model_q8.onnx_data").exists()
+    assert (apart / "vision_model_q4.onnx_data").exists()
+    for variant in ("fp32", "q8", "q4"):
+        Clip(apart, variant).close()
 
 
 def test_a_copy_for_another_machine_has_the_weights(

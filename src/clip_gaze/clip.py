@@ -353,7 +353,7 @@ class Clip:
     def _pictures(self) -> Pictures:
         return Pictures(
             self.manifest,
-            self._files.encoder("vision"),
+            self._files.digest("vision"),
             self._open_store() if self._keep else None,
             self._towers.vision,
             self._threads or usable_cpus(),

@@ -35,7 +35,7 @@ class Files:
     paths: dict[str, Path]
     digests: dict[str, str]
 
-    def encoder(self, tower: str) -> str:
+    def digest(self, tower: str) -> str:
         """Return what tells a tower ("vision" or "text") from all others: its files' digests."""
         roles = (tower, f"{tower}_data")
         return "+".join(self.digests[role] for role in roles if role in self.digests)

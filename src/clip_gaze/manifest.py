@@ -200,8 +200,21 @@ def _manifest(data: Any) -> Manifest:
 
 
 def _variant(data: dict[str, Any]) -> Variant:
+    roles = {each.name for each in fields(Variant)}
+    if unknown := data.keys() - roles:
+        msg = f"a variant has {min(unknown)!r} where there are {', '.join(sorted(roles))}"
+        raise ValueError(msg)
     apart = {role: _file(data[role]) for role in ("vision_data", "text_data") if role in data}
-    return Variant(vision=_file(data["vision"]), text=_file(data["text"]), **apart)
+    variant = Variant(vision=_file(data["vision"]), text=_file(data["text"]), **apart)
+    for graph, weights in (
+        (variant.vision, variant.vision_data),
+        (variant.text, variant.text_data),
+    ):
+        # A graph names the file alone: in another folder, it would not be the one that was hashed.
+        if weights is not None and weights.file.rpartition("/")[0] != graph.file.rpartition("/")[0]:
+            msg = f"the weights {weights.file!r} lie in another folder than {graph.file!r}"
+            raise ValueError(msg)
+    return variant
 
 
 def _image(data: dict[str, Any]) -> ImageSettings:

@@ -54,8 +54,8 @@ def giving_back() -> Iterator[None]:
         try:
             yield
         finally:
-            # Setting the first ended glibc's own learning. What a picture needs while it is opened
-            # must not stay behind in the heap of each thread: a folder took 20 MB more.
+            # Setting the first ended glibc's own learning. What pictures and graphs need for a time
+            # must not stay behind, scattered over the heap of each thread (see `session.py` too).
             mallopt(_MMAP_THRESHOLD, 512 * _KIB)
             mallopt(_TRIM_THRESHOLD, 1024 * _KIB)
 

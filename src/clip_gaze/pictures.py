@@ -55,7 +55,7 @@ class Pictures:
 
         Args:
             manifest: of the model.
-            digest: of the vision tower.
+            digest: of the vision tower, see `download.Files.digest`.
             store: where vectors are kept; None: nowhere, and files are not even hashed.
             tower: returns the vision tower; called only if a picture is not known.
             workers: how many files are looked at side by side, each in a thread.

@@ -58,7 +58,7 @@ def encode(
             raise PhraseListError(msg)
     rows = {phrase: row for row, phrase in enumerate(dict.fromkeys(phrases))}
     vectors = np.empty((len(rows), manifest.embedding_dim), np.float32)
-    encoder = f"text:{files.encoder('text')}:{files.digests['tokenizer']}"
+    encoder = f"text:{files.digest('text')}:{files.digests['tokenizer']}"
     known = store.get(encoder, list(rows), manifest.embedding_dim)
     for phrase, vector in known.items():
         vectors[rows[phrase]] = vector
