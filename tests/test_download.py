@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from hub import Hub
 
 VISION, TEXT = "onnx/vision_model_q4.onnx", "onnx/text_model_q4.onnx"
+# What a full-size model has beside them.
+VISION_DATA, TEXT_DATA = f"{VISION}_data", f"{TEXT}_data"
 FILES = ("tokenizer.json", VISION, TEXT)
 RUN = """
 import sys
@@ -823,12 +825,12 @@ def test_full_size(
     hubs.publish(full_model, tmp_path / "store", tmp_path / "shelf")
     monkeypatch.setattr(models, "shipped", lambda name: tmp_path / "shelf" / name)
     with hubs.Hub(tmp_path / "store") as hub, reach(hub, monkeypatch, tmp_path / "hf"):
-        hub.script("GET", VISION, hubs.altered)
-        hub.script("GET", TEXT, hubs.cut(30_000_000), hubs.fails(503))
+        hub.script("GET", VISION_DATA, hubs.altered)
+        hub.script("GET", TEXT_DATA, hubs.cut(30_000_000), hubs.fails(503))
         assert "503" in refused()
         with clip_gaze.Clip() as clip:
             answer = clip.gaze(picture(), clip_gaze.MOVEMENTS)
-        (*_, last) = (r for r in hub.requests if r.path == f"/cdn/{TEXT}")
+        (*_, last) = (r for r in hub.requests if r.path == f"/cdn/{TEXT_DATA}")
         assert 29_000_000 < last.start <= 30_000_000
         hub.requests.clear()
         with clip_gaze.Clip(offline=True) as clip:

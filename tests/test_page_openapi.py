@@ -46,6 +46,8 @@ def may_be_asked(case: Case) -> Case:
     if isinstance(case.body, dict) and case.path == "/api/compare":
         # It puts one picture where several are wanted, if it knows how to make a picture.
         case.body["image"] = [case.body["image"]] * 2
+        # Two phrases may be one, in white space that does not count.
+        assume(len({phrase.strip() for phrase in case.body.get("phrase", ["one", "two"])}) > 1)
     if isinstance(case.body, dict) and case.path == "/api/see" and "against" in case.body:
         asked = {phrase.strip() for phrase in case.body["phrase"]}
         assume(not {phrase.strip() for phrase in case.body["against"]} <= asked)

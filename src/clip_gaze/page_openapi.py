@@ -98,11 +98,14 @@ def _see() -> Schema:
 
 
 def _compare() -> Schema:
-    most = page_forms.MOST_COMPARED
+    lists = _lists()
+    # A phrase alone has no odds within its list.
+    lists["phrase"] = {**lists["phrase"], "minItems": 2}
+    images = _images(page_forms.FEWEST_COMPARED, page_forms.MOST_COMPARED)
     return _asking(
         "compare",
         "How pictures differ from the first of them",
-        {"image": _images(page_forms.FEWEST_COMPARED, most), **_lists(), "top": _TOP},
+        {"image": images, **lists, "top": _TOP},
         {"application/json": {"schema": _ref("Comparison")}},
     )
 
