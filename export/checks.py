@@ -1,4 +1,4 @@
-"""Hold the graphs of a model folder against reference vectors on the same inputs."""
+"""Hold the graphs of a model folder against their digests, and against reference vectors."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from clip_gaze import phrases
+from clip_gaze.errors import ModelError
 from clip_gaze.images import pixel_values
 from clip_gaze.scoring import normalise
 from clip_gaze.session import Tower
 from clip_gaze.tokenizer import Tokenizer
+from clip_gaze.verify import check
+from recipes import REFERENCE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from clip_gaze.manifest import Manifest
 
+TOWERS = ("vision", "text")
 BOUND = 1e-5
 PICTURES = 8
 SEED = 0
@@ -45,6 +49,25 @@ def sample_inputs(manifest: Manifest, folder: Path) -> tuple[Vectors, Batches]:
     return np.stack(pictures), [ids for _, ids in batches]
 
 
+def checked_graphs(folder: Path, manifest: Manifest, variant: str = REFERENCE) -> dict[str, Path]:
+    """Return the graph of each tower of a variant, after making sure that it is the right one.
+
+    Raises:
+        ModelError: a file is missing or wrong, or the manifest has no such variant.
+
+    """
+    if manifest.download:
+        msg = (
+            f"{folder}: has no graphs, only a manifest; make a folder that has them with "
+            f"clip-gaze download {manifest.name} --variant {variant} --to FOLDER"
+        )
+        raise ModelError(msg)
+    files = manifest.variant(variant)[1].files()
+    for file in files.values():
+        check(folder / file.file, file.bytes, file.sha256)
+    return {tower: folder / files[tower].file for tower in TOWERS}
+
+
 def compare(
     manifest: Manifest,
     folder: Path,
@@ -65,7 +88,7 @@ def compare(
     click.echo(f"{'variant':8} {'tower':7} {'MB':>8} {'max |diff|':>11} {'cosine':>17} {'ms':>8}")
     sound = True
     for name, variant in manifest.variants.items():
-        for tower in ("vision", "text"):
+        for tower in TOWERS:
             graph = Tower(folder / variant.files()[tower].file)
             run, batches, expected = (
                 (graph.images, list(pixels[:, None]), list(reference[0][:, None]))
@@ -83,7 +106,7 @@ def compare(
                 f"{name:8} {tower:7} {variant.bytes(tower) / 1e6:8.1f} {furthest:11.2e} "
                 f"{cosine.min():.5f}..{cosine.max():.5f} {1000 * spent:8.1f}"
             )
-            if name == "fp32":
+            if name == REFERENCE:
                 sound = sound and furthest <= BOUND
     verdict = "holds" if sound else "FAILS"
     click.echo(

@@ -21,11 +21,11 @@ import numpy as np
 
 import command
 from agreement import agreement, elsewhere
+from checks import TOWERS, checked_graphs
 from clip_gaze import collect, models, phrases, scoring
 from clip_gaze.errors import ModelError
 from clip_gaze.whole import whole
 from measure import Measured, measure
-from quantize import TOWERS, checked_graphs
 from recipes import REFERENCE
 
 if TYPE_CHECKING:

@@ -18,13 +18,13 @@ import click
 import numpy as np
 
 import command
-from checks import sample_inputs
+from checks import TOWERS, checked_graphs, sample_inputs
 from clip_gaze import manifest as manifests
 from clip_gaze.errors import ModelError
 from clip_gaze.manifest import Manifest, ModelFile, Variant
 from clip_gaze.scoring import normalise
 from clip_gaze.session import Tower
-from clip_gaze.verify import check, sha256
+from clip_gaze.verify import sha256
 from clip_gaze.whole import whole
 from graphs import quantise, weights_path
 from recipes import RECIPES, REFERENCE
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-TOWERS = ("vision", "text")
 SCRATCH = ".quantize-"
 
 
@@ -108,25 +107,6 @@ def scratch(folder: Path) -> Iterator[Path]:
         dir=folder, prefix=SCRATCH, ignore_cleanup_errors=True
     ) as made:
         yield Path(made)
-
-
-def checked_graphs(folder: Path, manifest: Manifest, variant: str = REFERENCE) -> dict[str, Path]:
-    """Return the graph of each tower of a variant, after making sure that it is the right one.
-
-    Raises:
-        ModelError: a file is missing or wrong, or the manifest has no such variant.
-
-    """
-    if manifest.download:
-        msg = (
-            f"{folder}: has no graphs, only a manifest; make a folder that has them with "
-            f"clip-gaze download {manifest.name} --variant {variant} --to FOLDER"
-        )
-        raise ModelError(msg)
-    files = manifest.variant(variant)[1].files()
-    for file in files.values():
-        check(folder / file.file, file.bytes, file.sha256)
-    return {tower: folder / files[tower].file for tower in TOWERS}
 
 
 def variant_of(paths: Mapping[str, Path], recipes: Mapping[str, object]) -> Variant:

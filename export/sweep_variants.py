@@ -23,13 +23,14 @@ import click
 import numpy as np
 
 import command
+from checks import TOWERS, checked_graphs
 from clip_gaze import manifest as manifests
 from clip_gaze import phrases
 from clip_gaze.scoring import normalise
 from graphs import linear_layers, quantise
 from measure import Measured, measure
 from painter import paint
-from quantize import TOWERS, checked_graphs, variant_of
+from quantize import variant_of
 from recipes import FLOAT, Q4, Q8, Recipe
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,12 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Self, overload
 
 import numpy as np
-from PIL import Image
 
 from clip_gaze import download, models, scoring, texts
 from clip_gaze.errors import GazeError, PictureError
 from clip_gaze.occlusion import RUNS
-from clip_gaze.pictures import Pictures
+from clip_gaze.pictures import Pictures, label_of
 from clip_gaze.places import cache_folder
 from clip_gaze.ranking import Ranking, ranking
 from clip_gaze.results import HeatMap, PictureResult
@@ -25,6 +23,7 @@ from clip_gaze.store import Store
 from clip_gaze.towers import Towers
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Iterator, Sequence
     from types import TracebackType
 
@@ -225,7 +224,7 @@ class Clip:
 
         def labelled() -> Iterator[Picture]:
             for image in images:
-                labels.append("" if isinstance(image, Image.Image) else os.fspath(image))
+                labels.append(label_of(image))
                 yield image
 
         for outcome in self._pictures().encode(labelled()):
@@ -305,9 +304,8 @@ class Clip:
         pictures = self._pictures()
         square, box = pictures.square(image)
         found = self.ranking({str(at): each.phrases for at, each in enumerate(asked)})
-        label = "" if isinstance(image, Image.Image) else os.fspath(image)
         return heat_maps(
-            partial(HeatMap, label, self.manifest.name, self.variant, box=box),
+            partial(HeatMap, label_of(image), self.manifest.name, self.variant, box=box),
             square,
             asked,
             pictures.encode_squares,

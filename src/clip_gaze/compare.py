@@ -7,17 +7,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from PIL import Image
 
 from clip_gaze import edits, scoring
 from clip_gaze.errors import GazeError, PhraseListError, PictureError
 from clip_gaze.images import rgb
 from clip_gaze.opening import most_pixels, upright
+from clip_gaze.pictures import label_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
+    from PIL import Image
 
     from clip_gaze.clip import Clip
     from clip_gaze.pictures import Picture
@@ -105,7 +106,7 @@ def compare(
         PhraseListError: a list has fewer than two phrases.
 
     """
-    return named(clip, ((_label(image), image) for image in images), lists, top)
+    return named(clip, ((label_of(image), image) for image in images), lists, top)
 
 
 def with_edits(
@@ -236,7 +237,3 @@ def _shown(values: NDArray[np.float64], top: int | None) -> list[int]:
 
 def _change(phrase: str, before: float, after: float) -> Change:
     return Change(phrase, before, after, after - before)
-
-
-def _label(image: Picture) -> str:
-    return "" if isinstance(image, Image.Image) else os.fspath(image)

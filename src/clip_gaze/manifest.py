@@ -6,6 +6,7 @@ import json
 import math
 import re
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import PureWindowsPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from clip_gaze.errors import ModelError
@@ -211,10 +212,15 @@ def _variant(data: dict[str, Any]) -> Variant:
         (variant.text, variant.text_data),
     ):
         # A graph names the file alone: in another folder, it would not be the one that was hashed.
-        if weights is not None and weights.file.rpartition("/")[0] != graph.file.rpartition("/")[0]:
+        if weights is not None and _parent(weights) != _parent(graph):
             msg = f"the weights {weights.file!r} lie in another folder than {graph.file!r}"
             raise ValueError(msg)
     return variant
+
+
+def _parent(file: ModelFile) -> PureWindowsPath:
+    """Return the folder of a file, whichever slashes it is written with."""
+    return PureWindowsPath(file.file).parent
 
 
 def _image(data: dict[str, Any]) -> ImageSettings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,6 @@ from clip_gaze.opening import most_pixels, upright
 from clip_gaze.scoring import normalise
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
@@ -187,6 +187,11 @@ class Pictures:
         """Return the vector of one picture's (3, size, size) float32, (d,), L2-normalised."""
         (vector,) = normalise(self._tower().images(pixels[None]))
         return np.asarray(vector)
+
+
+def label_of(image: Picture) -> str:
+    """Return what a picture is called in results: its path, or nothing for a PIL image."""
+    return "" if isinstance(image, Image.Image) else os.fspath(image)
 
 
 def _stamp(path: Path) -> Stamp | None:
