@@ -49,6 +49,12 @@ ASK = """async ([path, name, bytes, fields]) => {
   for (const [field, value] of fields) form.append(field, value);
   return (await fetch(path, { method: "POST", body: form })).json();
 }"""
+# The part of its track that each bar fills, once it has grown.
+WIDTHS = """async (bars) => {
+  await Promise.all(bars.flatMap((bar) => bar.getAnimations()).map((growth) => growth.finished));
+  const width = (element) => element.getBoundingClientRect().width;
+  return bars.map((bar) => width(bar) / width(bar.parentNode));
+}"""
 # How far things moved that nobody asked to move; moves after a key or a click count too.
 SHIFTS = """
   window.moved = 0;
@@ -212,11 +218,8 @@ def test_a_dropped_picture_has_bars_for_each_list(visit: Visit, files: list[File
         assert rows(page, title) == [score.phrase for score in scores]
         shown = per_cents(section(page, title).locator(".row b"))
         assert shown == pytest.approx([100 * score.probability for score in scores], abs=0.11)
-        widths = [
-            each.evaluate("bar => bar.getBoundingClientRect().width / bar.parentNode.clientWidth")
-            for each in section(page, title).locator(".track i").all()
-        ]
-        assert sorted(widths, reverse=True) == widths
+        widths = section(page, title).locator(".track i").evaluate_all(WIDTHS)
+        assert widths == pytest.approx([score.probability for score in scores], abs=1e-5)
     assert rows(page, "Movements")[0] == "cubism movement"
     assert (
         page.locator("#picture").evaluate("image => image.naturalWidth")
