@@ -22,7 +22,7 @@ SRC = Path(__file__).parents[1] / "src" / "clip_gaze"
 MODULES = {path.stem: path for path in SRC.glob("*.py")}
 # A module imports from the lines above its own alone.
 LAYERS = [
-    {"errors", "memory", "places", "results", "whole"},
+    {"errors", "markup", "memory", "places", "results", "whole"},
     {"manifest"},
     {"drawing", "edits", "models", "phrases", "scoring", "verify"},
     {"images", "neutral", "occlusion", "opening"},

@@ -524,6 +524,7 @@ def test_without_jinja2_it_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)
+    monkeypatch.delitem(sys.modules, "clip_gaze.markup", raising=False)
     for make in (report.check, lambda: report.write([], tmp_path / "page.html")):
         with pytest.raises(GazeError, match=re.escape("pip install 'clip-gaze[report]'")):
             make()

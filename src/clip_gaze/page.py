@@ -9,14 +9,13 @@ from functools import partial
 from importlib import metadata, resources
 from typing import TYPE_CHECKING, Any
 
-import jinja2
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from clip_gaze import models, page_forms, page_multipart, page_openapi, phrases
+from clip_gaze import markup, models, page_forms, page_multipart, page_openapi, phrases
 from clip_gaze.page_answer import STREAM, Answer, explained, refusal
 from clip_gaze.page_guard import Guard, RefusedError
 from clip_gaze.page_jobs import Jobs
@@ -75,7 +74,7 @@ class Page:
         version = metadata.version("clip-gaze")
         folder = resources.files("clip_gaze")
         static = {each.name: each.read_bytes() for each in (folder / "static").iterdir()}
-        page = _template().render(
+        page = markup.template("page.html").render(
             model=clip.manifest.name,
             variant=clip.variant,
             demo=clip.manifest.name == DEMO,
@@ -193,17 +192,6 @@ def _static(files: dict[str, bytes], request: Request) -> Response:
 def _media_type(name: str) -> str:
     kinds = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
     return kinds.get(name.rpartition(".")[2], "application/octet-stream")
-
-
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("clip_gaze"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html")
 
 
 def _lists() -> list[dict[str, Any]]:

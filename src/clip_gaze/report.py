@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from jinja2 import Template
-    from markupsafe import Markup
     from numpy.typing import NDArray
 
     from clip_gaze.results import HeatMap, PictureResult, Score
@@ -123,18 +122,11 @@ def check() -> None:
 def _template() -> Template:
     """Return the page's template; see `check`."""
     try:
-        import jinja2  # noqa: PLC0415 - an optional dependency; only the report needs it
+        from clip_gaze.markup import template  # noqa: PLC0415 - needs jinja2, an optional one
     except ImportError:
         msg = "the report needs jinja2; install it with: pip install 'clip-gaze[report]'"
         raise GazeError(msg) from None
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("clip_gaze"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.jinja")
+    return template("report.html.jinja")
 
 
 def _gather(
@@ -233,7 +225,10 @@ def _levels(probabilities: NDArray[np.float64]) -> NDArray[np.uint16]:
 
 def _context(found: _Collection, title: str | None, note: str, edge: int) -> dict[str, Any]:
     """Return what the template fills in."""
-    style, script = _part("report.css"), _part("report_data.js") + _part("report.js")
+    from clip_gaze.markup import part  # noqa: PLC0415 - as in `_template`
+
+    style = part("static/base.css") + part("templates/report.css")
+    script = part("templates/report_data.js") + part("templates/report.js")
     return {
         "title": title or "Pictures and phrases",
         "note": note,
@@ -258,14 +253,6 @@ def _context(found: _Collection, title: str | None, note: str, edge: int) -> dic
         "script": script,
         "script_digest": _digest(script),
     }
-
-
-def _part(name: str) -> Markup:
-    """Return a part of the page that is set in as it is."""
-    from markupsafe import Markup  # noqa: PLC0415 - comes with jinja2
-
-    # These are the package's own files.
-    return Markup((Path(__file__).parent / "templates" / name).read_text(encoding="utf-8"))  # noqa: S704
 
 
 def _digest(text: str) -> str:
