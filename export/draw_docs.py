@@ -2,29 +2,42 @@
 
     python export/draw_docs.py [DOCS]
 
-Each is made by the command of its page. The pictures looked at are painted here.
+Each is made by the command of its page. The pictures looked at are painted here. Pages are
+photographed with playwright and the Chromium of this machine.
 """
 
 from __future__ import annotations
 
 import contextlib
+import random
+import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+from PIL import ImageOps
+from playwright.sync_api import sync_playwright
 
 from clip_gaze.places import shipped
 from painter import paint
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 FIRST_SEED = 30_000_000
 PAINTED_SIZE = 640
 ONE, TWO, PAINTING = 7, 10, 10
+STUDIO = range(100, 220)
+WORDS = ["boat", "chapel", "cliff", "garden", "harbour", "heath", "meadow", "mill", "orchard",
+         "pond", "quarry", "river", "road", "sister", "storm", "valley", "window"]  # fmt: skip
+RUN = [sys.executable, "-m", "clip_gaze"]
+DEMO = str(shipped("models") / "demo" / "demo.jpg")
 
-PAGES = {
-    "see.png": ["see", str(shipped("models") / "demo" / "demo.jpg"), "a seascape",
-                "pop art movement", "--edge", "440"],
+DRAWN = {
+    "see.png": ["see", DEMO, "a seascape", "pop art movement", "--edge", "440"],
     "compare.svg": ["compare", "one.jpg", "two.jpg", "--list", "movements", "--list",
                     "photography", "--top", "4"],
     "compare_edits.svg": ["compare", "painting.jpg", "--edits", "--list", "photography",
@@ -35,20 +48,77 @@ PAGES = {
 @click.command(help=__doc__)
 @click.argument("docs", type=click.Path(exists=True, file_okay=False), default="docs")
 def main(docs: str) -> None:
-    """Paint, and run the commands."""
+    """Paint, run the commands, and photograph their pages."""
     folder = Path(docs).absolute()
     names = {"one.jpg": ONE, "two.jpg": TWO, "painting.jpg": PAINTING}
-    with tempfile.TemporaryDirectory() as scratch, contextlib.chdir(scratch):
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        contextlib.chdir(scratch),
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=shutil.which("chromium")) as browser,
+    ):
         for name, seed in names.items():
             paint(FIRST_SEED + seed, PAINTED_SIZE).image.save(name, quality=92)
-        for name, words in PAGES.items():
-            options = ["--model", "demo", "-o", str(folder / name)]
-            subprocess.run(  # noqa: S603 - this package, with this Python
-                [sys.executable, "-m", "clip_gaze", *words, *options],
-                check=True,
-                stdout=subprocess.DEVNULL,
-            )
+        for name, words in DRAWN.items():
+            _run(*words, "-o", str(folder / name))
             click.echo(name)
+        _photograph_report(browser, folder / "report.png")
+        _photograph_page(browser, folder / "serve.png")
+
+
+def _run(*words: str) -> None:
+    command = [*RUN, *words, "--model", "demo"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - this package
+
+
+def _photograph_report(browser: Browser, out: Path) -> None:
+    """Show a studio's pictures, the most tonal first."""
+    studio = Path("studio")
+    studio.mkdir()
+    draw = random.Random(FIRST_SEED)  # noqa: S311 - names of pictures
+    for seed in STUDIO:
+        name = f"{draw.randint(1865, 1925)}-{'-'.join(draw.sample(WORDS, 2))}-{seed}.jpg"
+        shape = (draw.randint(240, 320), draw.randint(240, 320))
+        image = paint(FIRST_SEED + seed, max(shape)).image
+        ImageOps.fit(image, shape).save(studio / name, quality=92)
+    (studio / "torn.jpg").write_bytes(b"")
+    lists = ["movements", "surfaces", "genres", "painting_materials"]
+    options = [word for name in lists for word in ("--list", name)]
+    title = ("--title", "Pictures from the studio")
+    command = [*RUN, "report", str(studio), *options, *title, "-o", "report.html"]
+    subprocess.run([*command, "--model", "demo"], check=False)  # noqa: S603 - one picture is torn
+    page = browser.new_page(viewport={"width": 1200, "height": 760})
+    page.goto(Path("report.html").absolute().as_uri())
+    page.get_by_label("Find a phrase").fill("tonalism")
+    page.get_by_role("option", name="tonalism movement").first.click()
+    page.get_by_label("Contact sheet").check(force=True)
+    page.get_by_role("heading", level=1).click()  # leaves the search
+    page.screenshot(path=out)
+    click.echo(out.name)
+
+
+def _photograph_page(browser: Browser, out: Path) -> None:
+    """Show a boat, and where it is."""
+    command = [*RUN, "serve", "--model", "demo", "--port", "0", "--no-open"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - as above
+    try:
+        assert server.stdout is not None  # noqa: S101 - it is a pipe
+        page = browser.new_page(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
+        page.goto(server.stdout.readline().split()[-1])
+        pictures = [DEMO, *map(str, sorted(Path("studio").glob("*-1*.jpg"))[:5])]
+        page.locator("input[type=file]").set_input_files(pictures)
+        page.get_by_text("Ask about").click()
+        for name in ("artists_by_training_prevalence", "surfaces", "genres", "painting_materials"):
+            page.locator(f"#lists label[title={name}]").click()
+        page.get_by_text("Ask about").click()
+        page.locator("#save-json:enabled").wait_for(state="attached")
+        page.locator(".row").filter(has_text="a seascape").click()
+        page.locator("#map").wait_for()
+        page.screenshot(path=out)
+    finally:
+        server.terminate()
+        server.wait()
+    click.echo(out.name)
 
 
 if __name__ == "__main__":
