@@ -17,7 +17,7 @@ from painting import marks
 from painting.materials import MATERIALS, Layer
 from painting.movements import MOVEMENTS
 from painting.palettes import GRADES, enliven
-from painting.plans import PLACES, lay_out
+from painting.plans import PLACES, Room, lay_out
 from painting.surfaces import SURFACES, Surface
 
 TRAINED: dict[str, tuple[str, ...]] = {
@@ -28,9 +28,8 @@ TRAINED: dict[str, tuple[str, ...]] = {
     "photography": tuple(GRADES),
 }
 SQUARE = 0.2  # the share of square pictures
-# How much of the shorter edge the subject takes: from, to.
-SCALES = (0.56, 0.84)
-STUDY_SCALES = (0.38, 0.76)
+COMPOSED = Room(scale=(0.56, 0.84), across=(0.1, 0.9), down=(0.25, 0.8))
+ANYWHERE = Room(scale=(0.34, 0.72), across=(0.0, 1.0), down=(0.0, 1.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +92,14 @@ def paint(seed: int, size: int = 128, *, study: bool = False, **fixed: str) -> P
     """Draw the picture of a seed; `size` is its shorter edge in pixels.
 
     Phrases can be fixed by the name of their list: movements="cubism movement". A study follows
-    no movement, and its subject may be small: it shows what is there, and where.
+    no movement, and its subject may be small and stand anywhere: it shows what is there, and where.
     """
     phrases = choose(seed, fixed)
     if study:
         del phrases["movements"]
     frame = shape(seed, size)
     rngs = [np.random.default_rng((seed, stage)) for stage in range(2, 8)]
-    plan = lay_out(rngs[0], frame, phrases["genres"], STUDY_SCALES if study else SCALES)
+    plan = lay_out(rngs[0], frame, phrases["genres"], ANYWHERE if study else COMPOSED)
     scene = plan.colour if study else MOVEMENTS[phrases["movements"]](rngs[1], frame, plan)
     graded = GRADES[phrases["photography"]](rngs[2], frame, np.clip(scene, 0, 1))
     lit = enliven(np.clip(graded, 0, 1)).astype(np.float32)

@@ -46,6 +46,22 @@ CONTRAST = 0.26  # the least difference in brightness between the subject and wh
 
 
 @dataclass(frozen=True, slots=True)
+class Room:
+    """Where a subject may stand: each span is drawn from evenly.
+
+    Attributes:
+        scale: the subject's share of the shorter edge.
+        across: how far to the right, 0 to 1 of the free room.
+        down: how far down, 0 to 1 of the free room.
+
+    """
+
+    scale: tuple[float, float]
+    across: tuple[float, float]
+    down: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """A laid-out subject: colours, brightness, region numbers, and where the subject stands."""
 
@@ -144,15 +160,13 @@ def colours(rng: np.random.Generator) -> Field:
     return table
 
 
-def lay_out(
-    rng: np.random.Generator, frame: Frame, genre: str, scales: tuple[float, float]
-) -> Plan:
-    """Set a subject into a place of its own; `scales` bounds its share of the shorter edge."""
+def lay_out(rng: np.random.Generator, frame: Frame, genre: str, room: Room) -> Plan:
+    """Set a subject into a place of its own."""
     unit = 2.0 * frame.short
     size = (frame.width * 2, frame.height * 2)
     place, ground = PLACES[genre][int(rng.integers(len(PLACES[genre])))]
     image = Image.new("L", size, ground)
-    scale, across, down = rng.uniform(*scales), rng.uniform(0.1, 0.9), rng.uniform(0.25, 0.8)
+    scale, across, down = (rng.uniform(*span) for span in (room.scale, room.across, room.down))
     # The room left and right is that of the middle square, which is what CLIP sees.
     edge = 0.05
     left = (frame.right - 1) / 2 + edge + across * (1 - scale - 2 * edge)
