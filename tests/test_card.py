@@ -60,7 +60,7 @@ def test_corrected_results_show_both_figures() -> None:
     result = replace(RESULT, lists={"surfaces": scores}, corrected=True)
     words = said(card.draw(painting(300, 300), result))
     assert "60%  (plain 30%)" in words
-    assert "How likely each phrase is within its list, corrected. Model: demo, fp32." in words
+    assert "How likely each phrase is within its list. Model: demo, fp32, corrected." in words
 
 
 @pytest.mark.parametrize(

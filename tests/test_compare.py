@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import clip_gaze
-from clip_gaze import Clip, GazeError, chart, compare_text, drawing
+from clip_gaze import Clip, GazeError, chart, compare_text, drawing, wording
 from clip_gaze import compare as comparing
 from clip_gaze.compare import Change, Compared, Comparison, changes, compare
 from clip_gaze.errors import PhraseListError, PictureError
@@ -264,12 +264,12 @@ def test_columns_stand_below_each_other() -> None:
     ("value", "shown"), [(2, "2"), (1.234, "1.23"), (999.4, "999"), (1234, "1,230"), (1e6, "10⁶")]
 )
 def test_factor_of_odds(value: float, shown: str) -> None:
-    assert compare_text.factor(math.log(value)) == f"\N{MULTIPLICATION SIGN}{shown}"
-    assert compare_text.factor(-math.log(value)) == f"÷{shown}"
+    assert wording.factor(math.log(value)) == f"\N{MULTIPLICATION SIGN}{shown}"
+    assert wording.factor(-math.log(value)) == f"÷{shown}"
 
 
 def test_factor_of_a_huge_difference_does_not_overflow() -> None:
-    assert compare_text.factor(-5000) == "÷10²¹⁷¹"
+    assert wording.factor(-5000) == "÷10²¹⁷¹"
 
 
 def test_json_and_csv_hold_every_digit() -> None:
@@ -435,7 +435,8 @@ def test_command_needs_two_pictures_that_can_be_read(paintings: Path, tmp_path: 
     [
         (["pop.png"], "--edits"),
         (["pop.png", "cubism.png", "--edits"], "one picture"),
-        (["pop.png", "cubism.png", "-o", "table.txt"], r"\.svg or \.png"),
+        (["pop.png", "cubism.png", "-o", "table.txt"], r"\.webp or \.svg"),
+        (["pop.png", "cubism.png", "-o", "missing/chart.png"], "no place for a file"),
         (["pop.png"] * 7, "at most 6"),
     ],
 )

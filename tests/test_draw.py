@@ -102,9 +102,14 @@ def test_the_name_says_what_is_written(
 
 
 @pytest.mark.parametrize("name", ["map.gif", "map", "missing/map.png"])
-def test_other_names_are_refused(tmp_path: Path, name: str) -> None:
+def test_other_names_are_refused(picture: MakePicture, tmp_path: Path, name: str) -> None:
     with pytest.raises(GazeError, match="name"):
-        draw.check(tmp_path / name)
+        draw.write(picture(), [FLAT], tmp_path / name)
+
+
+def test_no_map_is_nothing_to_draw(picture: MakePicture, tmp_path: Path) -> None:
+    with pytest.raises(GazeError, match="no map"):
+        draw.write(picture(), [], tmp_path / "map.png")
 
 
 def test_a_sheet_can_be_svg(picture: MakePicture, tmp_path: Path) -> None:

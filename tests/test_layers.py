@@ -22,14 +22,15 @@ SRC = Path(__file__).parents[1] / "src" / "clip_gaze"
 MODULES = {path.stem: path for path in SRC.glob("*.py")}
 # A module imports from the lines above its own alone.
 LAYERS = [
-    {"errors", "markup", "memory", "places", "results", "whole"},
-    {"manifest"},
+    {"errors", "markup", "memory", "places", "results", "wording"},
+    {"manifest", "whole"},
     {"drawing", "edits", "models", "phrases", "scoring", "verify"},
     {"images", "neutral", "occlusion", "opening"},
     {"hub", "session", "store", "thumbnails", "tokenizer"},
     {"fetch", "locate", "towers"},
     {"download"},
-    {"pictures", "ranking", "see", "texts"},
+    {"pictures", "ranking", "texts"},
+    {"see"},
     {"clip"},
     {"collect", "compare", "gaze", "maps", "render", "tables"},
     {"compare_text", "outputs"},

@@ -12,12 +12,13 @@ from PIL import Image
 
 import clip_gaze
 import evaluate_maps
-from clip_gaze import occlusion, phrases, see
-from clip_gaze.errors import PhraseListError, PictureError
+from clip_gaze import occlusion, phrases, scoring, see
+from clip_gaze.errors import GazeError, PhraseListError, PictureError
+from clip_gaze.ranking import Ranking, ranking
 from clip_gaze.results import HeatMap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -56,13 +57,17 @@ def planted(pixels: NDArray[np.uint8], place: tuple[float, ...]) -> see.Encode:
     return encode
 
 
+def axes(lists: Mapping[str, Sequence[str]]) -> Ranking:
+    """Rank two phrases whose vectors are the axes."""
+    return ranking(lists, lambda phrases: np.eye(len(list(phrases)), 2, dtype=np.float32), 10.0)
+
+
 def maps_of(
     pixels: NDArray[np.uint8], encode: see.Encode, runs: int = occlusion.RUNS
 ) -> tuple[HeatMap, HeatMap]:
     """Return the maps of two phrases whose vectors are the axes."""
-    axes = np.eye(2, dtype=np.float32)
     asked = see.questions(["one", "two"], ["one", "two"])
-    first, second = see.heat_maps(MAKE, pixels, asked, encode, [axes, axes], 10.0, runs=runs)
+    first, second = see.heat_maps(MAKE, pixels, asked, encode, axes, runs=runs)
     return first, second
 
 
@@ -122,7 +127,7 @@ def test_the_graph_runs_as_often_as_allowed_for_all_phrases_together(
 
 
 def test_too_few_runs_are_refused(noise: NDArray[np.uint8]) -> None:
-    with pytest.raises(ValueError, match="19 runs are too few"):
+    with pytest.raises(GazeError, match="19 runs are too few"):
         maps_of(noise, planted(noise, PLACES[0]), 19)
 
 
@@ -179,8 +184,8 @@ def test_a_map_says_how_likely_its_phrase_is(tiny_model: Path, picture: MakePict
 
 
 def test_log_odds_of_any_size_have_a_probability() -> None:
-    assert [see._probability(value) for value in (-1e4, 0.0, 1e4)] == [0, 0.5, 1]
-    assert see._probability(-700.0) == pytest.approx(math.exp(-700.0))
+    assert [scoring.probability(value) for value in (-1e4, 0.0, 1e4)] == [0, 0.5, 1]
+    assert scoring.probability(-700.0) == pytest.approx(math.exp(-700.0))
 
 
 def test_several_phrases_come_in_their_order(tiny_model: Path, picture: MakePicture) -> None:

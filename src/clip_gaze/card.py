@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from clip_gaze import draw as maps
-from clip_gaze.compare_text import rounded
 from clip_gaze.drawing import SCALE, Box, Drawing, Photo, Words, cut, width
 from clip_gaze.images import rgb
 from clip_gaze.results import CorrectedScore
+from clip_gaze.wording import made_by, rounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -143,10 +143,10 @@ def _foot(result: PictureResult, note: str, room: float) -> _Block:
     if note:
         marks.append(Words(0, y, cut(note[:1].upper() + note[1:], _SMALL, room), _SMALL, _WARN))
         y += 17
-    corrected = ", corrected" if result.corrected else ""
-    of = f"How likely each phrase is within its list{corrected}. Model: {result.model}, "
+    by = made_by(result.model, result.variant, result.templates, corrected=result.corrected)
+    of = f"How likely each phrase is within its list. Model: {by}."
     mine = "clip-gaze"
     left = room - width(mine, _SMALL, bold=True) - 12
-    marks.append(Words(0, y, cut(f"{of}{result.variant}.", _SMALL, left), _SMALL, _QUIET))
+    marks.append(Words(0, y, cut(of, _SMALL, left), _SMALL, _QUIET))
     marks.append(Words(room, y, mine, _SMALL, _QUIET, "end", bold=True))
     return _Block(marks, room, y)

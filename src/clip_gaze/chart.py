@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from clip_gaze.compare_text import factor, per_cent
 from clip_gaze.drawing import SCALE, Box, Drawing, Photo, Words, cut, width
+from clip_gaze.wording import factor, made_by, per_cent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -87,8 +87,8 @@ def draw(comparison: Comparison, images: Sequence[Image.Image]) -> Drawing:
         groups = [each.lists[name] for each in others]
         marks += _table(name, groups, y, frame)
         y += 66 + _ROW * max(1, len(groups[0]))
-    made_by = f"Model: {comparison.model}, {comparison.variant}."
-    for line in (*_NOTE, made_by):
+    by = made_by(comparison.model, comparison.variant, comparison.templates)
+    for line in (*_NOTE, f"Model: {by}."):
         marks.append(
             Words(_MARGIN, y, cut(line, _SMALL, frame.width - 2 * _MARGIN), _SMALL, _QUIET)
         )

@@ -17,15 +17,16 @@ from clip_gaze.cli_options import (
     opened,
     picture_options,
 )
+from clip_gaze.errors import PictureError
 from clip_gaze.images import rgb
-from clip_gaze.opening import upright
+from clip_gaze.opening import most_pixels, upright
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from clip_gaze.compare import Comparison
+    from PIL import Image
 
-_CHARTS = (".svg", ".png")
+    Named = tuple[str, Image.Image | PictureError]
 
 
 @click.command()
@@ -35,7 +36,7 @@ _CHARTS = (".svg", ".png")
 @picture_options
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-    help="Draw a chart too: FILE ends in .svg or .png.",
+    help="Draw a chart too: FILE ends in .png, .jpg, .webp or .svg.",
 )  # fmt: skip
 @click.option(
     "--format", "kind", type=click.Choice(["text", "json", "csv"]), default="text",
@@ -68,9 +69,11 @@ def compare(
     _check(paths, kind, output, edits=edits)
     megapixels = options["max_megapixels"]
     pixels = int(megapixels * 1e6) if megapixels else None
+    pictures = comparing.edited(paths[0], pixels) if edits else _opened(paths, pixels)
+    small: list[Image.Image] = []
     with opened(**options) as clip:
-        if edits:
-            found = comparing.with_edits(clip, paths[0], chosen, top, pixels)
+        if edits or output is not None:
+            found = comparing.named(clip, _kept(pictures, small), chosen, top)
         else:
             found = comparing.compare(clip, paths, chosen, top)
     bad = [each for each in found.images if each.status == "error"]
@@ -79,11 +82,7 @@ def compare(
     pieces = {"text": compare_text.text, "csv": compare_text.to_csv}
     outputs.to_stdout(pieces[kind](found) if kind in pieces else [compare_text.to_json(found)])
     if output is not None:
-        shown = (image for _, image in comparing.edited(paths[0], pixels))
-        if not edits:
-            read = [found.reference, *(each.image for each in found.images if each not in bad)]
-            shown = (rgb(upright(path, pixels)) for path in read)
-        _write_chart(output, found, shown)
+        drawing.write(chart.draw(found, small), output)
     return SOME_FAILED if bad else 0
 
 
@@ -96,15 +95,22 @@ def _check(paths: Sequence[Path], kind: str, output: Path | None, *, edits: bool
     if len(paths) > chart.MOST and (kind == "text" or output is not None):
         msg = f"a table or chart to read has at most {chart.MOST} pictures; use --format csv"
         raise click.UsageError(msg)
-    if output is not None and output.suffix.lower() not in _CHARTS:
-        msg = f"{output}: -o draws a chart, .svg or .png; the table goes to standard output"
-        raise click.UsageError(msg)
+    if output is not None:
+        drawing.check(output)
 
 
-def _write_chart(output: Path, found: Comparison, images: Iterable[Any]) -> None:
-    made = chart.draw(found, [chart.thumbnail(image) for image in images])
-    with outputs.to_file(output) as part:
-        if output.suffix.lower() == ".svg":
-            part.write_text(drawing.svg(made), encoding="utf-8", newline="\n")
-        else:
-            drawing.picture(made).save(part, "PNG", optimize=True)
+def _opened(paths: Sequence[Path], pixels: int | None) -> Iterator[Named]:
+    """Yield picture files, upright and in RGB, or what is wrong with them, with their names."""
+    for path in paths:
+        try:
+            yield str(path), rgb(upright(path, pixels or most_pixels()))
+        except PictureError as error:
+            yield str(path), error
+
+
+def _kept(pictures: Iterable[Named], small: list[Image.Image]) -> Iterator[Named]:
+    """Pass pictures on; those that could be read leave a small copy for the chart."""
+    for name, picture in pictures:
+        if not isinstance(picture, PictureError):
+            small.append(chart.thumbnail(picture))
+        yield name, picture

@@ -13,6 +13,7 @@ from clip_gaze import collect, draw, maps, outputs, phrases, render, tables
 from clip_gaze.cli_options import (
     Counted,
     chosen_lists,
+    covering,
     list_options,
     model_options,
     opened,
@@ -119,6 +120,7 @@ def _gaze(
         raise click.UsageError("--resume goes with -o FILE and --format jsonl or csv")
     if kind == "parquet" and output is None:
         raise click.UsageError("--format parquet goes with -o FILE")
+    outputs.check(output)
     with opened(**options) as clip:
         done: set[str] = set()
         if resume and output is not None:
@@ -171,7 +173,8 @@ def _with_maps(
             yield result
             continue
         try:
-            found = maps.of_first(clip, result, lists, RUNS)
+            with covering(RUNS) as progress:
+                found = maps.of_first(clip, result, lists, RUNS, progress)
             if found:
                 draw.write(result.image, found, folder / names[Path(result.image)])
             yield result

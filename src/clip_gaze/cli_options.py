@@ -142,6 +142,14 @@ def opened(
             bar.close()
 
 
+@contextlib.contextmanager
+def covering(runs: int) -> Iterator[Callable[[int, int], object]]:
+    """Show a bar while parts of a picture are covered; yields what is told of the progress."""
+    # None: only where stderr is a terminal.
+    with tqdm(total=runs, desc="covering", unit="", leave=False, disable=None) as bar:
+        yield lambda done, _: bar.update(done - bar.n)
+
+
 class Counted:
     """Passes results on, counts them, names each bad picture on stderr, and shows a bar."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clip_gaze import collect, maps
+from clip_gaze import collect, maps, outputs
 from clip_gaze import report as reports
 from clip_gaze.cli_options import (
     Counted,
@@ -69,6 +69,7 @@ def report(
     --phrase: artists, movements and surfaces. These three options and --exclude can be repeated.
     """  # fmt: skip
     reports.check()
+    outputs.check(output)
     chosen = chosen_lists(lists, files, own)
     paths = collect.pictures(images, recursive=recursive, exclude=exclude)
     if title is None and len(images) == 1 and Path(images[0]).is_dir():

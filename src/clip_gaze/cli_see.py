@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from tqdm import tqdm
 
-from clip_gaze import draw, outputs, phrases, render
-from clip_gaze.cli_options import megapixels_option, model_options, opened
+from clip_gaze import draw, drawing, outputs, phrases, render
+from clip_gaze.cli_options import covering, megapixels_option, model_options, opened
 from clip_gaze.occlusion import QUALITIES
 
 if TYPE_CHECKING:
@@ -26,10 +25,13 @@ if TYPE_CHECKING:
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Where to write: .png, .jpg, .webp or .svg, or JSON.",
+    help="Where to write: .png, .jpg, .webp, .svg or .json.",
 )
 @click.option(
-    "--format", "kind", type=click.Choice(("picture", "json")), default="picture", show_default=True
+    "--format",
+    "kind",
+    type=click.Choice(("picture", "json")),
+    help="[default: json for a FILE that ends in .json, else picture]",
 )
 @click.option(
     "--quality",
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Longer edge of each drawn picture, in pixels.",
 )
+@click.option("--corrected", is_flag=True, help="Take away what each phrase gets from any picture.")
 @megapixels_option
 @model_options
 def see(
@@ -54,9 +57,10 @@ def see(
     name: str | None,
     file: str | None,
     output: Path | None,
-    kind: str,
+    kind: str | None,
     quality: str,
     edge: int,
+    corrected: bool,
     **options: Any,
 ) -> None:
     """Show where a picture speaks for a phrase, and where against it.
@@ -66,26 +70,35 @@ def see(
     """
     if name is not None and file is not None:
         raise click.UsageError("--list and --phrases exclude each other")
-    if kind == "picture":
-        if output is None:
-            raise click.UsageError("name a file for the picture, such as -o map.png")
-        draw.check(output)
+    _check(kind, output)
     against = phrases.read(file) if file is not None else name
     runs = QUALITIES[quality]
-    with (
-        opened(**options) as clip,
-        # None: only where stderr is a terminal.
-        tqdm(total=runs, desc="covering", unit="", leave=False, disable=None) as bar,
-    ):
-
-        def show(done: int, _: int) -> None:
-            bar.update(done - bar.n)
-
-        maps = clip.see(image, list(asked), against, runs=runs, progress=show)
+    with opened(**options) as clip, covering(runs) as progress:
+        maps = clip.see(
+            image, list(asked), against, runs=runs, corrected=corrected, progress=progress
+        )
     if output is None:
         outputs.to_stdout(render.json_maps(maps))
-    elif kind == "json":
+    elif _is_json(kind, output):
         with outputs.to_file(output) as part:
             outputs.write(render.json_maps(maps), part)
     else:
         draw.write(image, maps, output, edge=edge)
+
+
+def _is_json(kind: str | None, output: Path) -> bool:
+    return kind == "json" or (kind is None and output.suffix.lower() == ".json")
+
+
+def _check(kind: str | None, output: Path | None) -> None:
+    """Refuse what cannot be written before the model is opened."""
+    if output is None:
+        if kind != "json":
+            raise click.UsageError("name a file for the picture, such as -o map.png")
+    elif not _is_json(kind, output):
+        drawing.check(output)
+    elif output.suffix.lower() in drawing.KINDS:
+        msg = f"{output}: JSON is no picture; name a file that ends in .json"
+        raise click.UsageError(msg)
+    else:
+        outputs.check(output)

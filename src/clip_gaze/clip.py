@@ -253,13 +253,13 @@ class Clip:
     @overload
     def see(
         self, image: Picture, phrase: str, against: str | Sequence[str] | None = ..., *,
-        runs: int = ..., progress: Progress | None = ...,
+        runs: int = ..., corrected: bool = ..., progress: Progress | None = ...,
     ) -> HeatMap: ...  # fmt: skip
     @overload
     def see(
         self, image: Picture, phrase: list[str] | tuple[str, ...],
         against: str | Sequence[str] | None = ..., *,
-        runs: int = ..., progress: Progress | None = ...,
+        runs: int = ..., corrected: bool = ..., progress: Progress | None = ...,
     ) -> list[HeatMap]: ...  # fmt: skip
     def see(
         self,
@@ -268,6 +268,7 @@ class Clip:
         against: str | Sequence[str] | None = None,
         *,
         runs: int = RUNS,
+        corrected: bool = False,
         progress: Progress | None = None,
     ) -> HeatMap | list[HeatMap]:
         """Return where a picture speaks for a phrase: parts of it are covered one by one.
@@ -278,6 +279,7 @@ class Clip:
             against: the name of a shipped list, or phrases; a phrase that is not among them is
                 added. None: the shortest shipped list that has the phrase, else `genres`.
             runs: how many versions of the picture may be looked at, at least 20.
+            corrected: see `probabilities`.
             progress: called with (done, runs).
 
         Returns:
@@ -286,10 +288,11 @@ class Clip:
         Raises:
             PictureError: the picture cannot be read.
             PhraseListError: a list is unknown, or a phrase is blank or would stand alone.
+            GazeError: `runs` is less than 20.
 
         """
         asked = questions([phrase] if isinstance(phrase, str) else phrase, against)
-        maps = self.heat_maps(image, asked, runs=runs, progress=progress)
+        maps = self.heat_maps(image, asked, runs=runs, corrected=corrected, progress=progress)
         return maps[0] if isinstance(phrase, str) else maps
 
     def heat_maps(
@@ -298,22 +301,24 @@ class Clip:
         asked: Sequence[Question],
         *,
         runs: int = RUNS,
+        corrected: bool = False,
         progress: Progress | None = None,
     ) -> list[HeatMap]:
         """Return a map for each question; all of them share the runs of the graph; see `see`."""
         pictures = self._pictures()
         square, box = pictures.square(image)
-        found = self.ranking({str(at): each.phrases for at, each in enumerate(asked)})
         return heat_maps(
-            partial(HeatMap, label_of(image), self.manifest.name, self.variant, box=box),
+            partial(
+                HeatMap, label_of(image), self.manifest.name, self.variant, box=box,
+                templates=self.templates, corrected=corrected,
+            ),
             square,
             asked,
             pictures.encode_squares,
-            [embeds for _, embeds in found.lists.values()],
-            self.manifest.logit_scale,
+            partial(self.ranking, corrected=corrected),
             runs=runs,
             progress=progress,
-        )
+        )  # fmt: skip
 
     def close(self) -> None:
         """Free the towers and close the store; the object cannot be used afterwards."""

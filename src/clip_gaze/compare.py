@@ -139,7 +139,8 @@ def edited(
         PictureError: it cannot be read.
 
     """
-    image = rgb(upright(path, max_pixels or most_pixels()))
+    # An edit, and what it is made in, stand beside the picture: there is room for two.
+    image = rgb(upright(path, max_pixels or most_pixels(2)))
     yield os.fspath(path), image
     for name, edit in edits.EDITS.items():
         yield name, edit(image)
@@ -177,7 +178,7 @@ def named(
             msg = f"list {name!r}: a phrase needs others to be compared with; add some"
             raise PhraseListError(msg)
     # Texts first: then the text tower can go before the vision tower comes.
-    vectors = {name: clip.encode_texts(phrases) for name, phrases in lists.items()}
+    ranking = clip.ranking(lists)
     labels: list[str] = []
     found: list[NDArray[np.float32] | PictureError] = []
     for label, image in images:
@@ -191,12 +192,8 @@ def named(
     if len(embeds) < 2:
         msg = "; ".join([*errors, "comparing takes two pictures that can be read"])
         raise GazeError(msg)
-    odds = {
-        name: scoring.log_odds(
-            scoring.logits(np.concatenate(embeds), text_embeds, clip.manifest.logit_scale)
-        )
-        for name, text_embeds in vectors.items()
-    }
+    vectors = np.concatenate(embeds)
+    odds = {name: ranking.log_odds(vectors, name) for name in lists}
     shown = {name: _shown(values, top) for name, values in odds.items()}
     rows = iter(range(len(embeds)))
     compared = []

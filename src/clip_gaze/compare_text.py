@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 import string
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from clip_gaze.render import clean, pad, width_of
+from clip_gaze.wording import factor, made_by, per_cent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,18 +21,14 @@ COLUMNS = (
     "reference", "image", "model", "variant", "templates", "status", "list", "phrase",
     "before", "after", "difference", "error",
 )  # fmt: skip
-TIMES = "\N{MULTIPLICATION SIGN}"
-_LARGE = 1e6
-_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def text(comparison: Comparison) -> Iterator[str]:
     """Yield a comparison as tables for people to read; at most 26 pictures have letters."""
     others = [each for each in comparison.images if each.status == "ok"]
     letters = string.ascii_uppercase
-    quoted = "".join(f', "{template}"' for template in comparison.templates)
-    made_by = clean(f"{comparison.model}, {comparison.variant}{quoted}")
-    yield f"A  {clean(comparison.reference)}  ({made_by})\n"
+    by = made_by(comparison.model, comparison.variant, comparison.templates)
+    yield f"A  {clean(comparison.reference)}  ({clean(by)})\n"
     for letter, each in zip(letters[1:], others, strict=False):
         note = "  (the same as A: all differences are 0)" if each.same else ""
         yield f"{letter}  {clean(each.image)}{note}\n"
@@ -70,42 +66,6 @@ def to_csv(comparison: Comparison) -> Iterator[str]:
             for change in changes:
                 figures = (change.before, change.after, change.difference)
                 yield _row([*start, name, change.phrase, *figures, ""])
-
-
-def per_cent(log_odds: float) -> str:
-    """Return the probability of log-odds as per cents, never rounded to none or to all.
-
-    >>> [per_cent(value) for value in (-9, -3.0, 0, 3.0, 9)]
-    ['<0.1%', '4.7%', '50%', '95%', '>99.9%']
-    """
-    return rounded(50 * (1 + math.tanh(log_odds / 2)))
-
-
-def rounded(share: float) -> str:
-    """Return per cents, never rounded to none or to all.
-
-    >>> [rounded(value) for value in (0.01, 4.74, 50.2, 99.99)]
-    ['<0.1%', '4.7%', '50%', '>99.9%']
-    """
-    if share < 0.1:
-        return "<0.1%"
-    if share > 99.9:
-        return ">99.9%"
-    return f"{share:.1f}%" if share < 9.95 or share >= 99.5 else f"{share:.0f}%"
-
-
-def factor(difference: float) -> str:
-    """Return by what a difference of log-odds multiplies or divides the odds.
-
-    >>> [factor(-math.log(value))[1:] for value in (2, 38.46, 1500, 3e12)]
-    ['2', '38.5', '1,500', '10¹²']
-    """
-    sign = TIMES if difference >= 0 else "÷"
-    log10 = abs(difference) / math.log(10)
-    if log10 > math.log10(_LARGE) - 1e-9:  # exp() of a large difference would overflow
-        return sign + "10" + str(round(log10)).translate(_RAISED)
-    value = math.exp(abs(difference))
-    return sign + (f"{value:.3g}" if value < 999.5 else f"{float(f'{value:.3g}'):,.0f}")
 
 
 def _line(changes: Sequence[Change], wide: int) -> str:

@@ -9,12 +9,11 @@ import numpy as np
 from PIL import Image
 
 from clip_gaze import drawing
-from clip_gaze.compare_text import per_cent
 from clip_gaze.drawing import SCALE, Drawing, Photo, Words
 from clip_gaze.errors import GazeError
 from clip_gaze.images import rgb
 from clip_gaze.opening import upright
-from clip_gaze.whole import whole
+from clip_gaze.wording import made_by, per_cent
 
 if TYPE_CHECKING:
     import os
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from clip_gaze.results import HeatMap
 
 EDGE = 640
-_KINDS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".svg": "SVG"}
 
 _GROUND, _INK, _QUIET = 255, "#1d1d1d", "#5b5b5b"
 # Orange and blue stay apart for every kind of colour blindness, and no step is so dark or so light
@@ -66,34 +64,12 @@ def write(
         edge: see `sheet`.
 
     Raises:
-        GazeError: the name ends in something else.
+        GazeError: the name ends in something else, its folder is missing, or there are no maps.
         PictureError: the picture cannot be read.
 
     """
-    kind = check(out)
-    drawn = sheet(image, maps, edge=edge)
-    with whole(Path(out)) as part:
-        if kind == "SVG":
-            part.write_text(drawing.svg(drawn), encoding="utf-8", newline="\n")
-        else:
-            drawing.picture(drawn).save(part, kind, optimize=True, quality=92)
-
-
-def check(out: str | os.PathLike[str]) -> str:
-    """Return the format that a file's name asks for; ask before anyone waits for the maps.
-
-    Raises:
-        GazeError: maps cannot be written so, or there is no such folder.
-
-    """
-    out = Path(out)
-    if out.suffix.lower() not in _KINDS:
-        msg = f"{out}: maps are written as .png, .jpg, .webp or .svg; name such a file"
-        raise GazeError(msg)
-    if not out.absolute().parent.is_dir() or out.is_dir():
-        msg = f"{out}: is no place for a file; name one in a folder that is there"
-        raise GazeError(msg)
-    return _KINDS[out.suffix.lower()]
+    drawing.check(Path(out))
+    drawing.write(sheet(image, maps, edge=edge), Path(out))
 
 
 def sheet(
@@ -112,9 +88,13 @@ def sheet(
         gap: room between panels and around them, in a drawing's units.
 
     Raises:
+        GazeError: there are no maps.
         PictureError: the picture cannot be read.
 
     """
+    if not maps:
+        msg = "there is no map to draw; ask for a phrase"
+        raise GazeError(msg)
     shown = _resized(image if isinstance(image, Image.Image) else upright(image), edge)
     name = Path(maps[0].image).name or "the picture"
     wide, high = -(-shown.width // SCALE), -(-shown.height // SCALE)
@@ -126,7 +106,9 @@ def sheet(
         row, column = divmod(at, columns)
         return gap + column * (room + gap), gap + row * (high + _CAPTION + gap)
 
-    marks = [*_panel(shown, name, f"{maps[0].model}, {maps[0].variant}", corner(0), room)]
+    first = maps[0]
+    by = made_by(first.model, first.variant, first.templates, corrected=first.corrected)
+    marks = [*_panel(shown, name, by, corner(0), room)]
     for at, heat in enumerate(maps, start=1):
         marks += _panel(over(shown, heat), heat.phrase, _share(heat), corner(at), room)
         marks += _legend(heat, corner(at), high, room)

@@ -13,14 +13,19 @@ from typing import TYPE_CHECKING, Literal
 
 from PIL import Image, ImageDraw, ImageFont
 
+from clip_gaze.errors import GazeError
+from clip_gaze.whole import check_place, whole
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 # Points of a photo, and of a picture drawn, for each unit: screens have two pixels for it.
 SCALE = 2
 _QUALITY = 85  # of photos in an SVG
+KINDS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".svg": "SVG"}
 # Where the first is missing, the next is taken: plain, and bold.
 _FONTS = (
     ("LiberationSans-Regular.ttf", "LiberationSans-Bold.ttf"),
@@ -117,6 +122,36 @@ def picture(drawing: Drawing) -> Image.Image:
             place = mark.x * SCALE, mark.y * SCALE
             pen.text(place, _readable(mark.text, font), mark.colour, font, anchor)
     return canvas
+
+
+def check(out: Path) -> str:
+    """Return the format that a file's name asks for; ask before anyone waits for the drawing.
+
+    Raises:
+        GazeError: drawings are not written so, or the file cannot stand there.
+
+    """
+    kind = KINDS.get(out.suffix.lower())
+    if kind is None:
+        msg = f"{out}: drawings are written as .png, .jpg, .webp or .svg; name such a file"
+        raise GazeError(msg)
+    check_place(out)
+    return kind
+
+
+def write(drawing: Drawing, out: Path) -> None:
+    """Write a drawing into a file, whole or not at all, in the format that its name ends in.
+
+    Raises:
+        GazeError: see `check`.
+
+    """
+    kind = check(out)
+    with whole(out) as part:
+        if kind == "SVG":
+            part.write_text(svg(drawing), encoding="utf-8", newline="\n")
+        else:
+            picture(drawing).save(part, kind, optimize=True, quality=92)
 
 
 def width(text: str, size: int, *, bold: bool = False) -> float:

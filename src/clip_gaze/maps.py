@@ -11,11 +11,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from clip_gaze.clip import Clip
+    from clip_gaze.occlusion import Progress
     from clip_gaze.results import HeatMap, PictureResult
 
 
 def of_first(
-    clip: Clip, result: PictureResult, lists: Mapping[str, Sequence[str]], runs: int
+    clip: Clip,
+    result: PictureResult,
+    lists: Mapping[str, Sequence[str]],
+    runs: int,
+    progress: Progress | None = None,
 ) -> list[HeatMap]:
     """Return where a picture speaks for the phrase that comes first in each list.
 
@@ -24,6 +29,7 @@ def of_first(
         result: of a picture file that could be read.
         lists: all phrases of each list of the result.
         runs: how many versions of the picture may be looked at, at least 20.
+        progress: called with (done, runs).
 
     Returns:
         A map for each list, in their order; none for a list of a single phrase, which has nothing
@@ -38,7 +44,9 @@ def of_first(
         for name, scores in result.lists.items()
         if scores and len(set(lists[name])) > 1
     ]
-    return clip.heat_maps(result.image, asked, runs=runs)
+    return clip.heat_maps(
+        result.image, asked, runs=runs, corrected=result.corrected, progress=progress
+    )
 
 
 def names(paths: Sequence[Path]) -> dict[Path, str]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageFilter
 
+from clip_gaze.errors import GazeError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -74,7 +76,7 @@ def warmth(
         progress: called with (done, runs).
 
     Raises:
-        ValueError: `runs` is less than 20.
+        GazeError: `runs` is less than 20.
 
     Source:
         Occlusion: Zeiler and Fergus (2014), "Visualizing and understanding convolutional
@@ -84,7 +86,7 @@ def warmth(
     """
     if runs < FEWEST_RUNS:
         msg = f"{runs} runs are too few to tell places apart; allow at least {FEWEST_RUNS}"
-        raise ValueError(msg)
+        raise GazeError(msg)
     size = len(pixels)
     blurred = np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(_BLUR * size)))
     done = 0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from clip_gaze.errors import GazeError
 from clip_gaze.results import PictureResult
 from clip_gaze.tables import COLUMNS, SETTINGS, settings
-from clip_gaze.whole import whole
+from clip_gaze.whole import check_place, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -29,6 +29,17 @@ def to_stdout(pieces: Iterable[str]) -> None:
     for piece in pieces:
         sys.stdout.write(piece)
         sys.stdout.flush()
+
+
+def check(output: Path | None) -> None:
+    """Find out whether there is a place for a file, before anyone waits for what it will hold.
+
+    Raises:
+        GazeError: see `check_place`; a device or a pipe is a place too.
+
+    """
+    if output is not None and (output.is_dir() or not output.exists()):
+        check_place(output)
 
 
 @contextlib.contextmanager

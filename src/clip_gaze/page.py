@@ -77,6 +77,7 @@ class Page:
         page = markup.template("page.html").render(
             model=clip.manifest.name,
             variant=clip.variant,
+            templates=clip.templates,
             demo=clip.manifest.name == DEMO,
             note=clip.manifest.note or None,
             version=version,

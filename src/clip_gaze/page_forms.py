@@ -53,6 +53,7 @@ class See:
         phrases: what to look for.
         against: a list's name, or phrases; None: the phrase's own list.
         runs: how many versions of the picture are looked at.
+        corrected: whether what each phrase gets from any picture is taken away.
 
     """
 
@@ -60,6 +61,7 @@ class See:
     phrases: tuple[str, ...]
     against: str | tuple[str, ...] | None
     runs: int
+    corrected: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +89,13 @@ def gaze(form: Form) -> Gaze:
 
     """
     _known(form, "list", "phrase", "top", "corrected")
-    corrected = _one_of(form, "corrected", {"true": True, "false": False}, default=False)
     uploads = _uploads(form, 1, MOST_FILES)
-    return Gaze(uploads, _lists(form), _top(form), corrected)
+    return Gaze(uploads, _lists(form), _top(form), _corrected(form))
 
 
 def see(form: Form) -> See:
     """Return what a form for `see` asks; see `gaze`."""
-    _known(form, "phrase", "list", "against", "quality")
+    _known(form, "phrase", "list", "against", "quality", "corrected")
     (upload,) = _uploads(form, 1, 1)
     asked = _phrases(form, "phrase")
     if not asked:
@@ -110,7 +111,7 @@ def see(form: Form) -> See:
     except PhraseListError as error:
         raise RefusedError(400, clean(str(error))) from None
     runs = _one_of(form, "quality", QUALITIES, default=QUALITIES["normal"])
-    return See(upload, asked, against, runs)
+    return See(upload, asked, against, runs, _corrected(form))
 
 
 def compare(form: Form) -> Compare:
@@ -141,7 +142,7 @@ def card(form: Form) -> Card:
         against = holding[0]
     elif holding and len(asked.lists[holding[0]]) > 1:
         against = asked.lists[holding[0]]
-    return Card(asked, See(upload, wanted, against, QUALITIES["normal"]))
+    return Card(asked, See(upload, wanted, against, QUALITIES["normal"], asked.corrected))
 
 
 def _known(form: Form, *names: str) -> None:
@@ -203,6 +204,10 @@ def _top(form: Form) -> int | None:
     if not (given.isascii() and given.isdecimal() and len(given) < 10):
         raise RefusedError(400, "top should be a whole number, 0 for all phrases")
     return int(given) or None
+
+
+def _corrected(form: Form) -> bool:
+    return _one_of(form, "corrected", {"true": True, "false": False}, default=False)
 
 
 def _one_of(form: Form, name: str, values: Mapping[str, _T], *, default: _T) -> _T:

@@ -181,6 +181,7 @@ class Jobs:
                 list(asked.phrases),
                 asked.against,
                 runs=asked.runs,
+                corrected=asked.corrected,
                 progress=lambda done, total: job.tell("progress", {"done": done, "total": total}),
             )
         return [replace(each, image=asked.upload.name) for each in maps]

@@ -82,6 +82,7 @@ def _see() -> Schema:
         "list": {**_name(), "description": "The list that they are weighed against."},
         "against": _phrase("Phrases that they are weighed against, in place of a list."),
         "quality": {"enum": list(QUALITIES), "default": "normal"},
+        "corrected": _CORRECTED,
     }
     exclusive = {"not": {"required": ["list", "against"]}}
     return _asking(
@@ -266,6 +267,8 @@ _SCHEMAS: Schema = {
             ),
             "box": _array(_SHARE, minItems=4, maxItems=4),
             "runs": {"type": "integer", "minimum": FEWEST_RUNS},
+            "templates": _array(_TEXT),
+            "corrected": {"type": "boolean"},
         }
     ),
     "Change": _record(

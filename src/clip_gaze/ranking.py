@@ -38,7 +38,11 @@ class Ranking:
 
     def probabilities(self, vector: NDArray[np.float32], name: str) -> NDArray[np.float64]:
         """Return the (m,) probabilities of a list's phrases for one picture's (d,) vector."""
-        return scoring.softmax(self._logits(vector, name) - self._favour(name))
+        return scoring.softmax(self._logits(vector[None], name)[0] - self._favour(name))
+
+    def log_odds(self, vectors: NDArray[np.float32], name: str) -> NDArray[np.float64]:
+        """Return log(p / (1 - p)) of a list's phrases, (n, m), for n pictures' (n, d) vectors."""
+        return scoring.log_odds(self._logits(vectors, name) - self._favour(name))
 
     def best(self, vector: NDArray[np.float32], top: int | None) -> dict[str, tuple[Score, ...]]:
         """Return the best phrases of each list for one picture's (d,) vector, best first."""
@@ -49,21 +53,20 @@ class Ranking:
             if self.neutral is None:
                 scores[name] = tuple(PhraseScore(phrases[at], values[at]) for at in order)
             else:
-                plain: list[float] = scoring.softmax(self._logits(vector, name)).tolist()
+                plain: list[float] = scoring.softmax(self._logits(vector[None], name)[0]).tolist()
                 scores[name] = tuple(
                     CorrectedScore(phrases[at], values[at], plain[at]) for at in order
                 )
         return scores
 
-    def _logits(self, vector: NDArray[np.float32], name: str) -> NDArray[np.float32]:
+    def _logits(self, vectors: NDArray[np.float32], name: str) -> NDArray[np.float32]:
         _, text_embeds = self.lists[name]
-        (logits,) = scoring.logits(vector[None], text_embeds, self.logit_scale)
-        return np.asarray(logits)
+        return scoring.logits(vectors, text_embeds, self.logit_scale)
 
     def _favour(self, name: str) -> NDArray[np.float32] | float:
         """Return the phrases' mean logits over the neutral pictures."""
         # The mean of the logits is the logit of the mean: a logit is linear in the vector.
-        return 0.0 if self.neutral is None else self._logits(self.neutral, name)
+        return 0.0 if self.neutral is None else self._logits(self.neutral[None], name)[0]
 
 
 def ranking(

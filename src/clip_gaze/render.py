@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from clip_gaze.results import CorrectedScore
+from clip_gaze.wording import made_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -80,14 +81,14 @@ def json_maps(maps: Iterable[HeatMap]) -> Iterator[str]:
 
 def _heading(result: PictureResult, columns: int | None) -> str:
     """Return what was looked at, and with which model: two lines where one is too short."""
-    quoted = "".join(f', "{template}"' for template in result.templates)
-    image, made_by = clean(result.image), clean(f"{result.model}, {result.variant}{quoted}")
+    image = clean(result.image)
+    by = clean(made_by(result.model, result.variant, result.templates))
     if columns is None:
-        return f"{image}  ({made_by})\n"
-    between = "  " if width_of(f"{image}  {made_by}") < columns else "\n"
+        return f"{image}  ({by})\n"
+    between = "  " if width_of(f"{image}  {by}") < columns else "\n"
     image = _shorten(image, columns - 1, at_start=True)  # the file's name says more than folders
-    made_by = _shorten(made_by, columns - 1)
-    return f"{_BOLD}{image}{_PLAIN}{between}{_DIM}{made_by}{_PLAIN}\n"
+    by = _shorten(by, columns - 1)
+    return f"{_BOLD}{image}{_PLAIN}{between}{_DIM}{by}{_PLAIN}\n"
 
 
 def _line(score: Score, widest: int, columns: int | None) -> str:

@@ -56,6 +56,7 @@ class _Collection:
     maps: IO[bytes]
     model: str = ""
     variant: str = ""
+    templates: tuple[str, ...] = ()
     columns: dict[str, dict[str, int]] = field(default_factory=dict)
     levels: dict[str, IO[bytes]] = field(default_factory=dict)
     pictures: list[tuple[str, str, int, int]] = field(default_factory=list)
@@ -142,6 +143,7 @@ def _gather(
     found = _Collection(thumbs, maps)
     for done, result in enumerate(results, 1):
         found.model, found.variant = result.model, result.variant
+        found.templates = result.templates
         if result.status == "error":
             found.errors.append((result.image, _reason(result.image, result.error or "")))
         else:
@@ -234,6 +236,7 @@ def _context(found: _Collection, title: str | None, note: str, edge: int) -> dic
         "note": note,
         "model": found.model,
         "variant": found.variant,
+        "templates": found.templates,
         "names": list(found.columns),
         "errors": found.errors,
         "facts": {

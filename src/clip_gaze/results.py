@@ -94,6 +94,8 @@ class HeatMap:
             natural logarithms; less than 0 where the picture speaks against the phrase.
         box: left, top, right and bottom of the grid in the upright picture, 0 to 1.
         runs: how many versions of the picture were looked at.
+        templates: the sentences that phrases were put into; empty where they stood alone.
+        corrected: whether what each phrase gets from any picture was taken away.
 
     """
 
@@ -107,3 +109,5 @@ class HeatMap:
     grid: tuple[tuple[float, ...], ...]
     box: tuple[float, float, float, float]
     runs: int
+    templates: tuple[str, ...] = ()
+    corrected: bool = False

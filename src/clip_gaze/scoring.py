@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -72,6 +73,16 @@ def best(probabilities: Sequence[float], top: int | None) -> list[int]:
     """
     order = sorted(range(len(probabilities)), key=probabilities.__getitem__, reverse=True)
     return order[:top] if top else order
+
+
+def probability(log_odds: float) -> float:
+    """Return p of log(p / (1 - p)), neither too large to compute nor rounded to 0.
+
+    >>> probability(0.0), probability(-700.0) > 0, probability(9999.0)
+    (0.5, True, 1.0)
+    """
+    odds = math.exp(-abs(log_odds))
+    return (1 if log_odds > 0 else odds) / (1 + odds)
 
 
 def log_odds(logits: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,11 +12,12 @@ from clip_gaze.errors import PhraseListError
 from clip_gaze.occlusion import RUNS, warmth
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from clip_gaze.occlusion import Floats, Pixels, Progress
+    from clip_gaze.ranking import Ranking
     from clip_gaze.results import HeatMap
 
     # From (n, size, size, 3) to (n, d), L2-normalised.
@@ -80,38 +79,12 @@ def _own_list(phrase: str) -> str:
     return min(holding, key=lambda name: len(phrases.load(name)), default=OTHERWISE)
 
 
-def log_odds(
-    vectors: NDArray[np.float32],
-    asked: Sequence[Question],
-    text_embeds: Sequence[NDArray[np.float32]],
-    logit_scale: float,
-) -> Floats:
-    """Return the log-odds of each phrase within its list.
-
-    Args:
-        vectors: (n, d) float32, L2-normalised, one a picture.
-        asked: q questions.
-        text_embeds: for each of them the (m, d) float32 vectors of its phrases.
-        logit_scale: CLIP's learned factor, already exponentiated.
-
-    Returns:
-        (n, q) float64, natural logarithms of p / (1 - p).
-
-    """
-    columns = []
-    for question, embeds in zip(asked, text_embeds, strict=True):
-        every = scoring.log_odds(scoring.logits(vectors, embeds, logit_scale))
-        columns.append(every[:, question.phrases.index(question.phrase)])
-    return np.stack(columns, axis=1)
-
-
 def heat_maps(
     make: Callable[..., HeatMap],
     pixels: Pixels,
     asked: Sequence[Question],
     encode: Encode,
-    text_embeds: Sequence[NDArray[np.float32]],
-    logit_scale: float,
+    rank: Callable[[Mapping[str, Sequence[str]]], Ranking],
     *,
     runs: int = RUNS,
     progress: Progress | None = None,
@@ -123,22 +96,35 @@ def heat_maps(
         pixels: (size, size, 3) uint8, the square that the model sees.
         asked: q questions.
         encode: returns the (n, d) float32 vectors, L2-normalised, of (n, size, size, 3) uint8.
-        text_embeds: for each question the (m, d) float32 vectors of its phrases.
-        logit_scale: CLIP's learned factor, already exponentiated.
+        rank: returns the ranking of lists.
         runs: see `warmth`.
         progress: see `warmth`.
+
+    Raises:
+        GazeError: `runs` is less than 20.
 
     """
     if not asked:
         return []
-    rate = partial(log_odds, asked=asked, text_embeds=text_embeds, logit_scale=logit_scale)
-    found = warmth(pixels, lambda squares: rate(encode(squares)), runs=runs, progress=progress)
+    # Questions mostly share a list, whose log-odds are then found once for all of them.
+    lists = dict.fromkeys(each.phrases for each in asked)
+    names = {listed: str(at) for at, listed in enumerate(lists)}
+    ranking = rank({name: listed for listed, name in names.items()})
+
+    def score(squares: Pixels) -> Floats:
+        vectors = encode(squares)
+        odds = {listed: ranking.log_odds(vectors, name) for listed, name in names.items()}
+        return np.stack(
+            [odds[each.phrases][:, each.phrases.index(each.phrase)] for each in asked], axis=1
+        )
+
+    found = warmth(pixels, score, runs=runs, progress=progress)
     return [
         make(
             phrase=question.phrase,
             list=question.list,
             log_odds=value,
-            probability=_probability(value),
+            probability=scoring.probability(value),
             grid=tuple(tuple(row) for row in grid),
             runs=found.runs,
         )
@@ -146,9 +132,3 @@ def heat_maps(
             asked, found.log_odds.tolist(), found.grids.tolist(), strict=True
         )
     ]
-
-
-def _probability(log_odds: float) -> float:
-    """Return p of log(p / (1 - p)), neither too large to compute nor rounded to 0."""
-    odds = math.exp(-abs(log_odds))
-    return (1 if log_odds > 0 else odds) / (1 + odds)

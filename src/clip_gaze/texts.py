@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from clip_gaze.session import Tower
     from clip_gaze.store import Store
 
-    Progress = Callable[[int, int], None]
+    Progress = Callable[[int, int], object]
 
 PLACE = "{}"
 

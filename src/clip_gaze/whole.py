@@ -6,9 +6,23 @@ import contextlib
 import os
 from typing import TYPE_CHECKING
 
+from clip_gaze.errors import GazeError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+def check_place(target: Path) -> None:
+    """Find out whether a file can stand there, before anyone waits for what it will hold.
+
+    Raises:
+        GazeError: it is a folder, or its own folder is missing.
+
+    """
+    if target.is_dir() or not target.absolute().parent.is_dir():
+        msg = f"{target}: is no place for a file; name one in a folder that is there"
+        raise GazeError(msg)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,8 @@
  * @typedef {{image: string, model: string, variant: string, lists: Record<string, Score[]>,
  *   status: "ok" | "error", error: string | null, templates: string[], corrected: boolean}} Result
  * @typedef {{image: string, phrase: string, list: string | null, probability: number,
- *   grid: number[][], box: [number, number, number, number]}} Heat
+ *   grid: number[][], box: [number, number, number, number],
+ *   templates: string[], corrected: boolean}} Heat
  * @typedef {{phrase: string, before: number, after: number, difference: number}} Change
  * @typedef {{reference: string, images: {image: string, lists: Record<string, Change[]>,
  *   same: boolean, status: "ok" | "error", error: string | null}[]}} Comparison

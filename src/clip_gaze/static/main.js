@@ -20,7 +20,7 @@ function show() {
   const question = asked();
   showPicture(picture);
   showStrip(choose);
-  showBars(question, picture, gazing.reading, gazing.waiting, (list, phrase) => see(list, phrase, asked().quality));
+  showBars(question, picture, gazing.reading, gazing.waiting, (list, phrase) => see(list, phrase, asked()));
   mark();
   if (picture?.error) $("hint").hidden = true;
   $("trouble").hidden = !picture?.failed;

@@ -10,6 +10,7 @@ import { perCent, signed, titled } from "./words.js";
 
 /**
  * @typedef {import("./question.js").List} List
+ * @typedef {import("./question.js").Question} Question
  * @typedef {import("./api.js").Heat} Heat
  * @typedef {{list: List, phrase: string, stop: AbortController}} Wanted
  */
@@ -43,9 +44,9 @@ export function hide() {
  * Show where the selected picture speaks for a phrase; asked again, hide it.
  * @param {List} list that the phrase is weighed against
  * @param {string} phrase
- * @param {string} quality
+ * @param {Question} question
  */
-export async function see(list, phrase, quality) {
+export async function see(list, phrase, { quality, corrected }) {
   const again = wanted?.list.name === list.name && wanted.phrase === phrase;
   hide();
   const picture = selected();
@@ -53,9 +54,9 @@ export async function see(list, phrase, quality) {
   const mine = { list, phrase, stop: new AbortController() };
   wanted = mine;
   mark();
-  const key = JSON.stringify([list.name, list.own, phrase, quality]);
+  const key = JSON.stringify([list.name, list.own, phrase, quality, corrected]);
   try {
-    const heat = picture.maps.get(key) ?? (await asked(picture.file, mine, quality));
+    const heat = picture.maps.get(key) ?? (await asked(picture.file, mine, quality, corrected));
     picture.maps.set(key, heat);
     if (wanted === mine) show(heat);
   } catch (error) {
@@ -70,13 +71,15 @@ export async function see(list, phrase, quality) {
  * @param {File} file
  * @param {Wanted} mine
  * @param {string} quality
+ * @param {boolean} corrected
  * @returns {Promise<Heat>}
  */
-async function asked(file, { list, phrase, stop }, quality) {
+async function asked(file, { list, phrase, stop }, quality, corrected) {
   const form = new FormData();
   form.append("image", file, file.name);
   form.append("phrase", phrase);
   form.append("quality", quality);
+  form.append("corrected", String(corrected));
   if (!list.own) form.append("list", list.name);
   // A phrase that stands alone is left to the server, which knows what to weigh it against.
   else if (list.own.length > 1) for (const other of list.own) form.append("against", other);
@@ -109,7 +112,7 @@ function show(heat) {
   paintScale($("colours"));
   $("scale-phrase").textContent = $("scale-phrase").title = heat.phrase;
   const among = heat.list === null ? "your phrases" : titled(heat.list).toLowerCase();
-  $("scale-share").textContent = `${perCent(heat.probability)} of ${among}`;
+  $("scale-share").textContent = `${perCent(heat.probability)} of ${among}${heat.corrected ? ", corrected" : ""}`;
   $("scale-against").textContent = `${signed(-end)} against`;
   $("scale-for").textContent = `for ${signed(end)}`;
   say("scale");

@@ -1,0 +1,59 @@
+"""How figures, and what they were made with, are put into words for people."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TIMES = "\N{MULTIPLICATION SIGN}"
+_LARGE = 1e6
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def made_by(model: str, variant: str, templates: Sequence[str], *, corrected: bool = False) -> str:
+    """Return what figures depend on beside the picture and its list.
+
+    >>> made_by("demo", "fp32", ["a painting {}"], corrected=True)
+    'demo, fp32, "a painting {}", corrected'
+    """
+    quoted = (f'"{template}"' for template in templates)
+    return ", ".join([model, variant, *quoted, *(["corrected"] if corrected else [])])
+
+
+def per_cent(log_odds: float) -> str:
+    """Return the probability of log-odds as per cents, never rounded to none or to all.
+
+    >>> [per_cent(value) for value in (-9, -3.0, 0, 3.0, 9)]
+    ['<0.1%', '4.7%', '50%', '95%', '>99.9%']
+    """
+    return rounded(50 * (1 + math.tanh(log_odds / 2)))
+
+
+def rounded(share: float) -> str:
+    """Return per cents, never rounded to none or to all.
+
+    >>> [rounded(value) for value in (0.01, 4.74, 50.2, 99.99)]
+    ['<0.1%', '4.7%', '50%', '>99.9%']
+    """
+    if share < 0.1:
+        return "<0.1%"
+    if share > 99.9:
+        return ">99.9%"
+    return f"{share:.1f}%" if share < 9.95 or share >= 99.5 else f"{share:.0f}%"
+
+
+def factor(difference: float) -> str:
+    """Return by what a difference of log-odds multiplies or divides the odds.
+
+    >>> [factor(-math.log(value))[1:] for value in (2, 38.46, 1500, 3e12)]
+    ['2', '38.5', '1,500', '10¹²']
+    """
+    sign = TIMES if difference >= 0 else "÷"
+    log10 = abs(difference) / math.log(10)
+    if log10 > math.log10(_LARGE) - 1e-9:  # exp() of a large difference would overflow
+        return sign + "10" + str(round(log10)).translate(_RAISED)
+    value = math.exp(abs(difference))
+    return sign + (f"{value:.3g}" if value < 999.5 else f"{float(f'{value:.3g}'):,.0f}")
