@@ -44,8 +44,8 @@ def evaluate(clip: Clip, seeds: range, *, study: bool = False) -> dict[str, dict
             continue
         whole = phrases.load(name)
         truth = np.array([whole.index(label[name]) for label in labels])
-        scores = clip.manifest.logit_scale * images @ clip.encode_texts(whole).T
-        corrected = scores - clip.favour(whole)
+        scores = clip.ranking({name: whole}).log_odds(images, name)
+        corrected = clip.ranking({name: whole}, corrected=True).log_odds(images, name)
         known = np.isin(np.arange(len(whole)), [whole.index(phrase) for phrase in trained])
         among = np.where(known, scores, -np.inf).argmax(axis=1)
         wrong = Counter(

@@ -3,28 +3,37 @@
     python export/evaluate_maps.py [--seed 1] [--pictures 200] [--model demo] [--variant NAME]
 
 The painter knows where it put the subject, as a box. A map's hottest cell for the picture's genre,
-weighed against the genres that were trained, has to have its centre in this box. Chance is the
-share of the square that the boxes take. Training never used these seeds.
+weighed against the genres that were trained, has to have its centre in this box. Only studies count
+whose subject leaves the middle of the square free: a map that were hottest in the middle, whatever
+the picture, must not win. Beside the share of hits stands what others would reach: a random place,
+the best place that is the same in all pictures, and the map for another genre. Training never used
+these seeds.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import count, islice
+from typing import TYPE_CHECKING, Any
 
 import click
 import numpy as np
 
 from clip_gaze import Clip
+from clip_gaze.images import seen
 from clip_gaze.occlusion import RUNS
 from painter import TRAINED, paint
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from clip_gaze.results import HeatMap
 
 # Training uses the seeds below its number of pictures.
 FIRST_SEED = 20_000_000
 PAINTED_SIZE = 224
+SMALL_SIZE = 64  # to find out where a subject stands
+PLACES = np.linspace(0.025, 0.975, 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +43,8 @@ class Game:
     Attributes:
         hit: the hottest cell lies in the subject's box.
         chance: what a random place would reach.
+        fixed: what the best place would reach that is the same in all pictures.
+        other: the hottest cell of the map for another genre lies there.
         right: the genre comes first among those trained.
         hit_where_right: of these pictures alone.
 
@@ -41,27 +52,54 @@ class Game:
 
     hit: float
     chance: float
+    fixed: float
+    other: float
     right: float
     hit_where_right: float
 
 
-def evaluate(clip: Clip, seeds: range, runs: int = RUNS) -> Game:
-    """Play the pointing game on the studies of these seeds."""
+def evaluate(clip: Clip, first: int, pictures: int, runs: int = RUNS) -> Game:
+    """Play the pointing game on studies, from a seed on."""
     genres = TRAINED["genres"]
-    hits, areas, firsts = [], [], []
-    for seed in seeds:
+    rows, boxes = [], []
+    for seed in islice(aside(first), pictures):
         painting = paint(seed, PAINTED_SIZE, study=True)
         genre = painting.phrases["genres"]
-        heat = clip.see(painting.image, genre, genres, runs=runs)
+        another = genres[(genres.index(genre) + len(genres) // 2) % len(genres)]
+        heat, for_another = clip.see(painting.image, [genre, another], genres, runs=runs)
         box = within(painting.box, heat.box)
-        column, row = hottest(heat)
-        hits.append(box[0] <= column <= box[2] and box[1] <= row <= box[3])
-        areas.append((box[2] - box[0]) * (box[3] - box[1]))
         scores = dict(clip.probabilities(painting.image, genres))
-        firsts.append(max(scores, key=scores.__getitem__) == genre)
-    hit, right = np.array(hits), np.array(firsts)
-    among_right = float(hit[right].mean()) if right.any() else float("nan")
-    return Game(float(hit.mean()), float(np.mean(areas)), float(right.mean()), among_right)
+        rows.append(
+            (
+                bool(inside(box, *hottest(heat))),
+                bool(inside(box, *hottest(for_another))),
+                max(scores, key=scores.__getitem__) == genre,
+            )
+        )
+        boxes.append(box)
+    hit, other, right = np.array(rows).T
+    edges = np.array(boxes).T
+    return Game(
+        hit=float(hit.mean()),
+        chance=float(((edges[2] - edges[0]) * (edges[3] - edges[1])).mean()),
+        fixed=max(float(inside(edges, x, y).mean()) for x in PLACES for y in PLACES),
+        other=float(other.mean()),
+        right=float(right.mean()),
+        hit_where_right=float(hit[right].mean()) if right.any() else float("nan"),
+    )
+
+
+def aside(first: int) -> Iterator[int]:
+    """Yield the seeds of studies whose subject leaves the middle of the square free."""
+    for seed in count(first):
+        small = paint(seed, SMALL_SIZE, study=True)
+        if not inside(within(small.box, seen(*small.image.size, 1)), 0.5, 0.5):
+            yield seed
+
+
+def inside(box: Sequence[Any], x: float, y: float) -> Any:
+    """Return whether a place lies in a box; or in which boxes, of arrays of their edges."""
+    return (box[0] <= x) & (x <= box[2]) & (box[1] <= y) & (y <= box[3])
 
 
 def within(box: tuple[float, ...], seen: tuple[float, ...]) -> tuple[float, float, float, float]:
@@ -89,10 +127,12 @@ def main(seed: int, pictures: int, model: str, variant: str | None, runs: int) -
     """Paint, look, count."""
     first = FIRST_SEED + 10_000 * seed
     with Clip(model, variant, offline=True, store=False) as clip:
-        game = evaluate(clip, range(first, first + pictures), runs)
+        game = evaluate(clip, first, pictures, runs)
     click.echo(f"{pictures} pictures, seed {seed}, {runs} runs each")
     click.echo(f"{game.hit:7.1%} of the hottest cells lie on the subject")
     click.echo(f"{game.chance:7.1%} would by chance")
+    click.echo(f"{game.fixed:7.1%} would if all lay at one place, the best there is")
+    click.echo(f"{game.other:7.1%} do of the maps for another genre")
     click.echo(f"{game.right:7.1%} of the genres come first among those trained")
     click.echo(f"{game.hit_where_right:7.1%} of the hottest cells of these lie on the subject")
 

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from clip_gaze.places import shipped
@@ -233,12 +234,14 @@ def test_bias_shows_what_a_list_favours_and_agrees_with_its_json() -> None:
     assert shown.returncode == 0, shown.stderr
     assert "neutral pictures" in shown.stdout
     done = run("lists", "bias", "surfaces", "--model", "demo", "--format", "json", "--top", 0)
-    (result,) = json.loads(done.stdout)
-    values = [score["probability"] for score in result["lists"]["surfaces"]]
+    found = json.loads(done.stdout)
+    values = [each["probability"] for each in found["phrases"]]
     assert values == sorted(values, reverse=True)
     assert sum(values) == pytest.approx(1)
-    first = result["lists"]["surfaces"][0]["phrase"]
-    assert first in shown.stdout.splitlines()[3]
+    logits = np.array([each["logit"] for each in found["phrases"]])
+    assert np.diff(logits) == pytest.approx(np.diff(np.log(values)), abs=1e-4)
+    assert (found["list"], found["total"], found["pictures"]) == ("surfaces", len(values), 48)
+    assert found["phrases"][0]["phrase"] in shown.stdout.splitlines()[3]
     assert "'surfaces'" in refused("lists", "bias", "surfacse", "--model", "demo")
 
 

@@ -254,6 +254,21 @@ def test_text_shows_per_cents_log_odds_and_factors() -> None:
     assert "bad.jpg" not in "".join(lines)
 
 
+@pytest.mark.parametrize(("size", "shown"), [((6000, 3), (336, 84)), ((1, 1), (264, 264))])
+def test_long_and_tiny_pictures_can_be_seen(size: tuple[int, int], shown: tuple[int, int]) -> None:
+    assert chart.thumbnail(Image.new("RGB", size)).size == shown
+
+
+@pytest.mark.parametrize("count", range(2, chart.MOST + 1))
+def test_long_phrases_give_way_to_a_terminal(count: int) -> None:
+    made = wide(count, "a very long phrase that goes on " * 9)
+    lines = "".join(compare_text.text(made, 120)).splitlines()
+    rows = [line for line in lines if "%" in line]
+    assert max(map(len, rows)) < 120
+    assert "a very long" in rows[0]
+    assert len("".join(compare_text.text(made)).splitlines()[-1]) > 250
+
+
 def test_columns_stand_below_each_other() -> None:
     lines = "".join(compare_text.text(wide(4))).splitlines()[-3:]
     heads = [match.end() for match in re.finditer(r"[A-D]", lines[0])]
@@ -345,26 +360,6 @@ def test_a_picture_of_the_chart_has_its_colours_and_is_twice_its_size() -> None:
     assert image.size == (2 * made.width, 2 * made.height)
     colours = {colour for _, colour in image.getcolors(1 << 24) or []}
     assert {(0xD5, 0x5E, 0), (0, 0x72, 0xB2), (0, 128, 128)} <= colours
-
-
-def test_without_fonts_words_are_spelled_in_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drawing, "_FONTS", ())
-    drawing._font.cache_clear()
-    try:
-        font = drawing._font(28, bold=False)
-        assert drawing._readable("by paul cézanne ÷10¹²", font) == "by paul cezanne /10^12"
-        drawing.picture(chart.draw(wide(2, "ōé"), thumbs(2)))
-    finally:
-        drawing._font.cache_clear()
-
-
-def test_what_a_font_lacks_is_spelled_and_no_box_is_drawn() -> None:
-    font = drawing._font(28, bold=False)
-    box = bytes(font.getmask(drawing._NO_LETTER))
-    for text in ("÷10⁶", "÷10¹²", "by paul cézanne", "ștefan luchian", "\U0001f3a8 日本"):
-        drawn = drawing._readable(text, font)
-        assert not [each for each in drawn if each != " " and bytes(font.getmask(each)) == box]
-    assert drawing._readable("÷10⁶", font) in ("÷10⁶", "÷10^6", "/10^6")
 
 
 def test_a_difference_of_nothing_is_said(paintings: Path, clip: Clip) -> None:

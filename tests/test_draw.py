@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from clip_gaze import draw, drawing
-from clip_gaze.drawing import SCALE, Words
+from clip_gaze.drawing import SCALE, Photo, Words
 from clip_gaze.errors import GazeError
+from clip_gaze.images import seen
 from clip_gaze.results import HeatMap
 
 if TYPE_CHECKING:
@@ -105,6 +106,19 @@ def test_the_name_says_what_is_written(
 def test_other_names_are_refused(picture: MakePicture, tmp_path: Path, name: str) -> None:
     with pytest.raises(GazeError, match="name"):
         draw.write(picture(), [FLAT], tmp_path / name)
+
+
+@pytest.mark.parametrize("size", [(6000, 30), (40, 900), (900, 300), (200, 90), (1, 1)])
+def test_of_a_long_picture_the_square_that_was_seen_stays_large(size: tuple[int, int]) -> None:
+    heat = replace(FLAT, grid=((1.0,) * 16,) * 16, box=seen(*size, 96))
+    drawn = draw.sheet(Image.new("RGB", size, "teal"), [heat], edge=300)
+    plain, mapped, _ = (mark.image for mark in drawn.marks if isinstance(mark, Photo))
+    longer = min(3, max(size) / min(size))
+    assert max(plain.size) == 300
+    assert min(plain.size) == pytest.approx(300 / longer, abs=2)
+    hot = np.asarray(mapped, np.int64)
+    share = (hot[..., 0] - hot[..., 2] > 60).mean()
+    assert share == pytest.approx(1 / longer, abs=0.03)
 
 
 def test_no_map_is_nothing_to_draw(picture: MakePicture, tmp_path: Path) -> None:

@@ -225,7 +225,8 @@ def demo() -> Iterator[clip_gaze.Clip]:
 
 
 def test_maps_of_painted_pictures_are_hottest_on_the_subject(demo: clip_gaze.Clip) -> None:
-    first = evaluate_maps.FIRST_SEED + 50_000
-    game = evaluate_maps.evaluate(demo, range(first, first + 200))
+    """No place that is the same in all pictures would do, and no map of another phrase."""
+    game = evaluate_maps.evaluate(demo, evaluate_maps.FIRST_SEED + 50_000, 200)
     assert game.hit >= FLOOR
-    assert game.chance < 0.4
+    assert game.fixed < 0.6
+    assert game.other < 0.5

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from clip_gaze.drawing import SCALE, Box, Drawing, Photo, Words, cut, width
 from clip_gaze.wording import factor, made_by, per_cent
@@ -26,6 +26,7 @@ _RISE, _FALL = "#D55E00", "#0072B2"
 _INK, _QUIET, _LINE, _ZERO, _STRIPE = "#222222", "#666666", "#D9D9D9", "#8C8C8C", "#F5F5F3"
 _MARGIN, _GAP = 28, 30
 _THUMB = (168, 132)
+_LONGEST = 4  # times as long as it is wide: more of a picture would be a thread
 _ROW, _BAR = 26, 15
 _TEXT, _SMALL, _TITLE = 14, 12, 16
 _PHRASE_ROOM = (150, 300)  # at least, at most
@@ -98,10 +99,12 @@ def draw(comparison: Comparison, images: Sequence[Image.Image]) -> Drawing:
 
 
 def thumbnail(image: Image.Image) -> Image.Image:
-    """Return a copy of an RGB picture that is small enough for the chart."""
-    small = image.copy()
-    small.thumbnail((_THUMB[0] * SCALE, _THUMB[1] * SCALE), Image.Resampling.LANCZOS)
-    return small
+    """Return an RGB picture at the chart's size; of one that is very long, the middle."""
+    width, height = image.size
+    kept = min(width, _LONGEST * height), min(height, _LONGEST * width)
+    middle = ImageOps.fit(image, kept, Image.Resampling.NEAREST)  # cuts, and scales nothing
+    size = _THUMB[0] * SCALE, _THUMB[1] * SCALE
+    return ImageOps.contain(middle, size, Image.Resampling.LANCZOS)
 
 
 def _frame(others: Sequence[Compared]) -> _Frame:

@@ -12,6 +12,7 @@ from clip_gaze import compare as comparing
 from clip_gaze.cli_options import (
     SOME_FAILED,
     chosen_lists,
+    for_reader,
     list_options,
     model_options,
     opened,
@@ -79,8 +80,11 @@ def compare(
     bad = [each for each in found.images if each.status == "error"]
     for each in bad:
         click.echo(f"clip-gaze: error: {each.error}", err=True)
-    pieces = {"text": compare_text.text, "csv": compare_text.to_csv}
-    outputs.to_stdout(pieces[kind](found) if kind in pieces else [compare_text.to_json(found)])
+    if kind == "text":
+        outputs.to_stdout(for_reader(compare_text.text, found))
+    else:
+        made = compare_text.to_csv(found) if kind == "csv" else [compare_text.to_json(found)]
+        outputs.to_stdout(made)
     if output is not None:
         drawing.write(chart.draw(found, small), output)
     return SOME_FAILED if bad else 0

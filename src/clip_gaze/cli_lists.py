@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import sys
+import json
+from dataclasses import asdict
 from typing import Any
 
 import click
 
-from clip_gaze import neutral, outputs, phrases, scoring
-from clip_gaze.cli_options import chosen_lists, model_options, opened, written
-from clip_gaze.results import PhraseScore, PictureResult
+from clip_gaze import neutral, outputs, phrases, render, scoring
+from clip_gaze.cli_options import chosen_lists, for_reader, model_options, opened
+from clip_gaze.results import Bias, FavouredPhrase
 
 
 class _ByName(click.Group):
@@ -53,15 +54,21 @@ def bias(name: str, top: int, kind: str, **options: Any) -> None:
     """
     listed = chosen_lists([name], (), ())[name]
     with opened(**options) as clip:
-        values: list[float] = scoring.softmax(clip.favour(listed)).tolist()
-        scores = tuple(PhraseScore(listed[at], values[at]) for at in scoring.best(values, top))
-        result = PictureResult(
-            f"{neutral.COUNT} neutral pictures",
+        logits = clip.favour(listed)
+        shares: list[float] = scoring.softmax(logits).tolist()
+        found = Bias(
+            name,
             clip.manifest.name,
             clip.variant,
-            {f"{name}: {1 / len(listed):.1%} if all were equal": scores}
-            if kind == "text"
-            else {name: scores},
-            templates=clip.templates,
+            clip.templates,
+            neutral.COUNT,
+            len(listed),
+            tuple(
+                FavouredPhrase(listed[at], float(logits[at]), shares[at])
+                for at in scoring.best(shares, top)
+            ),
         )
-    outputs.to_stdout(written([result], kind, to_terminal=sys.stdout.isatty()))
+    if kind == "json":
+        outputs.to_stdout([json.dumps(asdict(found), ensure_ascii=False, indent=1), "\n"])
+    else:
+        outputs.to_stdout(for_reader(render.bias, found))

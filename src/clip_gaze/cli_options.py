@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from tqdm import tqdm
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Command = Callable[..., Any]
 
 SOME_FAILED = 1
+_T = TypeVar("_T")
 
 threads_option = click.option(
     "--threads", type=click.IntRange(min=1), help="CPU threads.  [default: all allowed]"
@@ -182,10 +183,15 @@ def written(results: Iterable[PictureResult], kind: str, *, to_terminal: bool) -
     """Yield results as JSON or as text, which fits the terminal if it goes there."""
     if kind == "json":
         return render.json_array(results)
-    if to_terminal:
-        columns = shutil.get_terminal_size().columns
-        return _spelled(render.text(results, columns), sys.stdout.encoding)
-    return render.text(results)
+    return for_reader(render.text, results) if to_terminal else render.text(results)
+
+
+def for_reader(text: Callable[[_T, int | None], Iterator[str]], what: _T) -> Iterator[str]:
+    """Yield what `text` makes for standard output: as wide as the terminal, if it is one."""
+    if not sys.stdout.isatty():
+        return text(what, None)
+    columns = shutil.get_terminal_size().columns
+    return _spelled(text(what, columns), sys.stdout.encoding)
 
 
 def _spelled(pieces: Iterator[str], encoding: str) -> Iterator[str]:

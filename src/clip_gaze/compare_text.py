@@ -9,7 +9,7 @@ import string
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from clip_gaze.render import clean, pad, width_of
+from clip_gaze.render import clean, pad, shorten, width_of
 from clip_gaze.wording import factor, made_by, per_cent
 
 if TYPE_CHECKING:
@@ -21,10 +21,17 @@ COLUMNS = (
     "reference", "image", "model", "variant", "templates", "status", "list", "phrase",
     "before", "after", "difference", "error",
 )  # fmt: skip
+_NARROWEST = 12  # cells for a phrase
 
 
-def text(comparison: Comparison) -> Iterator[str]:
-    """Yield a comparison as tables for people to read; at most 26 pictures have letters."""
+def text(comparison: Comparison, columns: int | None = None) -> Iterator[str]:
+    """Yield a comparison as tables for people to read; at most 26 pictures have letters.
+
+    Args:
+        comparison: what to show.
+        columns: width of the terminal: phrases give way to the figures; None: as wide as it gets.
+
+    """
     others = [each for each in comparison.images if each.status == "ok"]
     letters = string.ascii_uppercase
     by = made_by(comparison.model, comparison.variant, comparison.templates)
@@ -39,6 +46,8 @@ def text(comparison: Comparison) -> Iterator[str]:
             yield "  no phrase differs\n"
             continue
         wide = max(width_of(clean(change.phrase)) for change in groups[0])
+        if columns is not None:
+            wide = min(wide, max(_NARROWEST, columns - 1 - _figures(len(groups))))
         heads = "".join(
             f"{letter:>9}{'':8}" for _, letter in zip(groups, letters[1:], strict=False)
         )
@@ -68,9 +77,15 @@ def to_csv(comparison: Comparison) -> Iterator[str]:
                 yield _row([*start, name, change.phrase, *figures, ""])
 
 
+def _figures(pictures: int) -> int:
+    """Return how many cells of a line are not its phrase's, see `_line`."""
+    return 10 + 17 * pictures + (9 if pictures == 1 else 0)
+
+
 def _line(changes: Sequence[Change], wide: int) -> str:
     """Return a phrase with its figures; with one picture there is room for the factor too."""
-    cells = [f"  {pad(clean(changes[0].phrase), wide)} {per_cent(changes[0].before):>7}"]
+    phrase = pad(shorten(clean(changes[0].phrase), wide), wide)
+    cells = [f"  {phrase} {per_cent(changes[0].before):>7}"]
     # Adding 0 makes -0.00 a plain zero.
     cells += [
         f"{per_cent(change.after):>9} {round(change.difference, 2) + 0:>+7.2f}"

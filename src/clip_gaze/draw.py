@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,7 +96,10 @@ def sheet(
     if not maps:
         msg = "there is no map to draw; ask for a phrase"
         raise GazeError(msg)
-    shown = _resized(image if isinstance(image, Image.Image) else upright(image), edge)
+    opened = image if isinstance(image, Image.Image) else upright(image)
+    part = _part(opened.size, maps[0].box)
+    shown = _resized(opened.crop(part), edge)
+    maps = [replace(heat, box=_within(heat.box, part, opened.size)) for heat in maps]
     name = Path(maps[0].image).name or "the picture"
     wide, high = -(-shown.width // SCALE), -(-shown.height // SCALE)
     room = max(wide, _NARROWEST)
@@ -139,6 +143,33 @@ def _legend(heat: HeatMap, corner: tuple[int, int], high: int, room: int) -> Ite
 def _limit(heat: HeatMap) -> float:
     """Return where a map's scale ends."""
     return max(_LEAST, *(abs(value) for row in heat.grid for value in row))
+
+
+def _part(size: tuple[int, int], box: tuple[float, ...]) -> tuple[int, int, int, int]:
+    """Return what is shown of a picture, in pixels: at most a square beside the one that was seen.
+
+    More of a very long picture would leave nothing to see of that square.
+    """
+    spans = []
+    for edge, start, end in zip(size, box[:2], box[2:], strict=True):
+        seen = end - start
+        spans.append((max(0, round((start - seen) * edge)), min(edge, round((end + seen) * edge))))
+    (left, right), (top, bottom) = spans
+    return left, top, right, bottom
+
+
+def _within(
+    box: tuple[float, ...], part: tuple[int, int, int, int], size: tuple[int, int]
+) -> tuple[float, float, float, float]:
+    """Return a box of a picture as a box of a part of it."""
+    left, top, right, bottom = part
+    across, down = (
+        [(each * edge - start) / (end - start) for each in sides]
+        for edge, start, end, sides in (
+            (size[0], left, right, box[::2]), (size[1], top, bottom, box[1::2]),
+        )
+    )  # fmt: skip
+    return across[0], down[0], across[1], down[1]
 
 
 def _resized(image: Image.Image, edge: int) -> Image.Image:

@@ -7,13 +7,13 @@ import unicodedata
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from clip_gaze.results import CorrectedScore
+from clip_gaze.results import CorrectedScore, PhraseScore
 from clip_gaze.wording import made_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from clip_gaze.results import HeatMap, PictureResult, Score
+    from clip_gaze.results import Bias, HeatMap, PictureResult, Score
 
 BLOCKS = " ▏▎▍▌▋▊▉█"
 _BOLD, _DIM, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
@@ -41,18 +41,27 @@ def text(results: Iterable[PictureResult], columns: int | None = None) -> Iterat
         if not first:
             yield "\n"
         first = False
-        yield _heading(result, columns)
+        by = made_by(result.model, result.variant, result.templates)
+        yield _heading(result.image, by, columns)
         phrases = [score.phrase for scores in result.lists.values() for score in scores]
         widest = max((width_of(clean(phrase)) for phrase in phrases), default=0)
         for name, scores in result.lists.items():
             title = clean(name)
             if result.corrected:
                 title += ": corrected, and plain"
-            if columns:
-                title = f"{_BOLD}{_shorten(title, columns - 1)}{_PLAIN}"
-            yield f"\n{title}\n"
+            yield _title(title, columns)
             for score in scores:
                 yield _line(score, widest, columns)
+
+
+def bias(found: Bias, columns: int | None = None) -> Iterator[str]:
+    """Yield what a list favours as lines for people to read; see `text`."""
+    by = made_by(found.model, found.variant, found.templates)
+    yield _heading(f"{found.pictures} neutral pictures", by, columns)
+    yield _title(f"{clean(found.list)}: {1 / found.total:.1%} if all were equal", columns)
+    widest = max((width_of(clean(each.phrase)) for each in found.phrases), default=0)
+    for each in found.phrases:
+        yield _line(PhraseScore(each.phrase, each.probability), widest, columns)
 
 
 def json_array(results: Iterable[PictureResult]) -> Iterator[str]:
@@ -79,15 +88,21 @@ def json_maps(maps: Iterable[HeatMap]) -> Iterator[str]:
     yield "\n]\n"
 
 
-def _heading(result: PictureResult, columns: int | None) -> str:
+def _title(title: str, columns: int | None) -> str:
+    """Return what stands above a list."""
+    if columns:
+        title = f"{_BOLD}{shorten(title, columns - 1)}{_PLAIN}"
+    return f"\n{title}\n"
+
+
+def _heading(image: str, by: str, columns: int | None) -> str:
     """Return what was looked at, and with which model: two lines where one is too short."""
-    image = clean(result.image)
-    by = clean(made_by(result.model, result.variant, result.templates))
+    image, by = clean(image), clean(by)
     if columns is None:
         return f"{image}  ({by})\n"
     between = "  " if width_of(f"{image}  {by}") < columns else "\n"
-    image = _shorten(image, columns - 1, at_start=True)  # the file's name says more than folders
-    by = _shorten(by, columns - 1)
+    image = shorten(image, columns - 1, at_start=True)  # the file's name says more than folders
+    by = shorten(by, columns - 1)
     return f"{_BOLD}{image}{_PLAIN}{between}{_DIM}{by}{_PLAIN}\n"
 
 
@@ -103,7 +118,7 @@ def _line(score: Score, widest: int, columns: int | None) -> str:
     if bar < _NARROWEST_BAR:  # a narrow terminal: the phrase gives way, then the bar
         bar = _NARROWEST_BAR if alone - 2 - _NARROWEST_BAR >= _NARROWEST_PHRASE else 0
         widest = max(1, min(widest, alone - 2 - bar if bar else alone))
-    phrase = pad(_shorten(phrase, widest), widest)
+    phrase = pad(shorten(phrase, widest), widest)
     return f"{_INDENT}{phrase}  {per_cent}  {_bar(score.probability, bar)}".rstrip() + "\n"
 
 
@@ -135,7 +150,7 @@ def pad(text: str, width: int) -> str:
     return text + " " * (width - width_of(text))
 
 
-def _shorten(text: str, width: int, *, at_start: bool = False) -> str:
+def shorten(text: str, width: int, *, at_start: bool = False) -> str:
     """Return a text that takes at most `width` cells, with "…" where it was cut."""
     if width_of(text) <= width:
         return text

@@ -79,6 +79,46 @@ class PictureResult:
 
 
 @dataclass(frozen=True, slots=True)
+class FavouredPhrase:
+    """What a phrase gets from pictures that show nothing.
+
+    Attributes:
+        phrase: the phrase.
+        logit: its mean logit over the neutral pictures.
+        probability: the softmax of these over its list, 0 to 1, not rounded.
+
+    """
+
+    phrase: str
+    logit: float
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bias:
+    """Which phrases of a list a model favours before it has seen anything.
+
+    Attributes:
+        list: the list's name.
+        model: the model's name.
+        variant: the variant's name.
+        templates: the sentences that phrases were put into; empty where they stood alone.
+        pictures: how many neutral pictures were looked at.
+        total: how many phrases the list has.
+        phrases: the most favoured ones, in that order.
+
+    """
+
+    list: str
+    model: str
+    variant: str
+    templates: tuple[str, ...]
+    pictures: int
+    total: int
+    phrases: tuple[FavouredPhrase, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class HeatMap:
     """Where a picture speaks for a phrase.
 
