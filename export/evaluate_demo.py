@@ -21,7 +21,7 @@ import numpy as np
 from clip_gaze import Clip, phrases
 from painter import TRAINED, paint
 
-# Training uses the seeds below its number of pictures.
+# Training uses smaller seeds.
 FIRST_SEED = 10_000_000
 PAINTED_SIZE = 224
 ONE_SIDED_95 = 1.645

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from clip_gaze.results import HeatMap
 
-# Training uses the seeds below its number of pictures.
+# Training uses smaller seeds.
 FIRST_SEED = 20_000_000
 PAINTED_SIZE = 224
 SMALL_SIZE = 64  # to find out where a subject stands
