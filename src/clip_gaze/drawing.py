@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-import re
+import logging
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,32 +14,37 @@ from typing import TYPE_CHECKING, Literal
 from PIL import Image, ImageDraw, ImageFont
 
 from clip_gaze.errors import GazeError
+from clip_gaze.places import shipped
 from clip_gaze.whole import check_place, whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+    Font = ImageFont.FreeTypeFont
+
+logger = logging.getLogger(__name__)
 
 # Points of a photo, and of a picture drawn, for each unit: screens have two pixels for it.
 SCALE = 2
 _QUALITY = 85  # of photos in an SVG
 KINDS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".svg": "SVG"}
-# Where the first is missing, the next is taken: plain, and bold.
-_FONTS = (
-    ("LiberationSans-Regular.ttf", "LiberationSans-Bold.ttf"),
-    ("Arial.ttf", "Arial Bold.ttf"),
-    ("arial.ttf", "arialbd.ttf"),
-    ("DejaVuSans.ttf", "DejaVuSans-Bold.ttf"),
-    ("NotoSans-Regular.ttf", "NotoSans-Bold.ttf"),
+# The first that has all letters of a text draws it where the font that ships lacks some.
+_SYSTEM_FONTS = (
+    "NotoSansCJK-Regular.ttc",  # Linux
+    "DroidSansFallbackFull.ttf",
+    "wqy-microhei.ttc",
+    "DejaVuSans.ttf",
+    "FreeSans.ttf",
+    "YuGothM.ttc",  # Windows
+    "msyh.ttc",
+    "malgun.ttf",
+    "segoeui.ttf",
+    "seguisym.ttf",
+    "Hiragino Sans GB.ttc",  # macOS
+    "Arial Unicode.ttf",
 )
-_FAMILIES = "'Liberation Sans', Arial, Helvetica, sans-serif"
-_SPELLED = str.maketrans(
-    "\N{MULTIPLICATION SIGN}\N{MINUS SIGN}\N{EN DASH}—\u2018\u2019“”÷øØłŁđĐıæÆœŒß",
-    "x---''\"\"/oOlLdDiaAoOs",
-)
-_POWER = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
+_FAMILIES = "Inter, 'Liberation Sans', Arial, Helvetica, sans-serif"
 _NO_LETTER = "\uffff"  # fonts draw the same box for whatever they lack
 
 
@@ -117,7 +122,9 @@ def picture(drawing: Drawing) -> Image.Image:
             bottom = max(top + 1, round((mark.y + mark.height) * SCALE))
             pen.rectangle((left, top, right - 1, bottom - 1), mark.colour)
         else:
-            font = _font(mark.size * SCALE, mark.bold)
+            font = _font(mark.text, mark.size * SCALE, bold=mark.bold)
+            if _lacks(font, mark.text):
+                _warn(mark.text)
             anchor = {"start": "ls", "middle": "ms", "end": "rs"}[mark.anchor]
             place = mark.x * SCALE, mark.y * SCALE
             pen.text(place, _readable(mark.text, font), mark.colour, font, anchor)
@@ -156,7 +163,7 @@ def write(drawing: Drawing, out: Path) -> None:
 
 def width(text: str, size: int, *, bold: bool = False) -> float:
     """Return how wide a line of text is, in units; another font may be wider by a little."""
-    font = _font(size * SCALE, bold)
+    font = _font(text, size * SCALE, bold=bold)
     return font.getlength(_readable(text, font)) / SCALE
 
 
@@ -196,29 +203,68 @@ def _element(mark: Mark) -> str:
     )
 
 
+def _font(text: str, size: int, *, bold: bool) -> Font:
+    """Return the font that ships, or one that has all letters of a text where that lacks some."""
+    inter = _inter(size, bold=bold)
+    if not _lacks(inter, text):
+        return inter
+    others = (_system_font(name, size) for name in _SYSTEM_FONTS)
+    return next((each for each in others if each and not _lacks(each, text)), inter)
+
+
 @lru_cache(maxsize=32)
-def _font(size: int, bold: bool) -> Font:
-    """Return a font of the system's, or else Pillow's own, which has no letter beyond ASCII."""
-    for names in _FONTS:
-        try:
-            return ImageFont.truetype(names[bold], size)
-        except OSError:
-            continue
-    return ImageFont.load_default(size)
+def _inter(size: int, *, bold: bool) -> Font:
+    """Return the font that ships, laid out in the one way that Pillow has on every machine."""
+    name = "Inter-Bold.otf" if bold else "Inter-Regular.otf"
+    return ImageFont.truetype(shipped("fonts") / name, size, layout_engine=ImageFont.Layout.BASIC)
+
+
+@lru_cache(maxsize=256)
+def _system_font(name: str, size: int) -> Font | None:
+    try:
+        return ImageFont.truetype(name, size)
+    except OSError:
+        return None
+
+
+@lru_cache(maxsize=1024)
+def _warn(text: str) -> None:
+    """Say what a picture cannot show; the cache makes it once a text."""
+    logger.warning(
+        '%r has letters that no font here has; the picture spells them or has "?", '
+        "an .svg file shows them",
+        text,
+    )
 
 
 def _readable(text: str, font: Font) -> str:
-    """Return a text that a font can draw: powers and accents are spelled where it lacks them."""
-    text = _clean(text)
-    if all(_has(font, each) for each in set(text)):
-        return text
-    text = _POWER.sub(r"^\g<0>", text)
-    return "".join(each if _has(font, each) else _spelled(each) for each in text)
+    """Return a text as a font can draw it: what it lacks is spelled, or "?"."""
+    return "".join(each if _has(font, each) else _spelled(each, font) for each in _composed(text))
 
 
-def _spelled(letter: str) -> str:
-    plain = unicodedata.normalize("NFKD", letter.translate(_SPELLED))
-    return plain.encode("ascii", "ignore").decode("ascii") or "?"
+def _spelled(letter: str, font: Font) -> str:
+    """Return what stands for a letter that a font lacks; a mark on a letter is left out."""
+    category = unicodedata.category(letter)
+    if category == "Cf" or category[0] == "M":
+        return ""
+    parts = unicodedata.normalize("NFKD", letter)
+    return "".join(each for each in parts if _has(font, each)) or "?"
+
+
+def _lacks(font: Font, text: str) -> bool:
+    """Return whether a font lacks a letter of a text that people would see."""
+    return any(_is_seen(each) and not _has(font, each) for each in set(_composed(text)))
+
+
+def _is_seen(letter: str) -> bool:
+    """Return whether a character is one to see: no space, no control, no letter of nobody's."""
+    hidden = letter == "\ufffd" or "VARIATION SELECTOR" in unicodedata.name(letter, "")
+    return not hidden and unicodedata.category(letter)[0] not in "CZ"
+
+
+def _composed(text: str) -> str:
+    """Return a clean text whose letters have their accents in them, as fonts have them."""
+    return unicodedata.normalize("NFC", _clean(text))
 
 
 @lru_cache(maxsize=4096)
