@@ -165,7 +165,8 @@ def peak():
     return int(re.search(r"VmHWM:\s*(\d+)", Path("/proc/self/status").read_text("ascii"))[1])
 
 model, variant, *paths = sys.argv[1:]
-with Clip(model, variant, store=False) as clip:
+# Each thread has a picture under way: with more than two, two pictures would not keep all busy.
+with Clip(model, variant, store=False, threads=2) as clip:
     clip.gaze(Image.new("RGB", (9, 9)), ["on wood"])
     for some in (paths[:2], paths[2:]):
         assert all(found.status == "ok" for found in clip.gaze_many(some, {"all": ["on wood"]}))

@@ -533,22 +533,28 @@ def test_a_broken_picture_has_one_clear_line(visit: Visit, files: list[File]) ->
 def test_a_busy_server_is_asked_again(visit: Visit, files: list[File]) -> None:
     page = visit("status of 503")
     for path in ("gaze", "see"):
-        asked = refuse_once(page, path)
+        asked, kept = refuse_once(page, path)
         if path == "gaze":
             drop(page, files[0])
             section(page, "Movements").get_by_text("busy; trying again in 1 s").wait_for()
+            let_go(page, kept)
             answered(page)
         else:
             page.locator(".row").filter(has_text="on canvas").click()
             page.get_by_text("clip-gaze is busy; trying again in 1 s").wait_for()
+            let_go(page, kept)
             page.locator("#map").wait_for()
         assert len(asked) == 2
     assert rows(page, "Movements")[0] == "cubism movement"
 
 
-def refuse_once(page: Page, path: str) -> list[str]:
-    """Let the first question of a kind find the queue full; return a list that counts them."""
+def refuse_once(page: Page, path: str) -> tuple[list[str], list[Any]]:
+    """Let the first question of a kind find the queue full, and keep the next ones back.
+
+    Returns a list that counts them, and the ones that are kept: see `let_go`.
+    """
     asked: list[str] = []
+    kept: list[Any] = []
 
     def answer(route: Any) -> None:
         asked.append(route.request.url)
@@ -556,10 +562,17 @@ def refuse_once(page: Page, path: str) -> list[str]:
             body = json.dumps({"error": "too many questions are waiting"})
             route.fulfill(status=503, headers={"Retry-After": "1"}, body=body)
         else:
-            route.continue_()
+            kept.append(route)
 
     page.route(f"**/api/{path}", answer)
-    return asked
+    return asked, kept
+
+
+def let_go(page: Page, kept: list[Any]) -> None:
+    """Let a question through that was kept back until what the page says was seen."""
+    while not kept:
+        page.wait_for_timeout(20)
+    kept.pop().continue_()
 
 
 def test_a_server_that_is_gone_is_said_and_asked_again_on_demand(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from clip_gaze import page_forms, phrases
 from clip_gaze.page_openapi import description
 from painter import paint
-from serving import Served, serving
+from serving import PATIENCE, Served, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ def schema(served: Served) -> BaseSchema:
         file = io.BytesIO()
         paint(0, 48).image.save(file, kind)
         schemathesis.openapi.media_type(f"image/{kind.lower()}", st.just(file.getvalue()))
-    return schemathesis.openapi.from_url(f"http://{served.host}/openapi.json")
+    return schemathesis.openapi.from_url(f"http://{served.host}/openapi.json", timeout=PATIENCE)
 
 
 def may_be_asked(case: Case) -> Case:
@@ -79,7 +79,7 @@ def test_every_answer_is_as_described(schema: BaseSchema, name: str, mode: str) 
     def ask(case: Case) -> None:
         # In a form a number or a single phrase is a text like any other, so not all that is wrong
         # as JSON is wrong here.
-        reply = case.call_and_validate(excluded_checks=[negative_data_rejection])
+        reply = case.call_and_validate(excluded_checks=[negative_data_rejection], timeout=PATIENCE)
         statuses.add(reply.status_code)
 
     ask()
@@ -112,6 +112,6 @@ def test_refusals_are_as_described_too(schema: BaseSchema) -> None:
         ({"Content-Type": "text/plain"}, 415),
     ):
         case = operation.Case(headers=headers, body={})
-        reply = case.call()
+        reply = case.call(timeout=PATIENCE)
         assert reply.status_code == status
         operation.validate_response(reply)

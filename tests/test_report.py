@@ -312,7 +312,7 @@ def test_markup_shows_as_text(visit: Callable[..., Page], collection: Collection
     assert page.get_by_role("heading", level=1).inner_text() == f"Studio & {MARKUP}"
     assert cards(page)[-1] == Path(collection.results[-1].image).name
     page.locator(".lists label").last.click()
-    page.wait_for_function("location.hash.includes('list=')")
+    page.wait_for_function("document.querySelector('#chart-says').textContent.includes('alert')")
     shown = set(texts(page.locator("#bars .row > span:first-child")))
     assert shown <= set(LISTS[f"{MARKUP}_list"])
     for phrase in LISTS[f"{MARKUP}_list"]:
