@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from PIL import ImageOps
+from PIL import Image, ImageOps
 from playwright.sync_api import sync_playwright
 
+from clip_gaze import Clip, card, drawing, neutral, phrases
 from clip_gaze.places import shipped
 from painter import paint
 
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
 FIRST_SEED = 30_000_000
 PAINTED_SIZE = 640
-ONE, TWO, PAINTING = 7, 10, 10
+ONE, TWO, PAINTING, CORRECTED = 7, 10, 10, 10
+NEUTRAL_EDGE = 62
 STUDIO = range(100, 220)
 WORDS = ["boat", "chapel", "cliff", "garden", "harbour", "heath", "meadow", "mill", "orchard",
          "pond", "quarry", "river", "road", "sister", "storm", "valley", "window"]  # fmt: skip
@@ -38,6 +40,8 @@ DEMO = str(shipped("models") / "demo" / "demo.jpg")
 
 DRAWN = {
     "see.png": ["see", DEMO, "a seascape", "pop art movement", "--edge", "440"],
+    "templates.png": ["see", DEMO, "a seascape", "--edge", "440", "--template",
+                      "oil paint medium, {}", "--template", "{}, on canvas"],
     "compare.svg": ["compare", "one.jpg", "two.jpg", "--list", "movements", "--list",
                     "photography", "--top", "4"],
     "compare_edits.svg": ["compare", "painting.jpg", "--edits", "--list", "photography",
@@ -62,6 +66,8 @@ def main(docs: str) -> None:
         for name, words in DRAWN.items():
             _run(*words, "-o", str(folder / name))
             click.echo(name)
+        _draw_neutral(folder / "neutral.png")
+        _draw_corrected(folder / "corrected.png")
         _photograph_report(browser, folder / "report.png")
         _photograph_page(browser, folder / "serve.png")
 
@@ -69,6 +75,29 @@ def main(docs: str) -> None:
 def _run(*words: str) -> None:
     command = [*RUN, *words, "--model", "demo"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - this package
+
+
+def _draw_neutral(out: Path) -> None:
+    """Show the neutral pictures, in rows."""
+    step, columns, margin = NEUTRAL_EDGE + 6, 12, 6
+    rows = -(-neutral.COUNT // columns)
+    sheet = Image.new("RGB", (columns * step + margin, rows * step + margin), "#fafafa")
+    for at, picture in enumerate(neutral.pictures()):
+        small = picture.resize((NEUTRAL_EDGE, NEUTRAL_EDGE), Image.Resampling.BOX)
+        sheet.paste(small, (margin + at % columns * step, margin + at // columns * step))
+    sheet.save(out, optimize=True)
+    click.echo(out.name)
+
+
+def _draw_corrected(out: Path) -> None:
+    """Show a picture's card, such as the page saves, with both figures."""
+    paint(FIRST_SEED + CORRECTED, PAINTED_SIZE).image.save("corrected.jpg", quality=92)
+    lists = {name: phrases.load(name) for name in ("genres", "photography")}
+    with Clip("demo", store=False) as clip:
+        (result,) = clip.gaze_many(["corrected.jpg"], lists, 5, corrected=True)
+    with Image.open("corrected.jpg") as image:
+        drawing.write(card.draw(image, result), out)
+    click.echo(out.name)
 
 
 def _photograph_report(browser: Browser, out: Path) -> None:
