@@ -23,7 +23,7 @@ MODULES = {path.stem: path for path in SRC.glob("*.py")}
 # A module imports from the lines above its own alone.
 LAYERS = [
     {"errors", "markup", "memory", "places", "results", "wording"},
-    {"manifest", "whole"},
+    {"limits", "manifest", "whole"},
     {"drawing", "edits", "models", "phrases", "scoring", "verify"},
     {"images", "neutral", "occlusion", "opening"},
     {"hub", "session", "store", "thumbnails", "tokenizer"},

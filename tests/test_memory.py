@@ -1,50 +1,47 @@
-"""The free memory is what the system says, held to a container's limit."""
+"""glibc's allocator gives memory back while it is told to; others are left alone."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
-from clip_gaze import memory, opening
+from clip_gaze import memory
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
-def test_linux_says_what_is_available(tmp_path: Path) -> None:
-    source = tmp_path / "meminfo"
-    source.write_text("MemTotal: 9 kB\nMemAvailable:   1234 kB\n", encoding="ascii")
-    assert memory._linux(source) == 1234 * 1024
-    assert memory._linux(tmp_path / "gone") is None
+SET, KEPT = [("trim", 0), (-3, 2**16)], [(-3, 2**19), (-1, 2**20)]
 
 
-@pytest.mark.parametrize(
-    ("limit", "used", "left"), [("1000", "300", 700), ("100", "300", 0), ("max", "300", None)]
-)
-def test_a_container_leaves_its_limit_less_what_is_used(
-    tmp_path: Path, limit: str, used: str, left: int | None
-) -> None:
-    (tmp_path / "memory.max").write_text(limit, encoding="ascii")
-    (tmp_path / "memory.current").write_text(used, encoding="ascii")
-    assert memory._container(tmp_path) == left
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Return what the allocator is told during the test."""
+    told: list[object] = []
+
+    class Library:
+        mallopt = staticmethod(lambda *setting: told.append(setting))
+        malloc_trim = staticmethod(lambda pad: told.append(("trim", pad)))
+
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: Library)
+    monkeypatch.setattr(memory.os, "name", "posix")
+    return told
 
 
-def test_the_smallest_figure_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"_linux": 500, "_container": 200, "_windows": None, "_posix": 800}.items():
-        monkeypatch.setattr(memory, name, lambda value=value: value)
-    assert memory.free_bytes() == 200
+def test_the_allocator_gives_memory_back_for_as_long_as_it_is_told_to(calls: list[object]) -> None:
+    with memory.giving_back():
+        assert calls == SET
+    assert calls == [*SET, *KEPT]
 
 
-def test_this_machine_has_some() -> None:
-    assert (memory.free_bytes() or 0) > 10**7
+def test_it_stops_where_something_fails(calls: list[object]) -> None:
+    with pytest.raises(ZeroDivisionError), memory.giving_back():
+        _ = 1 / 0
+    assert calls == [*SET, *KEPT]
 
 
-def test_half_of_it_is_shared_by_the_pictures_that_are_open(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(opening, "free_bytes", lambda: 24_000)
-    assert opening.most_pixels() == 1000
-    assert opening.most_pixels(workers=4) == 250
-    monkeypatch.setattr(opening, "free_bytes", lambda: None)
-    assert opening.most_pixels() is None
+def test_what_lies_free_is_given_back_at_once(calls: list[object]) -> None:
+    memory.give_back()
+    assert calls == [("trim", 0)]
+
+
+def test_other_allocators_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: object())
+    memory.give_back()
+    with memory.giving_back():
+        pass

@@ -101,7 +101,7 @@ def test_neutral_pictures_are_looked_at_once(tiny_model: Path) -> None:
         first = clip.favour(clip_gaze.SURFACES)
     with Clip(tiny_model) as clip:
         assert (clip.favour(clip_gaze.SURFACES) == first).all()
-        assert clip._towers._vision is clip._towers._text is None
+        assert not clip._towers._kept
 
 
 def test_neutral_pictures_are_looked_at_once_where_nothing_is_kept(

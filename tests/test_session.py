@@ -1,8 +1,8 @@
-"""A tower runs every kind of published graph, in the batches it accepts, on the CPUs it may use."""
+"""A tower runs every kind of published graph, in the batches it accepts, in some threads."""
 
 from __future__ import annotations
 
-import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from clip_gaze import memory, session
+from clip_gaze import session
 from clip_gaze.clip import Clip
 from clip_gaze.errors import ModelError
 from clip_gaze.session import Tower
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 DIM, EDGE, VOCABULARY = 5, 4, 50
@@ -298,59 +299,6 @@ def test_threads_are_those_asked_for_or_the_cpus_that_may_be_used(
     assert options.intra_op_num_threads == wanted
 
 
-@pytest.mark.parametrize(
-    ("allowed", "quota", "wanted"), [(8, None, 8), (8, 3, 3), (2, 3, 2), (1, None, 1)]
-)
-def test_usable_cpus_are_the_affinity_held_to_the_quota(
-    allowed: int, quota: int | None, wanted: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    affinity = lambda _: set(range(allowed))  # noqa: E731
-    monkeypatch.setattr(os, "sched_getaffinity", affinity, raising=False)
-    monkeypatch.setattr(session, "_quota", lambda: quota)
-    assert session.usable_cpus() == wanted
-
-
-@pytest.mark.parametrize(("count", "wanted"), [(5, 5), (None, 1)])
-def test_without_an_affinity_all_cpus_are_usable(
-    count: int | None, wanted: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    monkeypatch.setattr(os, "cpu_count", lambda: count)
-    monkeypatch.setattr(session, "_quota", lambda: None)
-    assert session.usable_cpus() == wanted
-
-
-@pytest.mark.parametrize(
-    ("content", "wanted"),
-    [
-        ("200000 100000\n", 2),
-        ("150000 100000\n", 2),
-        ("1000 100000\n", 1),
-        ("max 100000\n", None),
-        ("", None),
-        ("junk\n", None),
-    ],
-)
-def test_a_quota_of_cgroup_2_is_rounded_up(
-    content: str, wanted: int | None, tmp_path: Path
-) -> None:
-    (tmp_path / "cpu.max").write_text(content, encoding="ascii")
-    assert session._quota(tmp_path) == wanted
-
-
-@pytest.mark.parametrize(("quota", "wanted"), [("250000", 3), ("-1", None), ("junk", None)])
-def test_a_quota_of_cgroup_1_is_rounded_up(quota: str, wanted: int | None, tmp_path: Path) -> None:
-    (tmp_path / "cpu").mkdir()
-    (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text(f"{quota}\n", encoding="ascii")
-    (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n", encoding="ascii")
-    assert session._quota(tmp_path) == wanted
-
-
-def test_without_a_cgroup_there_is_no_quota(tmp_path: Path) -> None:
-    assert session._quota(tmp_path) is None
-    assert session._quota(tmp_path / "gone") is None
-
-
 @pytest.mark.parametrize(("threads", "wanted"), [(None, 5), (1, 1)])
 def test_every_session_of_a_clip_uses_its_threads(
     threads: int | None,
@@ -365,33 +313,23 @@ def test_every_session_of_a_clip_uses_its_threads(
     assert [options.intra_op_num_threads for (_, options), _ in asked] == [wanted, wanted]
 
 
-def test_the_allocator_gives_memory_back_while_a_graph_is_loaded(
+def test_a_graph_is_loaded_while_the_allocator_gives_memory_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls: list[object] = []
+    calls: list[str] = []
     real = onnxruntime.InferenceSession
 
-    class Library:
-        mallopt = staticmethod(lambda *setting: calls.append(setting))
-        malloc_trim = staticmethod(lambda pad: calls.append(("trim", pad)))
+    @contextmanager
+    def spied() -> Iterator[None]:
+        calls.append("set")
+        yield
+        calls.append("reset")
 
-    def spied(*args: Any, **kwargs: Any) -> onnxruntime.InferenceSession:
+    def loading(*args: Any, **kwargs: Any) -> onnxruntime.InferenceSession:
         calls.append("load")
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: Library)
-    monkeypatch.setattr(memory.os, "name", "posix")
-    monkeypatch.setattr(onnxruntime, "InferenceSession", spied)
-    path = vision(tmp_path)
-    Tower(path)
-    kept = [(-3, 2**19), (-1, 2**20)]
-    assert calls == [("trim", 0), (-3, 2**16), "load", *kept]
-    path.write_bytes(b"")
-    with pytest.raises(ModelError):
-        Tower(path)
-    assert calls[-2:] == kept
-
-
-def test_other_allocators_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory.ctypes, "CDLL", lambda _: object())
-    assert Tower(vision(tmp_path)).images(PIXELS).shape == (7, DIM)
+    monkeypatch.setattr(session, "giving_back", spied)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", loading)
+    Tower(vision(tmp_path))
+    assert calls == ["set", "load", "reset"]

@@ -12,13 +12,13 @@ import numpy as np
 
 from clip_gaze import download, models, scoring, texts
 from clip_gaze.errors import GazeError, PictureError
+from clip_gaze.limits import checked_threads, usable_cpus
 from clip_gaze.occlusion import RUNS
 from clip_gaze.pictures import Pictures, label_of
 from clip_gaze.places import cache_folder
 from clip_gaze.ranking import Ranking, ranking
 from clip_gaze.results import HeatMap, PictureResult
 from clip_gaze.see import heat_maps, questions
-from clip_gaze.session import usable_cpus
 from clip_gaze.store import Store
 from clip_gaze.towers import Towers
 
@@ -59,7 +59,7 @@ class Clip:
         Args:
             model: a name under models/, or a model folder; None: clip-vit-base-patch32.
             variant: one of the model's variants; None: its default.
-            threads: CPU threads for each graph; None: all that this process may use.
+            threads: CPU threads for each graph, up to 256; None: all that this process may use.
             offline: never touch the network.
             store: keep vectors of phrases and files for later runs, and use those that are kept.
             max_megapixels: larger picture files are refused; None: what fits in half the free
@@ -72,14 +72,15 @@ class Clip:
             PhraseListError: a template does not say where the phrase stands.
             ModelError: the model or variant is unknown, or a file is missing or altered.
             DownloadError: files are missing and cannot be fetched.
+            GazeError: there cannot be so many threads.
 
         """
+        self._threads = checked_threads(threads)
         self.templates = texts.checked(templates)
         found = models.find(model)
         self.manifest: Manifest = found.manifest
         files = download.ready(found, variant, offline=offline)
         self.variant, self._files = files.variant, files
-        self._threads = threads
         self._max_pixels = int(max_megapixels * 1e6) if max_megapixels else None
         self._progress = progress
         self._towers = Towers(files.paths, threads, self.manifest.embedding_dim)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from clip_gaze.errors import PictureError, PictureSizeError
-from clip_gaze.memory import free_bytes
+from clip_gaze.limits import free_bytes
 
 if TYPE_CHECKING:
     import os

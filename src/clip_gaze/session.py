@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnxruntime
 
 from clip_gaze.errors import ModelError
+from clip_gaze.limits import usable_cpus
 from clip_gaze.memory import giving_back
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
 logger = logging.getLogger(__name__)
@@ -25,30 +26,6 @@ _TYPES: dict[str, type[np.generic]] = {
     "tensor(int32)": np.int32,
 }
 _ONLY_ERRORS = 3
-
-
-def usable_cpus() -> int:
-    """Return how many CPUs this process may use: its affinity, held to a cgroup's quota."""
-    try:
-        allowed = len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS and Windows have no affinity call in the standard library
-        allowed = os.cpu_count() or 1
-    return max(1, min(allowed, _quota() or allowed))
-
-
-def _quota(folder: Path = Path("/sys/fs/cgroup")) -> int | None:
-    """Return the CPUs that a Linux container's quota leaves, rounded up; None without one."""
-    try:
-        if (folder / "cpu.max").exists():
-            quota, period = (folder / "cpu.max").read_text(encoding="ascii").split()
-        else:
-            quota, period = (
-                (folder / "cpu" / f"cpu.cfs_{name}_us").read_text(encoding="ascii")
-                for name in ("quota", "period")
-            )
-        return -(-int(quota) // int(period)) if int(quota) > 0 else None
-    except (OSError, ValueError):
-        return None
 
 
 class Tower:

@@ -1,9 +1,10 @@
-"""A model's two towers: each is loaded when it is first needed, never twice."""
+"""A model's two towers: each is loaded when it is needed, and freed when the other one is."""
 
 from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
 from clip_gaze.errors import GazeError
 from clip_gaze.session import Tower
@@ -14,7 +15,13 @@ if TYPE_CHECKING:
 
 
 class Towers:
-    """Both encoders of a model; safe to share between threads."""
+    """Both encoders of a model; safe to share between threads.
+
+    The one that was asked for last is kept: on a small machine both would not fit, and one is
+    loaded in tenths of a second. Where another thread runs the other one meanwhile, both are kept
+    until the next time, so that threads with phrases and threads with pictures do not make each
+    other load again and again. There is never a second copy of a tower.
+    """
 
     def __init__(self, paths: Mapping[str, Path], threads: int | None, width: int) -> None:
         """Remember what to load.
@@ -29,43 +36,42 @@ class Towers:
         self._threads = threads
         self._width = width
         self._lock = threading.Lock()
-        self._vision: Tower | None = None
-        self._text: Tower | None = None
+        self._kept: set[Tower] = set()
+        # Those that are kept, and those that a caller still holds.
+        self._alive: WeakValueDictionary[str, Tower] = WeakValueDictionary()
         self._closed = False
 
     def vision(self) -> Tower:
-        """Return the vision tower; the text tower goes: on a small machine both would not fit.
+        """Return the vision tower; whoever holds it longer than for a run keeps it in memory.
 
         Raises:
             GazeError: the towers were closed.
             ModelError: the graph cannot be loaded.
 
         """
-        with self._lock:
-            if self._vision is None:
-                self._check_open()
-                self._text = None
-                self._vision = self._load("vision")
-            return self._vision
+        return self._asked("vision")
 
     def text(self) -> Tower:
         """Return the text tower; see `vision`."""
-        with self._lock:
-            if self._text is None:
-                self._check_open()
-                self._text = self._load("text")
-            return self._text
+        return self._asked("text")
 
     def close(self) -> None:
         """Free both."""
         with self._lock:
-            self._vision = self._text = None
+            self._kept.clear()
             self._closed = True
 
-    def _check_open(self) -> None:
-        if self._closed:
-            msg = "this Clip was closed; make a new one"
-            raise GazeError(msg)
-
-    def _load(self, role: str) -> Tower:
-        return Tower(self._paths[role], self._threads, self._width)
+    def _asked(self, role: str) -> Tower:
+        with self._lock:
+            if self._closed:
+                msg = "this Clip was closed; make a new one"
+                raise GazeError(msg)
+            tower = self._alive.get(role)
+            # What nobody runs is freed here, before anything is loaded.
+            self._kept.clear()
+            running = list(self._alive.values())
+            if tower is None:
+                tower = Tower(self._paths[role], self._threads, self._width)
+                self._alive[role] = tower
+            self._kept.update(running, [tower])
+            return tower
