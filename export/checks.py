@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import click
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -20,20 +20,44 @@ from clip_gaze.verify import check
 from recipes import REFERENCE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from clip_gaze.manifest import Manifest
+    from clip_gaze.manifest import Manifest, Variant
 
 TOWERS = ("vision", "text")
-BOUND = 1e-5
 PICTURES = 8
 SEED = 0
-Batches = list[NDArray[np.int64]]
-Vectors = NDArray[np.float32]
+# Both by tower.
+Batches = dict[str, list[NDArray]]
+Vectors = dict[str, NDArray[np.float32]]
 
 
-def sample_inputs(manifest: Manifest, folder: Path) -> tuple[Vectors, Batches]:
-    """Return pixel values of made-up pictures, and ids of shipped phrases in batches.
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one graph costs, and how far its vectors are from the reference.
+
+    Attributes:
+        variant: its name.
+        tower: "vision" or "text".
+        bytes: of the graph and its weights.
+        furthest: the largest difference of a number of a normalised vector.
+        cosine_least: of a vector to its reference; `cosine_most` the greatest.
+        milliseconds: of a picture that runs alone, or of a phrase among others.
+
+    """
+
+    variant: str
+    tower: str
+    bytes: int
+    furthest: float
+    cosine_least: float
+    cosine_most: float
+    milliseconds: float
+
+
+def sample_inputs(manifest: Manifest, folder: Path) -> Batches:
+    """Return pixel values of made-up pictures, one a batch, and ids of shipped phrases.
 
     Pictures go from one flat colour to noise; every list gives phrases, and one is cut.
     """
@@ -42,11 +66,11 @@ def sample_inputs(manifest: Manifest, folder: Path) -> tuple[Vectors, Batches]:
     for detail in np.linspace(1, 224, PICTURES).astype(int):
         coarse = rng.integers(0, 256, (detail, detail, 3), dtype=np.uint8)
         picture = Image.fromarray(coarse).resize((300, 240), Image.Resampling.BILINEAR)
-        pictures.append(pixel_values(picture, manifest.image))
+        pictures.append(pixel_values(picture, manifest.image)[None])
     tokenizer = Tokenizer(folder / manifest.tokenizer.file, manifest.text.context_length)
     texts = [phrase for name in phrases.names() for phrase in phrases.load(name)[:7]]
     batches = tokenizer.batches([*texts, " ".join(texts[:40])])
-    return np.stack(pictures), [ids for _, ids in batches]
+    return {"vision": pictures, "text": [ids for _, ids in batches]}
 
 
 def checked_graphs(folder: Path, manifest: Manifest, variant: str = REFERENCE) -> dict[str, Path]:
@@ -69,47 +93,75 @@ def checked_graphs(folder: Path, manifest: Manifest, variant: str = REFERENCE) -
 
 
 def compare(
-    manifest: Manifest,
-    folder: Path,
-    pixels: Vectors,
-    ids: Batches,
-    reference: tuple[Vectors, list[Vectors]],
-) -> bool:
-    """Print how far each variant is from the reference; return whether fp32 holds its bound.
+    folder: Path, variants: Mapping[str, Variant], batches: Batches, reference: Vectors
+) -> list[Row]:
+    """Run the graphs of variants, and hold their vectors against the reference.
 
     Args:
-        manifest: of the model in `folder`.
-        folder: the model folder.
-        pixels: (n, 3, size, size) float32.
-        ids: batches of token ids of equal length.
-        reference: the reference vectors of the pictures, and of each batch of ids.
+        folder: where the graphs lie.
+        variants: by name.
+        batches: by tower, what each run gets.
+        reference: by tower, (n, d) float32, L2-normalised.
+
+    Raises:
+        ModelError: a graph does not run, or gives something else than numbers.
 
     """
-    click.echo(f"{'variant':8} {'tower':7} {'MB':>8} {'max |diff|':>11} {'cosine':>17} {'ms':>8}")
-    sound = True
-    for name, variant in manifest.variants.items():
+    rows = []
+    for name, variant in variants.items():
         for tower in TOWERS:
-            graph = Tower(folder / variant.files()[tower].file)
-            run, batches, expected = (
-                (graph.images, list(pixels[:, None]), list(reference[0][:, None]))
-                if tower == "vision"
-                else (graph.texts, ids, reference[1])
+            graph = folder / variant.files()[tower].file
+            found, spent = vectors(tower, graph, batches[tower])
+            cosine = (found * reference[tower]).sum(axis=1)
+            rows.append(
+                Row(
+                    variant=name,
+                    tower=tower,
+                    bytes=variant.bytes(tower),
+                    furthest=float(np.abs(found - reference[tower]).max()),
+                    cosine_least=float(cosine.min()),
+                    cosine_most=float(cosine.max()),
+                    milliseconds=spent,
+                )
             )
-            run(batches[0])
-            started = time.perf_counter()
-            vectors = np.concatenate([normalise(run(batch)) for batch in batches])
-            spent = (time.perf_counter() - started) / len(vectors)
-            wanted = normalise(np.concatenate(expected))
-            furthest = float(np.abs(vectors - wanted).max())
-            cosine = (vectors * wanted).sum(axis=1)
-            click.echo(
-                f"{name:8} {tower:7} {variant.bytes(tower) / 1e6:8.1f} {furthest:11.2e} "
-                f"{cosine.min():.5f}..{cosine.max():.5f} {1000 * spent:8.1f}"
-            )
-            if name == REFERENCE:
-                sound = sound and furthest <= BOUND
-    verdict = "holds" if sound else "FAILS"
-    click.echo(
-        f"fp32 against torch: max |difference| of the normalised vectors <= {BOUND}: {verdict}"
-    )
-    return sound
+    return rows
+
+
+def vectors(tower: str, graph: Path, batches: list[NDArray]) -> tuple[NDArray[np.float32], float]:
+    """Return the vectors of all batches, as `unit` does, and the milliseconds that a row took."""
+    encoder = Tower(graph)
+    run = encoder.images if tower == "vision" else encoder.texts
+    run(batches[0])  # the first run prepares the graph
+    started = time.perf_counter()
+    rows = np.concatenate([run(batch) for batch in batches])
+    spent = 1000 * (time.perf_counter() - started) / len(rows)
+    return unit(rows, graph), spent
+
+
+def unit(rows: NDArray[np.float32], source: object) -> NDArray[np.float32]:
+    """Return (n, d) vectors L2-normalised.
+
+    Args:
+        rows: vectors.
+        source: what gave them, for the message.
+
+    Raises:
+        ModelError: they hold NaN or infinite numbers.
+
+    """
+    if not np.isfinite(rows).all():
+        msg = f"{source}: gives vectors that are not finite numbers; are the weights sound?"
+        raise ModelError(msg)
+    return normalise(rows)
+
+
+def table(rows: Iterable[Row]) -> list[str]:
+    """Return what is printed."""
+    return [
+        f"{'variant':8} {'tower':7} {'MB':>8} {'max |diff|':>11} {'cosine':>17} {'ms':>8}",
+        *(
+            f"{row.variant:8} {row.tower:7} {row.bytes / 1e6:8.1f} {row.furthest:11.2e} "
+            f"{row.cosine_least:.5f}..{row.cosine_most:.5f} {row.milliseconds:8.1f}"
+            for row in rows
+        ),
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -30,3 +31,11 @@ def run(command: click.Command) -> None:
         sys.exit(result if isinstance(result, int) else 0)
     click.echo(f"{Path(sys.argv[0]).name}: error: {' '.join(message.split())}", err=True)
     sys.exit(NOTHING_DONE)
+
+
+def writable(context: click.Context, option: click.Parameter, file: Path | None) -> Path | None:
+    """Refuse a file that cannot be written, before the work that it is for (a click callback)."""
+    if file and not (file.parent.is_dir() and os.access(file.parent, os.W_OK)):
+        msg = f"{file}: there is no folder {file.parent} that can be written to"
+        raise click.BadParameter(msg, context, option)
+    return file

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -182,14 +183,34 @@ def table(rows: Mapping[str, Row]) -> list[str]:
     return lines
 
 
+def runnable(context: click.Context, option: click.Parameter, line: str | None) -> list[str]:
+    """Split a command into words, and refuse one that cannot be run (a click callback)."""
+    if line is None:
+        return []
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        msg = f"{line}: is no command ({error})"
+        raise click.BadParameter(msg, context, option) from error
+    if not words or shutil.which(words[0]) is None:
+        msg = f"{line!r}: cannot be run; there is no such program"
+        raise click.BadParameter(msg, context, option)
+    return words
+
+
 @click.command(help=__doc__)
 @click.argument("model")
 @click.argument("pictures", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--list", "names", multiple=True, required=True, help="A list that ships.")
-@click.option("--emulator", metavar="COMMAND", help="Run all once more under this.")
-@click.option("--json", "output", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--emulator", metavar="COMMAND", callback=runnable, help="Run all once more under this."
+)
+@click.option(
+    "--json", "output", type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    callback=command.writable,
+)  # fmt: skip
 def main(
-    model: str, pictures: Path, names: tuple[str, ...], emulator: str | None, output: Path | None
+    model: str, pictures: Path, names: tuple[str, ...], emulator: list[str], output: Path | None
 ) -> int:
     """Measure each variant, compare, print."""
     found = models.find(model)
@@ -201,16 +222,15 @@ def main(
     lists = {name: phrases.load(name) for name in dict.fromkeys(names)}
     paths = collect.pictures([pictures])
     every = {name: checked_graphs(folder, manifest, name) for name in manifest.variants}
-    before = shlex.split(emulator) if emulator else []
     measured, emulated = {}, {}
     with tempfile.TemporaryDirectory() as scratch:
         texts, place = each_once(lists), Path(scratch)
         for name, some in every.items():
             click.echo(f"measuring {name}", err=True)
             measured[name] = measure(folder, some, paths, texts, place)
-            if before:
-                click.echo(f"measuring {name} under {before[0]}", err=True)
-                emulated[name] = measure(folder, some, paths, texts, place, emulator=before)
+            if emulator:
+                click.echo(f"measuring {name} under {emulator[0]}", err=True)
+                emulated[name] = measure(folder, some, paths, texts, place, emulator=emulator)
     for line in measured[REFERENCE].skipped:
         click.echo(f"passed over: {line}", err=True)
     rows = compare(manifest, measured, lists, emulated)

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 from onnx import helper, numpy_helper
+from onnx.checker import ValidationError
 from onnx.external_data_helper import set_external_data
 
 from clip_gaze.errors import ModelError
@@ -27,29 +28,49 @@ ALIGNMENT = 64  # bytes, as wide as a processor's registers
 LAYERS_PER_BLOCK = 6  # query, key, value, out, and two of the perceptron
 
 
-def quantise(source: Path, target: Path, recipe: Recipe, only: str | None = None) -> None:
+def quantise(source: Path, target: Path, recipe: Recipe) -> None:
     """Write the graph in `source` to `target` with its weights quantised.
 
     Args:
         source: the graph in float32.
         target: gets the new one.
         recipe: how the weights are kept.
-        only: the output of the one linear layer that is quantised; None: all are, and the token
-            table and the patches' convolution as the recipe says.
 
     Raises:
-        ModelError: `source` is no graph, or has no linear layer.
+        ModelError: `source` is no graph, or has no linear layer, or weights that are no numbers.
 
     """
     model = loaded(source)
-    graph = model.graph
-    weights = {tensor.name: tensor for tensor in graph.initializer}
-    bits = layer_bits(graph, weights, recipe)
-    if only:
-        bits = {only: bits[only]}
-    if not bits:
+    if not layer_bits(model.graph, recipe):
         msg = f"{source}: has no linear layer whose weights could be quantised"
         raise ModelError(msg)
+    rewrite(model, recipe)
+    save(model, target)
+
+
+def quantise_layer(model: onnx.ModelProto, target: Path, recipe: Recipe, output: str) -> None:
+    """Write a copy of a graph to `target` with one linear layer quantised, of this output."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    rewrite(copy, recipe, only=output)
+    save(copy, target)
+
+
+def rewrite(model: onnx.ModelProto, recipe: Recipe, only: str | None = None) -> None:
+    """Quantise the weights of a graph in place.
+
+    Args:
+        model: the graph in float32.
+        recipe: how the weights are kept.
+        only: the output of the one linear layer that is quantised; None: all are, and the token
+            table and the patches' convolution as the recipe says.
+
+    """
+    graph = model.graph
+    weights = {tensor.name: tensor for tensor in graph.initializer}
+    bits = layer_bits(graph, recipe)
+    if only:
+        bits = {only: bits[only]}
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:
         fixed = [weights[name] for name in node.input if name in weights]
@@ -70,14 +91,13 @@ def quantise(source: Path, target: Path, recipe: Recipe, only: str | None = None
     if "com.microsoft" not in [each.domain for each in model.opset_import]:
         model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
     strip(model)
-    save(model, target)
 
 
 def loaded(source: Path) -> onnx.ModelProto:
     """Read a graph with its weights.
 
     Raises:
-        ModelError: it is no graph.
+        ModelError: it is no graph, or onnx refuses the file of its weights.
 
     """
     try:
@@ -85,15 +105,18 @@ def loaded(source: Path) -> onnx.ModelProto:
     except DecodeError:
         msg = f"{source}: is not an ONNX graph; export the model again"
         raise ModelError(msg) from None
+    except ValidationError as error:
+        reason = str(error).rstrip(".")
+        msg = f"{source}: onnx refuses its weights; where they are a link, copy the file ({reason})"
+        raise ModelError(msg) from error
 
 
-def linear_layers(source: Path, recipe: Recipe) -> dict[str, str]:
+def linear_layers(model: onnx.ModelProto, recipe: Recipe) -> dict[str, str]:
     """Return what the linear layers of a CLIP tower are called, by the names of their outputs.
 
     Each block has query, key, value, out, up and down, in this order; the projection comes last.
     """
-    graph = loaded(source).graph
-    outputs = layer_bits(graph, {tensor.name: tensor for tensor in graph.initializer}, recipe)
+    outputs = layer_bits(model.graph, recipe)
     roles = ("query", "key", "value", "out", "up", "down")
     blocks = range(1, len(outputs) // LAYERS_PER_BLOCK + 1)
     names = [f"block {block} {role}" for block in blocks for role in roles]
@@ -136,10 +159,9 @@ def strip(model: onnx.ModelProto) -> None:
         each.ClearField("metadata_props")
 
 
-def layer_bits(
-    graph: onnx.GraphProto, weights: Mapping[str, onnx.TensorProto], recipe: Recipe
-) -> dict[str, int]:
+def layer_bits(graph: onnx.GraphProto, recipe: Recipe) -> dict[str, int]:
     """Return the bits of each linear layer's weights, by the name of its output."""
+    weights = {tensor.name: tensor for tensor in graph.initializer}
     layers = [
         node
         for node in graph.node
@@ -172,7 +194,7 @@ def linear(
     recipe: Recipe,
 ) -> list[onnx.NodeProto]:
     """Return MatMulNBits, and an Add where there was a bias, in place of a linear layer."""
-    matrix = numpy_helper.to_array(weights[node.input[1]]).astype(np.float32)
+    matrix = numbers(weights[node.input[1]])
     if any(attribute.name == "transB" and attribute.i for attribute in node.attribute):
         matrix = matrix.T
     levels, scales, zeros = pack(matrix, bits, recipe.block_size, symmetric=recipe.symmetric)
@@ -212,7 +234,7 @@ def lookup(
     node: onnx.NodeProto, rows: onnx.TensorProto, graph: onnx.GraphProto
 ) -> list[onnx.NodeProto]:
     """Return what looks up rows in 8 bits and then makes them float32, so that few ever are."""
-    levels, scales = table(numpy_helper.to_array(rows))
+    levels, scales = table(numbers(rows))
     output, indices = node.output[0], node.input[1]
     names = keep(graph, output, {"levels": levels, "scales": scales})
     found = [f"{name}_found" for name in names]
@@ -229,12 +251,26 @@ def convolution(
     node: onnx.NodeProto, kernel: onnx.TensorProto, graph: onnx.GraphProto
 ) -> list[onnx.NodeProto]:
     """Return a convolution whose weights have 8 bits in the file; loading makes them float32."""
-    levels, scales = table(numpy_helper.to_array(kernel))
+    levels, scales = table(numbers(kernel))
     names = keep(graph, node.output[0], {"levels": levels, "scales": scales})
     changed = onnx.NodeProto()
     changed.CopyFrom(node)
     changed.input[1] = f"{node.output[0]}_kernel"
     return [*widened(names[0], names[1], changed.input[1]), changed]
+
+
+def numbers(tensor: onnx.TensorProto) -> NDArray[np.float32]:
+    """Return weights as an array.
+
+    Raises:
+        ModelError: they hold NaN or infinite numbers.
+
+    """
+    array = numpy_helper.to_array(tensor).astype(np.float32, copy=False)
+    if not np.isfinite(array).all():
+        msg = f"the weights {tensor.name} are not finite numbers; take another checkpoint"
+        raise ModelError(msg)
+    return array
 
 
 def widened(levels: str, scales: str, output: str) -> list[onnx.NodeProto]:

@@ -22,6 +22,7 @@ from clip_gaze.opening import upright
 from clip_gaze.scoring import normalise
 from clip_gaze.session import Tower
 from clip_gaze.tokenizer import Tokenizer
+from peak import peak_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -187,23 +188,6 @@ def groups(rows: Iterable[NDArray[np.float32]]) -> Iterator[list[NDArray[np.floa
             group = []
     if group:
         yield group
-
-
-def peak_bytes() -> int | None:
-    """Return the most memory that this process has had, where the system says it."""
-    try:
-        # Unlike getrusage's figure, this one does not begin with that of the parent process.
-        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    try:
-        import resource  # noqa: PLC0415 - Windows has none
-    except ImportError:
-        return None
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def main(job: Path) -> None:

@@ -10,20 +10,15 @@ import dataclasses
 import logging
 import shutil
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import numpy as np
 
 import command
-from checks import TOWERS, checked_graphs, sample_inputs
+from checks import TOWERS, checked_graphs, compare, sample_inputs, table, vectors
 from clip_gaze import manifest as manifests
-from clip_gaze.errors import ModelError
 from clip_gaze.manifest import Manifest, ModelFile, Variant
-from clip_gaze.scoring import normalise
-from clip_gaze.session import Tower
 from clip_gaze.verify import sha256
 from clip_gaze.whole import whole
 from graphs import quantise, weights_path
@@ -31,8 +26,6 @@ from recipes import RECIPES, REFERENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-
-    from numpy.typing import NDArray
 
 SCRATCH = ".quantize-"
 
@@ -134,39 +127,17 @@ def chosen(context: click.Context, option: click.Parameter, value: str) -> list[
 
 
 def tell(model: Path, made: Path, variants: dict[str, Variant]) -> None:
-    """Print size, cosine to fp32 and time of new variants, on made-up pictures and phrases.
+    """Print how far new variants are from fp32, on made-up pictures and phrases.
 
     Raises:
         ModelError: one of them does not run, or gives something else than numbers.
 
     """
     manifest = manifests.read(model / "manifest.json")
-    pixels, ids = sample_inputs(manifest, model)
-    batches = {"vision": list(pixels[:, None]), "text": ids}
+    batches = sample_inputs(manifest, model)
     sources = checked_graphs(model, manifest)
-    reference = {tower: vectors(sources[tower], batches[tower])[0] for tower in TOWERS}
-    click.echo(f"{'variant':8} {'tower':7} {'MB':>8} {'cosine':>17} {'ms':>8}")
-    for name, variant in variants.items():
-        for tower in TOWERS:
-            file = variant.files()[tower].file
-            found, spent = vectors(made / file, batches[tower])
-            cosine = (found * reference[tower]).sum(axis=1)
-            if not np.isfinite(cosine).all():
-                msg = f"{name}: its {tower} tower gives no numbers; is fp32 sound?"
-                raise ModelError(msg)
-            click.echo(
-                f"{name:8} {tower:7} {variant.bytes(tower) / 1e6:8.1f} "
-                f"{cosine.min():.5f}..{cosine.max():.5f} {1000 * spent:8.1f}"
-            )
-
-
-def vectors(path: Path, batches: list[NDArray]) -> tuple[NDArray[np.float32], float]:
-    """Return the normalised vectors of all batches, and the seconds that one row took."""
-    tower = Tower(path)
-    tower.images(batches[0])
-    started = time.perf_counter()
-    rows = np.concatenate([normalise(tower.images(batch)) for batch in batches])
-    return rows, (time.perf_counter() - started) / len(rows)
+    reference = {tower: vectors(tower, sources[tower], batches[tower])[0] for tower in TOWERS}
+    click.echo("\n".join(table(compare(made, variants, batches, reference))))
 
 
 @click.command(help=__doc__)

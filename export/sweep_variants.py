@@ -27,10 +27,9 @@ from checks import TOWERS, checked_graphs
 from clip_gaze import manifest as manifests
 from clip_gaze import phrases
 from clip_gaze.scoring import normalise
-from graphs import linear_layers, quantise
+from graphs import linear_layers, loaded, quantise, quantise_layer, weights_path
 from measure import Measured, measure
 from painter import paint
-from quantize import variant_of
 from recipes import FLOAT, Q4, Q8, Recipe
 
 if TYPE_CHECKING:
@@ -82,8 +81,10 @@ def centred(found: NDArray[np.float32], wanted: NDArray[np.float32]) -> float:
 
 def row(name: str, paths: dict[str, Path], found: Measured, wanted: Measured) -> str:
     """Return one line of the table."""
-    variant = variant_of(paths, dict.fromkeys(TOWERS, name))
-    sizes = [variant.bytes(tower) / 1e6 for tower in TOWERS]
+    sizes = [
+        sum(path.stat().st_size for path in (graph, weights_path(graph)) if path.exists()) / 1e6
+        for graph in (paths[tower] for tower in TOWERS)
+    ]
     drift = float(np.abs(found.images - found.batched).max())
     return (
         f"{name:38} {sizes[0]:6.1f} {sizes[1]:6.1f} {found.cpu_ms:7.1f} "
@@ -98,21 +99,35 @@ def layers(
     """Yield for each linear layer a line with what it costs to give it alone 4 bits."""
     wanted = run(sources)
     recipe = dataclasses.replace(Q4, projection=4)
+    alone = scratch / "alone.onnx"
     for tower, of in (("vision", "images"), ("text", "texts")):
-        for output, name in linear_layers(sources[tower], recipe).items():
-            alone = scratch / "alone.onnx"
-            quantise(sources[tower], alone, recipe, only=output)
+        model = loaded(sources[tower])
+        for output, name in linear_layers(model, recipe).items():
+            quantise_layer(model, alone, recipe, output)
             found = run({**sources, tower: alone})
             cost = 1 - centred(getattr(found, of), getattr(wanted, of))
             yield f"{tower:7} {name:20} {cost:8.5f}"
 
 
+def chosen(context: click.Context, option: click.Parameter, part: str) -> list[tuple[str, Recipe]]:
+    """Return the recipes whose names have this part; there must be one (a click callback)."""
+    found = [(name, recipe) for name, recipe in recipes() if part in name]
+    if not found:
+        first, _ = next(recipes())
+        msg = f"no recipe's name has {part!r}; the first one's is {first!r}"
+        raise click.BadParameter(msg, context, option)
+    return found
+
+
 @click.command(help=__doc__)
 @click.argument("model", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--pictures", default=8, show_default=True, type=click.IntRange(2))
-@click.option("--only", default="", help="Try the recipes alone whose name has this.")
+@click.option(
+    "--only", "tried", default="", callback=chosen,
+    help="Try the recipes alone whose name has this.",
+)  # fmt: skip
 @click.option("--layers", "by_layer", is_flag=True, help="Try each layer alone instead.")
-def main(model: Path, pictures: int, only: str, *, by_layer: bool) -> None:
+def main(model: Path, pictures: int, tried: list[tuple[str, Recipe]], *, by_layer: bool) -> None:
     """Make, measure, print."""
     manifest = manifests.read(model / "manifest.json")
     sources = checked_graphs(model, manifest)
@@ -137,9 +152,7 @@ def main(model: Path, pictures: int, only: str, *, by_layer: bool) -> None:
         wanted = run(sources)
         click.echo(row("fp32", sources, wanted, wanted))
         made = {tower: scratch / f"{tower}.onnx" for tower in TOWERS}
-        for label, recipe in recipes():
-            if only not in label:
-                continue
+        for label, recipe in tried:
             for tower in TOWERS:
                 quantise(sources[tower], made[tower], recipe)
             found = run(made)

@@ -10,16 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import speed
+import speed_chart
+import speed_report as report
 
 SCRIPTS = Path(__file__).parent / "benchmarks"
-sys.path.insert(0, str(SCRIPTS))
-
-import speed  # noqa: E402 - scripts, which find each other in their own folder
-import speed_chart  # noqa: E402
-import speed_report as report  # noqa: E402
-
-sys.path.remove(str(SCRIPTS))
-
 SVG = "{http://www.w3.org/2000/svg}"
 NAMES = 5000
 
@@ -144,8 +139,8 @@ def test_medians_are_of_rounds_in_each_of_which_everything_is_measured() -> None
     assert set(found["b"]) == {report.ORIGINAL, report.BATCH, "q8", "graph q8"}
 
 
-def run_speed(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(SCRIPTS / "speed.py"), *map(str, arguments)]
+def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(SCRIPTS / script), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -154,8 +149,8 @@ def test_all_is_measured_and_written(
 ) -> None:
     page = tmp_path / "speed.md"
     page.write_text(f"# Speed\n\n{report.BEGIN}\n{report.END}\n", encoding="utf-8")
-    done = run_speed(
-        "--checkpoint", tiny_checkpoint, "--model", tiny_model, "--original", original,
+    done = run(
+        "speed.py", "--checkpoint", tiny_checkpoint, "--model", tiny_model, "--original", original,
         "--variant", "q4", "--pictures", 2, "--part", 20, "--repeat", 1, "--docs", page,
         "--json", tmp_path / "speed.json", "--svg", tmp_path / "speed.svg",
     )  # fmt: skip
@@ -183,7 +178,59 @@ def test_all_is_measured_and_written(
     ET.parse(tmp_path / "speed.svg")
 
 
-def test_an_unknown_measure_is_refused() -> None:
-    done = run_speed("--checkpoint", "x", "--model", "demo", "--original", "x", "--only", "a,z")
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"--only": "a,z"}, "'z': there are a,b,c,d,e"),
+        ({"--only": ""}, "'': there are a,b,c,d,e"),
+        ({"--model": "nosuch"}, "no model is called 'nosuch'"),
+        ({"--model": "clip-vit-base-patch32"}, "has no graphs"),
+        ({"--variant": "q5"}, "has no variant 'q5'"),
+        ({"--checkpoint": "/nope"}, "'/nope' does not exist"),
+        ({"--checkpoint": "original"}, "has no config.json"),
+        ({"--original": "checkpoint"}, "has no clip_gaze-0.3.0.dist-info"),
+        ({"--json": "/nope/speed.json"}, "no folder /nope"),
+        ({"--svg": "/nope/speed.svg"}, "no folder /nope"),
+        ({"--docs": "page.md"}, "must have one <!-- figures"),
+        # What stands in the folder of the original is no package.
+        ({}, "clip_gaze was imported from"),
+    ],
+)
+def test_bad_input_of_speed_is_one_line(
+    options: dict[str, str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("original", "clip_gaze-0.3.0.dist-info").mkdir(parents=True)
+    Path("checkpoint").mkdir()
+    Path("checkpoint", "config.json").touch()
+    Path("page.md").write_text(report.END + report.BEGIN, encoding="utf-8")
+    plain = {"--checkpoint": "checkpoint", "--model": "demo", "--original": "original"}
+    done = run("speed.py", *(word for option in (plain | options).items() for word in option))
     assert done.returncode == 2
-    assert "--only z" in done.stderr
+    assert done.stdout == ""
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["collection_speed.py", "nosuch"], "unexpected extra argument (nosuch)"),
+        (["collection_speed.py", "--stored", "0"], "0 is not in the range"),
+        (["page_load.py", "--model", "nosuch"], "no model is called 'nosuch'"),
+        (["page_load.py", "--clients", "0"], "0 is not in the range"),
+    ],
+)
+def test_bad_input_is_one_line(words: list[str], message: str) -> None:
+    done = run(*words)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_second_look_is_measured() -> None:
+    done = run("collection_speed.py", "--stored", 3)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["stored pictures"] == 3
+    assert found["second list over them, whole process, s"] > 0

@@ -135,6 +135,9 @@ def test_bad_input_is_one_line(pictures: Path, tmp_path: Path) -> None:
         (["demo", pictures, "--list", "movement"], "did you mean 'movements'"),
         (["demo", pictures], "Missing option '--list'"),
         (["demo", pictures, "--list", "surfaces", "--emulator", "no-emulator"], "cannot be run"),
+        (["demo", pictures, "--list", "surfaces", "--emulator", ""], "cannot be run"),
+        (["demo", pictures, "--list", "surfaces", "--emulator", '"x'], "is no command"),
+        (["demo", pictures, "--list", "surfaces", "--json", "/nope/x.json"], "no folder /nope"),
         (["clip-vit-base-patch32", pictures, "--list", "surfaces"], "clip-gaze download --to"),
     ):
         done = run("compare_variants.py", *words)
@@ -142,3 +145,5 @@ def test_bad_input_is_one_line(pictures: Path, tmp_path: Path) -> None:
         errors = [line for line in done.stderr.splitlines() if not line.startswith("measuring")]
         assert len(errors) == 1
         assert message in errors[0]
+        # Only what is wrong with the pictures themselves is found by looking at them.
+        assert broken in words or done.stderr.splitlines() == errors

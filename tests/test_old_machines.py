@@ -32,6 +32,7 @@ pytestmark = pytest.mark.skipif(
 DEMO = models.find("demo").folder
 NEHALEM = ["-cpu", "Nehalem"]
 LIMIT = 350 * 2**20
+QUANTIZE = Path(__file__).parents[1] / "export" / "quantize.py"
 
 
 def answers(path: Path, variant: str, *before: str) -> dict[str, list[dict]]:
@@ -153,6 +154,18 @@ def test_a_full_size_model_runs_in_350_mb(
     (found,) = json.loads(done.stdout)
     assert found["status"] == "ok"
     assert len(found["lists"]["artists_by_training_prevalence"]) == 5
+
+
+@pytest.mark.full
+def test_a_full_size_model_is_quantised_in_2_gb(full_model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    fp32 = [each.name for each in full_model.glob("*_model.onnx*")]
+    for name in ("manifest.json", "tokenizer.json", *fp32):
+        shutil.copy(full_model / name, folder)
+    done = limited([sys.executable, str(QUANTIZE), str(folder)], 2 * 2**30)
+    assert done.returncode == 0, done.stderr
+    assert {each.name for each in folder.iterdir()} == {each.name for each in full_model.iterdir()}
 
 
 FOLDER = r"""

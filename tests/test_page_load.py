@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-SCRIPTS = Path(__file__).parent / "benchmarks"
-sys.path.insert(0, str(SCRIPTS))
-
-import page_load  # noqa: E402 - a script, in a folder of its own
-
-sys.path.remove(str(SCRIPTS))
+import page_load
 
 CLIENTS, SECONDS = 50, 6
 # What the allocator may keep in pieces: a decoded picture has 2 MB, a card 6 MB and more while it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import shutil
 import subprocess
 import sys
@@ -91,10 +92,11 @@ def test_it_says_size_cosine_and_time(fp32_alone: Path) -> None:
     done = run(fp32_alone, "--variants", "q8")
     assert usable(fp32_alone) == ["fp32", "q8"]
     head, *rows = done.stdout.splitlines()
-    assert head.split() == ["variant", "tower", "MB", "cosine", "ms"]
+    assert head.split() == ["variant", "tower", "MB", "max", "|diff|", "cosine", "ms"]
     assert [row.split()[:2] for row in rows] == [["q8", "vision"], ["q8", "text"]]
     for row in rows:
-        assert float(row.split()[3].split("..")[0]) > 0.99
+        assert 0 < float(row.split()[3]) < 0.05
+        assert float(row.split()[4].split("..")[0]) > 0.99
 
 
 def test_a_second_run_changes_nothing(fp32_alone: Path) -> None:
@@ -171,12 +173,52 @@ def break_fp32(folder: Path) -> None:
         file.write(b"altered")
 
 
+def enter_fp32(folder: Path) -> None:
+    """Let the manifest say what the fp32 graphs are now."""
+    from quantize import variant_of
+
+    graphs = {tower: folder / f"{tower}_model.onnx" for tower in ("vision", "text")}
+    change(folder, variants={"fp32": variant_of(graphs, dict.fromkeys(graphs, "float32"))})
+
+
 def break_graph(folder: Path) -> None:
     (folder / "vision_model.onnx").write_bytes(b"\xff" * 100)
-    entry = dataclasses.replace(read(folder).variants["fp32"].vision, bytes=100, sha256=None)
-    change(
-        folder, variants={"fp32": dataclasses.replace(read(folder).variants["fp32"], vision=entry)}
-    )
+    enter_fp32(folder)
+
+
+def no_numbers(folder: Path, dimensions: int = 1) -> None:
+    """Make some weights of the vision tower infinite: vectors, or tensors of more dimensions."""
+    import onnx
+    from onnx import numpy_helper
+
+    model = onnx.load(folder / "vision_model.onnx")
+    for tensor in model.graph.initializer:
+        if len(tensor.dims) == dimensions and tensor.data_type == onnx.TensorProto.FLOAT:
+            infinite = np.full(tensor.dims, np.inf, np.float32)
+            tensor.CopyFrom(numpy_helper.from_array(infinite, tensor.name))
+    onnx.save(model, folder / "vision_model.onnx")
+    enter_fp32(folder)
+
+
+def weights_apart(folder: Path) -> Path:
+    """Put the weights of a graph into a file beside it, and return that."""
+    import onnx
+
+    path = folder / "vision_model.onnx"
+    data = folder / "vision_model.onnx_data"
+    onnx.save(onnx.load(path), path, save_as_external_data=True, location=data.name)
+    enter_fp32(folder)
+    return data
+
+
+def hard_link(folder: Path) -> None:
+    os.link(weights_apart(folder), folder.parent / "elsewhere")
+
+
+def symbolic_link(folder: Path) -> None:
+    data = weights_apart(folder)
+    data.rename(folder.parent / "elsewhere")
+    data.symlink_to(folder.parent / "elsewhere")
 
 
 @pytest.mark.parametrize(
@@ -188,6 +230,10 @@ def break_graph(folder: Path) -> None:
         (break_nothing, ["."], "is this a clip-gaze model folder?"),
         (break_fp32, ["model"], "was altered"),
         (break_graph, ["model"], "is not an ONNX graph"),
+        (no_numbers, ["model"], "vision_model.onnx: gives vectors that are not finite numbers"),
+        (lambda folder: no_numbers(folder, 4), ["model"], "weight are not finite numbers"),
+        (hard_link, ["model"], "vision_model.onnx_data, but it has multiple hard links"),
+        (symbolic_link, ["model"], "where they are a link, copy the file"),
         (lambda folder: (folder / "text_model.onnx").unlink(), ["model"], "is missing"),
         (lambda folder: change(folder, download=True), ["model"], "clip-gaze download tiny"),
         (

@@ -41,6 +41,22 @@ def test_each_layer_has_a_line(tiny_model: Path) -> None:
     assert max(costs[:13]) == costs[12]
 
 
+def test_bad_input_is_one_line(tiny_model: Path, tmp_path: Path) -> None:
+    for words, message in (
+        ([tiny_model, "--only", "nothing"], "no recipe's name has 'nothing'"),
+        ([tiny_model, "--pictures", "1"], "1 is not in the range"),
+        ([tmp_path], "is this a clip-gaze model folder?"),
+    ):
+        done = subprocess.run(
+            [sys.executable, str(SCRIPT), *map(str, words)],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 2
+        assert done.stdout == ""
+        assert message in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+
+
 def test_names_tell_recipes_apart() -> None:
     from sweep_variants import recipes
 

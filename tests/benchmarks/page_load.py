@@ -24,8 +24,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import export_path  # noqa: F401 - finds `command`
 import numpy as np
 from PIL import Image
+
+import command
+from clip_gaze import models
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,11 +94,13 @@ class Figures:
 @contextlib.contextmanager
 def server(*options: str) -> Iterator[tuple[int, int]]:
     """Start a server; yield its port and its process's id."""
-    command = [sys.executable, "-m", "clip_gaze", "serve", "--port", "0", "--no-open", *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8")
+    words = [sys.executable, "-m", "clip_gaze", "serve", "--port", "0", "--no-open", *options]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, encoding="utf-8")
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
+        if not line:
+            raise click.ClickException("the server did not start; what it says stands above")
         yield int(line.rstrip("/\n").rpartition(":")[2]), process.pid
     finally:
         process.terminate()
@@ -203,13 +209,14 @@ def resident_mb(pid: int) -> float | None:
     return int(fields[1]) * PAGE / 1e6
 
 
-@click.command()
-@click.option("--clients", default=50, show_default=True)
-@click.option("--seconds", default=60.0, show_default=True)
+@click.command(help=__doc__)
+@click.option("--clients", type=click.IntRange(min=1), default=50, show_default=True)
+@click.option("--seconds", type=click.FloatRange(min=1), default=60, show_default=True)
 @click.option("--model", default="demo", show_default=True)
 @click.option("--impatient", is_flag=True, help="Do not wait before a question is asked again.")
 def main(*, clients: int, seconds: float, model: str, impatient: bool) -> None:
-    """Ask the local page's API by many clients at once."""
+    """Start a server, ask, and print."""
+    models.find(model)
     with server("--model", model) as (port, pid):
         summary = load(port, pid, clients, seconds, patient=not impatient).summary()
     for name, value in summary.items():
@@ -219,4 +226,4 @@ def main(*, clients: int, seconds: float, model: str, impatient: bool) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

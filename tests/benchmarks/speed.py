@@ -18,16 +18,24 @@ import tempfile
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+import export_path  # noqa: F401 - finds `checks` and `command`
 import speed_chart
 import speed_report
 from tqdm import tqdm
 
 import clip_gaze
+import command
+from checks import checked_graphs
 from clip_gaze import models
 from clip_gaze.session import usable_cpus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from clip_gaze.models import Model
 
 Figures = dict[str, dict[str, dict[str, Any]]]
 
@@ -37,24 +45,26 @@ ORIGINAL_PICTURES = 10
 NEXT_PICTURES = 10
 # What each kind of subject is measured at; "two" is a folder of two pictures, for its memory.
 TASKS = {"ours": "abcde", "original": "abcde", "batch": "ab", "graph": "be"}
+ALL = ",".join(speed_report.TASKS)
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
 
 
 class Bench:
     """What is measured, and with what."""
 
-    def __init__(self, model: str, checkpoint: str, original: str, scratch: Path) -> None:
+    def __init__(self, model: Model, checkpoint: Path, original: Path, scratch: Path) -> None:
         """Keep folders.
 
         Args:
-            model: a model folder.
+            model: what is measured.
             checkpoint: the checkpoint that it was made of.
             original: where clip-gaze 0.3.0 can be imported from.
             scratch: an empty folder.
         """
-        self.found = models.find(model)
-        self._folders = {"model": str(Path(model).resolve())}
-        self._folders["checkpoint"] = str(Path(checkpoint).resolve())
-        self._original, self._scratch = str(Path(original).resolve()), scratch
+        self._model, self._scratch = model, scratch
+        folders = {"model": model.folder, "checkpoint": checkpoint, "original": original}
+        self._folders = {name: str(folder.resolve()) for name, folder in folders.items()}
         self.paths: list[str] = []
 
     def paint(self, count: int) -> None:
@@ -89,9 +99,9 @@ class Bench:
         ask["pictures"] = self.paths[: many.get(task, {"two": 2}.get(task, 1))]
         ask |= {"batch_size": 10 if kind == "batch" else None, "part": part}
         if kind == "graph":
-            _, towers = self.found.manifest.variant(variant)
-            ask["graph"] = str(self.found.folder / towers.vision.file)
-            ask |= {"size": self.found.manifest.image.size, "threads": usable_cpus()}
+            _, towers = self._model.manifest.variant(variant)
+            ask["graph"] = str(self._model.folder / towers.vision.file)
+            ask |= {"size": self._model.manifest.image.size, "threads": usable_cpus()}
         cache = f"{variant}-{task}"
         shutil.rmtree(self._scratch / cache, ignore_errors=True)
         if task not in ("a", "d") and kind == "ours":
@@ -113,14 +123,15 @@ class Bench:
             "HF_HUB_OFFLINE": "1",
         }
         if ask["kind"] == "original":
-            environment["PYTHONPATH"] = self._original
+            environment["PYTHONPATH"] = self._folders["original"]
         ask = self._folders | {"pictures": []} | ask
-        command = [sys.executable, str(WORKER), json.dumps(ask)]
+        words = [sys.executable, str(WORKER), json.dumps(ask)]
         started = time.perf_counter()
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+        done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
         seconds = time.perf_counter() - started
         if done.returncode:
-            msg = f"{ask}\n{done.stderr}"
+            last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+            msg = f"{WORKER.name}: {ask['kind']} could not be measured: {last}"
             raise click.ClickException(msg)
         answer: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
         return answer | {"process": seconds}
@@ -173,12 +184,58 @@ def processor() -> str:
     return named[0] if named else platform.processor() or platform.machine()
 
 
+def chosen(context: click.Context, option: click.Parameter, value: str) -> list[str]:
+    """Split a comma-separated list of tasks, and refuse unknown ones (a click callback)."""
+    tasks = list(dict.fromkeys(value.split(",")))
+    if unknown := set(tasks) - set(speed_report.TASKS):
+        msg = f"{', '.join(map(repr, sorted(unknown)))}: there are {ALL}"
+        raise click.BadParameter(msg, context, option)
+    return tasks
+
+
+def holding(name: str) -> Callable[[click.Context, click.Parameter, Path], Path]:
+    """Return a click callback that refuses a folder which does not hold this."""
+
+    def check(context: click.Context, option: click.Parameter, folder: Path) -> Path:
+        if not (folder / name).exists():
+            msg = f"{folder}: has no {name}"
+            raise click.BadParameter(msg, context, option)
+        return folder
+
+    return check
+
+
+def with_markers(context: click.Context, option: click.Parameter, page: Path | None) -> Path | None:
+    """Refuse a page that has no place for the figures (a click callback)."""
+    try:
+        if page:
+            speed_report.replaced(page.read_text(encoding="utf-8"), "")
+    except ValueError as error:
+        msg = f"{page}: must have one {speed_report.BEGIN} and after it one {speed_report.END}"
+        raise click.BadParameter(msg, context, option) from error
+    return page
+
+
 @click.command(help=__doc__)
-@click.option("--checkpoint", required=True, help="A Hugging Face CLIP checkpoint, a folder.")
+@click.option(
+    "--checkpoint",
+    required=True,
+    type=FOLDER,
+    callback=holding("config.json"),
+    help="A Hugging Face CLIP checkpoint, a folder.",
+)
 @click.option("--model", required=True, help="The model folder made of it.")
-@click.option("--original", required=True, help="Where clip-gaze 0.3.0 is.")
+@click.option(
+    "--original",
+    required=True,
+    type=FOLDER,
+    callback=holding("clip_gaze-0.3.0.dist-info"),
+    help="Where the wheel of clip-gaze 0.3.0 was unpacked.",
+)
 @click.option("--variant", "variants", multiple=True, help="[default: all of the model]")
-@click.option("--only", help="Some of a,b,c,d,e.  [default: all]")
+@click.option(
+    "--only", "tasks", default=ALL, show_default=True, callback=chosen, help="Some of these."
+)
 @click.option("--pictures", "count", type=click.IntRange(min=2), default=200, show_default=True)
 @click.option(
     "--part",
@@ -188,31 +245,34 @@ def processor() -> str:
     help="Names that the original is given in (d).",
 )
 @click.option("--repeat", type=click.IntRange(min=1), default=3, show_default=True)
-@click.option("--json", "target", type=click.Path(path_type=Path))
-@click.option("--docs", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--svg", type=click.Path(path_type=Path))
+@click.option("--json", "target", type=FILE, callback=command.writable)
+@click.option(
+    "--docs",
+    type=click.Path(exists=True, dir_okay=False, writable=True, path_type=Path),
+    callback=with_markers,
+)
+@click.option("--svg", type=FILE, callback=command.writable)
 def main(
-    checkpoint: str,
+    checkpoint: Path,
     model: str,
-    original: str,
+    original: Path,
     *,
     variants: tuple[str, ...],
-    only: str | None,
+    tasks: list[str],
     count: int,
     part: int,
     repeat: int,
     **targets: Path | None,
 ) -> None:
     """Measure, print, and write what is asked for."""
-    tasks = only.split(",") if only else list(speed_report.TASKS)
-    if unknown := set(tasks) - set(speed_report.TASKS):
-        msg = f"--only {','.join(sorted(unknown))}: there are a,b,c,d,e"
-        raise click.UsageError(msg)
+    found = models.find(model)
+    measured = list(dict.fromkeys(variants or found.manifest.variants))
+    for variant in measured:
+        checked_graphs(found.folder, found.manifest, variant)
     with tempfile.TemporaryDirectory() as scratch:
-        bench = Bench(model, checkpoint, original, Path(scratch))
+        bench = Bench(found, checkpoint, original, Path(scratch))
         bench.paint(max(count, NEXT_PICTURES + 1))
-        chosen = list(variants or bench.found.manifest.variants)
-        figures = measure_all(bench, chosen, tasks, count, part, repeat)
+        figures = measure_all(bench, measured, tasks, count, part, repeat)
     names = len(clip_gaze.ARTISTS_BY_NAME)
     result = {
         "machine": {
@@ -242,4 +302,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

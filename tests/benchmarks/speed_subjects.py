@@ -17,22 +17,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import export_path  # noqa: F401 - finds `peak`
+
+from peak import peak_bytes
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     Ask = dict[str, Any]
 
 LIST = "artists_by_training_prevalence"
-
-
-def peak_mb() -> float | None:
-    """Return the most memory that this process had resident, in MB of 2**20 bytes."""
-    try:
-        status = Path("/proc/self/status").read_text(encoding="ascii")
-    except OSError:  # no Linux
-        return None
-    (kib,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
-    return int(kib) / 1024
 
 
 @contextmanager
@@ -84,14 +78,16 @@ def ours(ask: Ask, times: list[float]) -> None:
 
 def original(ask: Ask, times: list[float]) -> None:
     """Run a task with clip-gaze 0.3.0, which is found on the path in place of this package."""
+    import clip_gaze
+
+    if not Path(clip_gaze.__file__).resolve().is_relative_to(ask["original"]):
+        sys.exit(f"{ask['original']}: clip_gaze was imported from {clip_gaze.__file__} instead")
     import transformers
 
     for kind in (transformers.CLIPModel, transformers.CLIPProcessor):
         load = kind.from_pretrained
         kind.from_pretrained = classmethod(lambda _, __, load=load: load(ask["checkpoint"]))
     from PIL import Image
-
-    import clip_gaze
 
     def gaze(path: str, phrases: list[str]) -> None:
         with Image.open(path) as image:
@@ -141,7 +137,7 @@ def graph(ask: Ask, times: list[float]) -> None:
 
 def paint(ask: Ask, _: list[float]) -> None:
     """Write the pictures; here, so that the process that asks stays small."""
-    from collection_speed import paint_photographs
+    from photographs import paint_photographs
 
     paint_photographs(Path(ask["folder"]), ask["count"])
 
@@ -159,8 +155,9 @@ def main() -> None:
     ask = json.loads(sys.argv[1])
     times: list[float] = []
     SUBJECTS[ask["kind"]](ask, times)
-    seconds = statistics.median(times) if times else None
-    sys.stdout.write(json.dumps({"seconds": seconds, "peak_mb": peak_mb()}) + "\n")
+    seconds, peak = statistics.median(times) if times else None, peak_bytes()
+    answer = {"seconds": seconds, "peak_mb": None if peak is None else peak / 2**20}
+    sys.stdout.write(json.dumps(answer) + "\n")
 
 
 if __name__ == "__main__":
