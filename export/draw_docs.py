@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 FIRST_SEED = 30_000_000
 PAINTED_SIZE = 640
-ONE, TWO, PAINTING, CORRECTED = 7, 10, 10, 10
+ONE, TWO, PAINTING, CORRECTED = 7, 10, 10, 81
 NEUTRAL_EDGE = 62
 STUDIO = range(100, 220)
 WORDS = ["boat", "chapel", "cliff", "garden", "harbour", "heath", "meadow", "mill", "orchard",

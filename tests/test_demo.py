@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ import clip_gaze
 import evaluate_demo
 import train_demo
 from clip_gaze import models, phrases
-from painter import TRAINED
+from painter import TRAINED, paint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,6 +69,23 @@ def test_the_correction_costs_no_right_answers(
 ) -> None:
     """By chance one picture in a hundred may change sides."""
     assert report[name]["whole list, corrected"] >= report[name]["among whole list"] - 0.01
+
+
+def test_the_correction_helps_where_there_was_a_head_start(demo: clip_gaze.Clip) -> None:
+    """Given once more in place of being taken away, a head start costs right answers."""
+    first = evaluate_demo.FIRST_SEED + 90_000
+    paintings = [paint(seed, evaluate_demo.PAINTED_SIZE) for seed in range(first, first + 300)]
+    images = demo.encode_images(each.image for each in paintings)
+    right = dict.fromkeys((1, 0, -1), 0)
+    for name in train_demo.HEAD_STARTS:
+        whole = phrases.load(name)
+        truth = np.array([whole.index(each.phrases[name]) for each in paintings])
+        taken = demo.ranking({name: whole}, corrected=True)
+        assert taken.neutral is not None
+        for times in right:
+            ranking = replace(taken, neutral=np.float32(times) * taken.neutral)
+            right[times] += int((ranking.log_odds(images, name).argmax(axis=1) == truth).sum())
+    assert right[1] > right[0] > right[-1]
 
 
 def test_it_says_what_it_is() -> None:

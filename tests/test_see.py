@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 SIZE = 96
 # The share of pictures whose hottest cell must lie on the subject.
 FLOOR = 0.85
+# The same where all subjects leave the middle free: the demo model takes one in four for another.
+FLOOR_ASIDE = 0.75
 MAKE = partial(HeatMap, image="", model="planted", variant="fp32", box=(0.0, 0.0, 1.0, 1.0))
 # What a planted model looks at: top, bottom, left, right, as parts of the square.
 PLACES = [(0.0, 0.25, 0.0, 0.25), (0.6, 0.9, 0.1, 0.4), (0.4, 0.6, 0.4, 0.6), (0.7, 1.0, 0.7, 1.0)]
@@ -225,8 +227,15 @@ def demo() -> Iterator[clip_gaze.Clip]:
 
 
 def test_maps_of_painted_pictures_are_hottest_on_the_subject(demo: clip_gaze.Clip) -> None:
+    first = evaluate_maps.FIRST_SEED + 50_000
+    assert evaluate_maps.evaluate(demo, first, 200).hit >= FLOOR
+
+
+def test_maps_find_subjects_that_do_not_stand_in_the_middle(demo: clip_gaze.Clip) -> None:
     """No place that is the same in all pictures would do, and no map of another phrase."""
-    game = evaluate_maps.evaluate(demo, evaluate_maps.FIRST_SEED + 50_000, 200)
-    assert game.hit >= FLOOR
-    assert game.fixed < 0.6
-    assert game.other < 0.5
+    first = evaluate_maps.FIRST_SEED + 50_000
+    game = evaluate_maps.evaluate(demo, first, 200, aside=True)
+    assert game.hit >= FLOOR_ASIDE
+    assert game.hit_where_right >= FLOOR
+    assert game.fixed < 0.5
+    assert game.other < 0.2

@@ -44,7 +44,7 @@ _LEAST = 0.004
 
 # Measures of a sheet, in a drawing's units.
 _IN_A_ROW = 4
-_GAP, _CAPTION = 16, 62
+_GAP, _CAPTION, _FOOT = 16, 62, 30
 _TITLE, _NOTE = 13, 11
 _SCALE, _NARROWEST = 5, 190
 
@@ -112,11 +112,17 @@ def sheet(
 
     first = maps[0]
     by = made_by(first.model, first.variant, first.templates, corrected=first.corrected)
-    marks = [*_panel(shown, name, by, corner(0), room)]
+    fits = drawing.width(by, _NOTE) <= room
+    note = by if fits else f"{first.model}, {first.variant}"
+    marks = [*_panel(shown, name, note, corner(0), room)]
     for at, heat in enumerate(maps, start=1):
         marks += _panel(over(shown, heat), heat.phrase, _share(heat), corner(at), room)
         marks += _legend(heat, corner(at), high, room)
     width, height = corner(columns - 1)[0] + room + gap, corner(count - 1)[1] + high + _CAPTION
+    if not fits:
+        foot = drawing.cut(f"Model: {by}", _NOTE, width - 2 * gap)
+        marks.append(Words(gap, height + _FOOT - _NOTE, foot, _NOTE, _QUIET))
+        height += _FOOT
     return Drawing(width, height, f"Where {name} speaks for a phrase", marks)
 
 
