@@ -60,11 +60,14 @@ def test_size_is_the_shorter_edge_and_ratios_reach_from_3_by_4_to_4_by_3() -> No
     assert {np.sign(width - height) for width, height in sizes} == {-1, 0, 1}
 
 
+@pytest.mark.parametrize(("room", "least"), [(painter.COMPOSED, 0.1), (painter.ANYWHERE, 0.03)])
 @pytest.mark.parametrize("genre", painter.TRAINED["genres"])
-def test_the_box_lies_in_the_picture_and_holds_the_whole_subject(genre: str) -> None:
+def test_the_box_lies_in_the_picture_and_holds_the_whole_subject(
+    genre: str, room: painter.Room, least: float
+) -> None:
     for seed in range(6):
         frame = painter.shape(seed, 128)
-        plan = painter.lay_out(np.random.default_rng(seed), frame, genre, painter.SCALES)
+        plan = painter.lay_out(np.random.default_rng(seed), frame, genre, room)
         left, top, right, bottom = plan.box
         assert 0 <= left < right <= 1
         assert 0 <= top < bottom <= 1
@@ -73,7 +76,7 @@ def test_the_box_lies_in_the_picture_and_holds_the_whole_subject(genre: str) -> 
             int(left * frame.width) : int(np.ceil(right * frame.width)),
         ]
         assert np.count_nonzero(inside) == np.count_nonzero(plan.mask) > 0
-        assert 0.1 < (right - left) * (bottom - top) < 0.95
+        assert least < (right - left) * (bottom - top) < 0.95
 
 
 @pytest.mark.parametrize(("movement", "bound"), [("tonalism", 10), ("cubism", 14), ("op art", 16)])
