@@ -20,7 +20,7 @@ import click
 import numpy as np
 
 from clip_gaze import Clip
-from clip_gaze.images import seen
+from clip_gaze.images import seen, within
 from clip_gaze.occlusion import RUNS
 from painter import TRAINED, paint
 
@@ -69,7 +69,7 @@ def evaluate(
         genre = painting.phrases["genres"]
         another = genres[(genres.index(genre) + len(genres) // 2) % len(genres)]
         heat, for_another = clip.see(painting.image, [genre, another], genres, runs=runs)
-        box = within(painting.box, heat.box)
+        box = cut(painting.box, heat.box)
         scores = dict(clip.probabilities(painting.image, genres))
         rows.append(
             (
@@ -95,7 +95,7 @@ def _aside(first: int) -> Iterator[int]:
     """Yield the seeds of studies whose subject leaves the middle of the square free."""
     for seed in count(first):
         small = paint(seed, SMALL_SIZE, study=True)
-        if not inside(within(small.box, seen(*small.image.size, 1)), 0.5, 0.5):
+        if not inside(cut(small.box, seen(*small.image.size, 1)), 0.5, 0.5):
             yield seed
 
 
@@ -104,11 +104,9 @@ def inside(box: Sequence[Any], x: float, y: float) -> Any:
     return (box[0] <= x) & (x <= box[2]) & (box[1] <= y) & (y <= box[3])
 
 
-def within(box: tuple[float, ...], seen: tuple[float, ...]) -> tuple[float, float, float, float]:
+def cut(box: tuple[float, ...], part: tuple[float, ...]) -> tuple[float, float, float, float]:
     """Return a picture's box as a box of the square that was seen, cut at its edges."""
-    width, height = seen[2] - seen[0], seen[3] - seen[1]
-    left, right = ((box[at] - seen[0]) / width for at in (0, 2))
-    top, bottom = ((box[at] - seen[1]) / height for at in (1, 3))
+    left, top, right, bottom = within(box, part)
     return max(left, 0.0), max(top, 0.0), min(right, 1.0), min(bottom, 1.0)
 
 

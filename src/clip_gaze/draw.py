@@ -12,7 +12,7 @@ from PIL import Image
 from clip_gaze import drawing
 from clip_gaze.drawing import SCALE, Drawing, Photo, Words
 from clip_gaze.errors import GazeError
-from clip_gaze.images import rgb
+from clip_gaze.images import rgb, within
 from clip_gaze.opening import upright
 from clip_gaze.wording import made_by, per_cent
 
@@ -97,9 +97,11 @@ def sheet(
         msg = "there is no map to draw; ask for a phrase"
         raise GazeError(msg)
     opened = image if isinstance(image, Image.Image) else upright(image)
-    part = _part(opened.size, maps[0].box)
-    shown = _resized(opened.crop(part), edge)
-    maps = [replace(heat, box=_within(heat.box, part, opened.size)) for heat in maps]
+    part = _part(maps[0].box)
+    edges = zip(part, opened.size * 2, strict=True)
+    left, top, right, bottom = (round(share * length) for share, length in edges)
+    shown = _resized(opened.crop((left, top, right, bottom)), edge)
+    maps = [replace(heat, box=within(heat.box, part)) for heat in maps]
     name = Path(maps[0].image).name or "the picture"
     wide, high = -(-shown.width // SCALE), -(-shown.height // SCALE)
     room = max(wide, _NARROWEST)
@@ -151,31 +153,14 @@ def _limit(heat: HeatMap) -> float:
     return max(_LEAST, *(abs(value) for row in heat.grid for value in row))
 
 
-def _part(size: tuple[int, int], box: tuple[float, ...]) -> tuple[int, int, int, int]:
-    """Return what is shown of a picture, in pixels: at most a square beside the one that was seen.
+def _part(box: tuple[float, ...]) -> tuple[float, float, float, float]:
+    """Return what is shown of a picture: at most a square on each side of the one that was seen.
 
     More of a very long picture would leave nothing to see of that square.
     """
-    spans = []
-    for edge, start, end in zip(size, box[:2], box[2:], strict=True):
-        seen = end - start
-        spans.append((max(0, round((start - seen) * edge)), min(edge, round((end + seen) * edge))))
-    (left, right), (top, bottom) = spans
-    return left, top, right, bottom
-
-
-def _within(
-    box: tuple[float, ...], part: tuple[int, int, int, int], size: tuple[int, int]
-) -> tuple[float, float, float, float]:
-    """Return a box of a picture as a box of a part of it."""
-    left, top, right, bottom = part
-    across, down = (
-        [(each * edge - start) / (end - start) for each in sides]
-        for edge, start, end, sides in (
-            (size[0], left, right, box[::2]), (size[1], top, bottom, box[1::2]),
-        )
-    )  # fmt: skip
-    return across[0], down[0], across[1], down[1]
+    width, height = box[2] - box[0], box[3] - box[1]
+    left, top = max(0.0, box[0] - width), max(0.0, box[1] - height)
+    return left, top, min(1.0, box[2] + width), min(1.0, box[3] + height)
 
 
 def _resized(image: Image.Image, edge: int) -> Image.Image:

@@ -57,6 +57,18 @@ def seen(width: int, height: int, size: int) -> tuple[float, float, float, float
     return left / across, top / down, (left + size) / across, (top + size) / down
 
 
+def within(box: tuple[float, ...], part: tuple[float, ...]) -> tuple[float, float, float, float]:
+    """Return a box of a picture as a box of a part of it: left, top, right, bottom, 0 to 1.
+
+    >>> within((0.5, 0.25, 0.75, 0.5), (0.5, 0.0, 1.0, 0.5))
+    (0.0, 0.5, 0.5, 1.0)
+    """
+    width, height = part[2] - part[0], part[3] - part[1]
+    left, right = ((box[at] - part[0]) / width for at in (0, 2))
+    top, bottom = ((box[at] - part[1]) / height for at in (1, 3))
+    return left, top, right, bottom
+
+
 def _layout(width: int, height: int, size: int) -> tuple[tuple[int, int], int, int]:
     """Return the size of the resized picture, and where its centre square begins."""
     new_long = int(size * max(width, height) / min(width, height))
