@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 import clip_gaze
+from browsing import PATIENCE
 from clip_gaze import draw, phrases, tables
 from clip_gaze.results import CorrectedScore, HeatMap, PhraseScore, PictureResult
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     Visit = Callable[..., Page]
     File = tuple[str, bytes]
 
-PATIENCE = 120_000  # milliseconds: a busy machine must not fail a test
 WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
 DEFAULTS = ("artists_by_training_prevalence", "movements", "surfaces")
 DROP = """async ([kind, files]) => {

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from browsing import PATIENCE, until
 from clip_gaze import report
 from clip_gaze.errors import GazeError
 from clip_gaze.results import HeatMap, PhraseScore, PictureResult
@@ -38,7 +39,10 @@ LISTS = {
     ],
 }
 NOTE = f"A small model & no expert {MARKUP}"
-PATIENCE = 120_000  # milliseconds: a busy machine must not fail a test
+ARE_THERE = """(selector) => {
+  const images = [...document.querySelectorAll(selector)];
+  return images.length && images.every((image) => image.complete && image.naturalWidth);
+}"""
 # So high that all pictures of the collection are drawn.
 WIDE, PHONE = {"width": 1280, "height": 2000}, {"width": 390, "height": 844}
 
@@ -140,12 +144,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
 
 def drawn(page: Page) -> None:
     """Wait until the pictures that are in sight are there."""
-    page.wait_for_function(
-        """() => {
-          const images = [...document.querySelectorAll(".card img")];
-          return images.length && images.every((image) => image.complete && image.naturalWidth);
-        }"""
-    )
+    until(page, ARE_THERE, ".card img")
 
 
 def cards(page: Page) -> list[str]:
@@ -162,9 +161,7 @@ def pick(page: Page, phrase: str) -> None:
     """Find a phrase with the search box."""
     page.get_by_label("Find a phrase").fill(phrase)
     page.get_by_role("option").filter(has=page.get_by_text(phrase, exact=True)).click()
-    page.wait_for_function(
-        "(phrase) => document.title && heading.textContent === phrase", arg=phrase
-    )
+    until(page, "(phrase) => heading.textContent === phrase", phrase)
 
 
 def test_it_opens_from_disk_and_says_what_it_shows(
@@ -186,10 +183,7 @@ def test_cards_show_the_best_phrases_of_the_list_that_is_chosen(
     page = visit(collection.path)
     for name, label in (("movements", "Movements"), ("artists_by_name", "Artists by name")):
         page.get_by_label(label, exact=True).check(force=True)
-        page.wait_for_function(
-            "(title) => document.querySelector('#chart-says').textContent.startsWith(title)",
-            arg=label,
-        )
+        page.locator("#chart-says", has_text=label).wait_for()
         drawn(page)
         for card, result in zip(page.locator(".card").all(), collection.results, strict=True):
             best = result.lists[name][:3]
@@ -289,9 +283,10 @@ def test_it_works_by_keyboard(visit: Callable[..., Page], collection: Collection
     assert name.inner_text() == collection.names()[order[1]]
     page.keyboard.press("Escape")
     assert not name.is_visible()
-    page.wait_for_function(
+    until(
+        page,
         "(name) => document.activeElement.querySelector('.name')?.textContent === name",
-        arg=collection.names()[order[1]],
+        collection.names()[order[1]],
     )
 
 
@@ -312,7 +307,7 @@ def test_markup_shows_as_text(visit: Callable[..., Page], collection: Collection
     assert page.get_by_role("heading", level=1).inner_text() == f"Studio & {MARKUP}"
     assert cards(page)[-1] == Path(collection.results[-1].image).name
     page.locator(".lists label").last.click()
-    page.wait_for_function("document.querySelector('#chart-says').textContent.includes('alert')")
+    page.locator("#chart-says", has_text="alert").wait_for()
     shown = set(texts(page.locator("#bars .row > span:first-child")))
     assert shown <= set(LISTS[f"{MARKUP}_list"])
     for phrase in LISTS[f"{MARKUP}_list"]:
@@ -400,9 +395,7 @@ def test_no_picture_is_cropped_or_out_of_shape(
 ) -> None:
     page = visit(collection.path, viewport={"width": width, "height": 900})
     page.get_by_label("Contact sheet" if view == "sheet" else "Bars").check(force=True)
-    page.wait_for_function(
-        "(sheet) => gallery.classList.contains('sheet') === sheet", arg=view == "sheet"
-    )
+    until(page, "(sheet) => gallery.classList.contains('sheet') === sheet", view == "sheet")
     drawn(page)
     off = page.locator(".card img").evaluate_all(
         """(images) => images.map((image) => {
@@ -429,9 +422,7 @@ def test_thousands_of_pictures_are_drawn_only_where_they_are_in_sight(
     page = visit(tmp_path / "page.html")
     assert page.evaluate("document.querySelectorAll('.card').length") < 200
     page.evaluate("scrollTo(0, document.body.scrollHeight)")
-    page.wait_for_function(
-        "(count) => document.querySelector(`[aria-posinset='${count}'] img`)", arg=count
-    )
+    page.locator(f"[aria-posinset='{count}'] img").wait_for()
     assert page.evaluate("document.querySelectorAll('.card').length") < 200
     bottom, height = page.evaluate("[scrollY + innerHeight, document.documentElement.scrollHeight]")
     assert bottom == pytest.approx(height, abs=2)
@@ -562,6 +553,5 @@ def test_a_picture_that_is_opened_shows_its_maps(
         shown = page.locator("#closer-lists figcaption")
         wanted = [result.lists[name][0].phrase for name in names]
         assert texts(shown) == [f"Orange speaks for “{each}”, blue against it" for each in wanted]
-        sizes = "all => all.map((image) => image.naturalWidth)"
-        assert all(page.locator(".map img").evaluate_all(sizes))
+        until(page, ARE_THERE, ".map img")
         page.get_by_role("button", name="Next picture").click()

@@ -3,7 +3,9 @@
 
 const state = { list: lists[0], column: -1, only: "", sort: "", view: "" };
 let shown = [];
+let address; // what is shown stands in it
 
+/** Change what is shown, at once: the event of a new address comes later, maybe after a next change. */
 function go(change) {
   const { list, column, only, sort, view } = { ...state, ...change };
   const words = new URLSearchParams({ list: list.name });
@@ -12,6 +14,7 @@ function go(change) {
     if (value) words.set(name, value);
   }
   location.hash = words;
+  arrive();
 }
 
 function choose(list, column, only = "") {
@@ -19,6 +22,8 @@ function choose(list, column, only = "") {
 }
 
 function arrive() {
+  if (address === location.hash) return;
+  address = location.hash;
   const words = new URLSearchParams(location.hash.slice(1));
   if (shown.length && location.hash && !words.has("list")) return; // a link within the page
   state.list = lists.find((list) => list.name === words.get("list")) ?? lists[0];
