@@ -98,7 +98,7 @@ class Job:
             return Outcome(error=error)
 
     def end(self, outcome: Outcome) -> None:
-        """Send the last news."""
+        """Send the last news; nobody hears what comes after them."""
         self._send(outcome)
 
     def _send(self, new: Update | Outcome) -> None:
@@ -153,14 +153,19 @@ class Worker:
                 self._waiting.remove(job)
 
     def stop(self) -> None:
-        """Take no more jobs, refuse those that wait, and stop the one that runs."""
+        """Take no more jobs, refuse those that wait, and stop the one that runs.
+
+        Whoever waits for it hears so at once, though on an old machine its step may take long.
+        """
         with self._news:
             self._open = False
-            waiting, self._waiting = self._waiting, deque()
+            unfinished = [*self._waiting]
+            self._waiting.clear()
             if self._running is not None:
                 self._running.stop()
+                unfinished.append(self._running)
             self._news.notify()
-        for job in waiting:
+        for job in unfinished:
             job.end(Outcome(error=StoppedError()))
 
     def join(self) -> None:
