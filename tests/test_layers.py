@@ -192,3 +192,15 @@ def test_the_main_job_never_imports_what_the_export_needs(
     modules = set(fresh(code, tmp_path / "picture.png", tiny_model)["modules"])
     assert {"onnxruntime", "tokenizers"} <= modules  # the job was done
     assert not modules & EXPORT_ONLY
+
+
+def test_a_question_with_known_phrases_loads_neither_a_tokenizer_nor_bars(
+    tiny_model: Path, tmp_path: Path, picture: MakePicture
+) -> None:
+    for seed in range(2):
+        path = tmp_path / f"{seed}.png"
+        picture(seed=seed).save(path)
+        modules = set(fresh(COMMAND, path, tiny_model)["modules"])
+        # The first question has to encode its phrases.
+        assert ("tokenizers" in modules) == (seed == 0)
+    assert not {"tokenizers", "tqdm", "huggingface_hub"} & modules

@@ -1,4 +1,4 @@
-"""The command line: click and tqdm around the functions that people call."""
+"""The command line: click around the functions that people call."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 
 import click
 from PIL import Image
-from tqdm import tqdm
 
 from clip_gaze import (
     cli_compare,
@@ -88,7 +87,7 @@ class _Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""
-        tqdm.write(self.format(record), file=sys.stderr)
+        cli_options.say(self.format(record))
 
 
 def _prepare_streams() -> None:

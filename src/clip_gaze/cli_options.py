@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from tqdm import tqdm
 
 from clip_gaze import models, phrases, render
 from clip_gaze.errors import PhraseListError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from tqdm import tqdm
 
     from clip_gaze.clip import Clip
     from clip_gaze.results import PictureResult
@@ -114,6 +115,20 @@ def chosen_lists(
     return chosen or {name: phrases.load(name) for name in phrases.DEFAULTS}
 
 
+def say(line: str) -> None:
+    """Write a line on stderr that does not break a bar, if one is shown there."""
+    if loaded := sys.modules.get("tqdm"):
+        loaded.tqdm.write(line, file=sys.stderr)
+    else:
+        click.echo(line, err=True)
+
+
+def _bar(**options: Any) -> tqdm[Any]:
+    from tqdm import tqdm  # noqa: PLC0415 - takes 5 MB, which are saved where no bar is shown
+
+    return tqdm(**options)
+
+
 @contextlib.contextmanager
 def opened(
     model: str | None, variant: str | None, progress: Progress | None = None, **options: Any
@@ -128,7 +143,7 @@ def opened(
 
     def show(done: int, total: int) -> None:
         if not bars:
-            bars.append(tqdm(total=total, desc="encoding phrases", unit="", delay=0.5, leave=False))
+            bars.append(_bar(total=total, desc="encoding phrases", unit="", delay=0.5, leave=False))
         bars[0].update(done - bars[0].n)
         if done == total:
             bars.pop().close()
@@ -146,8 +161,10 @@ def opened(
 @contextlib.contextmanager
 def covering(runs: int) -> Iterator[Callable[[int, int], object]]:
     """Show a bar while parts of a picture are covered; yields what is told of the progress."""
-    # None: only where stderr is a terminal.
-    with tqdm(total=runs, desc="covering", unit="", leave=False, disable=None) as bar:
+    if not sys.stderr.isatty():
+        yield lambda *_: None
+        return
+    with _bar(total=runs, desc="covering", unit="", leave=False) as bar:
         yield lambda done, _: bar.update(done - bar.n)
 
 
@@ -162,11 +179,13 @@ class Counted:
 
     def __iter__(self) -> Iterator[PictureResult]:
         """Yield the results."""
-        hidden = None if self._total > 1 else True  # None: only where stderr is a terminal
-        for result in tqdm(self._results, total=self._total, unit=" pictures", disable=hidden):
+        results = self._results
+        if self._total > 1 and sys.stderr.isatty():
+            results = _bar(iterable=results, total=self._total, unit=" pictures")
+        for result in results:
             if result.error:
                 self.failed += 1
-                tqdm.write(f"clip-gaze: error: {result.error}", file=sys.stderr)
+                say(f"clip-gaze: error: {result.error}")
             else:
                 self.ok += 1
             yield result

@@ -9,7 +9,6 @@ import numpy as np
 from clip_gaze.errors import PhraseListError
 from clip_gaze.memory import give_back
 from clip_gaze.scoring import normalise
-from clip_gaze.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -66,6 +65,8 @@ def encode(
     if missing:
         # The graph first: while it is loaded, there is more of it than afterwards. The tokenizer,
         # 30 MB with CLIP's vocabulary, is gone before the graph runs.
+        from clip_gaze.tokenizer import Tokenizer  # noqa: PLC0415 - 3 MB; warm lists need none
+
         graph = tower()
         context_length = manifest.text.context_length
         batches = Tokenizer(files.paths["tokenizer"], context_length).batches(missing)

@@ -30,7 +30,7 @@ import clip_gaze
 import command
 from checks import checked_graphs
 from clip_gaze import models
-from clip_gaze.session import usable_cpus
+from clip_gaze.limits import usable_cpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
