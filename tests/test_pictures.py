@@ -6,15 +6,17 @@ import os
 import shutil
 import sqlite3
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 import clip_gaze
 from clip_gaze import pictures as module
+from clip_gaze.images import pixel_values
 from clip_gaze.phrases import load
 from clip_gaze.session import Tower
+from serving import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,9 +46,9 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
     real = module.upright
 
-    def counted(path: Path, max_pixels: int | None) -> Image.Image:
+    def counted(path: Path, *others: Any) -> Image.Image:
         found.append(path.name)
-        return real(path, max_pixels)
+        return real(path, *others)
 
     monkeypatch.setattr(module, "upright", counted)
     return found
@@ -82,11 +84,10 @@ def test_a_second_look_decodes_nothing_and_loads_no_tower(
     assert len(opened) == 23
     opened.clear()
 
-    def no_tower(*_: object) -> None:
-        pytest.fail("a tower was loaded")
-
-    monkeypatch.setattr("clip_gaze.towers.Tower", no_tower)
+    loaded: list[object] = []
+    monkeypatch.setattr("clip_gaze.towers.Tower", lambda *which: loaded.append(which))
     assert looked(tiny_model, folder) == first
+    assert loaded == []
     assert sorted(opened) == [folder[5].name, folder[11].name]  # the bad one, the one that is gone
 
 
@@ -113,8 +114,8 @@ def test_a_file_written_to_while_it_is_read_is_not_remembered(
 ) -> None:
     real = module.upright
 
-    def racing(path: Path, max_pixels: int | None) -> Image.Image:
-        image = real(path, max_pixels)
+    def racing(path: Path, *others: Any) -> Image.Image:
+        image = real(path, *others)
         picture(90, 90, seed=77).save(path)
         os.utime(path, ns=(1, 1))
         return image
@@ -159,12 +160,12 @@ def test_few_pictures_are_open_at_once(
     lock = threading.Lock()
     real, run = module.upright, Tower.images
 
-    def opening(path: Path, max_pixels: int | None) -> Image.Image:
+    def opening(path: Path, *others: Any) -> Image.Image:
         nonlocal open_now, most
         with lock:
             open_now += 1
             most = max(most, open_now)
-        return real(path, max_pixels)
+        return real(path, *others)
 
     def running(self: Tower, pixels: np.ndarray) -> np.ndarray:
         nonlocal open_now
@@ -177,6 +178,46 @@ def test_few_pictures_are_open_at_once(
     many = [path for path in folder if path not in (folder[5], folder[11])] * 8
     looked(tiny_model, many, store=False, threads=2)
     assert most == 2
+
+
+def test_the_graph_is_loaded_while_the_first_picture_is_decoded(
+    tiny_model: Path, folder: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loading, decoded = threading.Event(), threading.Event()
+
+    def tower(*arguments: Any) -> Tower:
+        loading.set()
+        assert decoded.wait(PATIENCE)
+        return Tower(*arguments)
+
+    def pixels(*arguments: Any) -> Any:
+        assert loading.wait(PATIENCE)
+        decoded.set()
+        return pixel_values(*arguments)
+
+    looked(tiny_model, folder[-1:])  # its phrases are known from now on
+    monkeypatch.setattr("clip_gaze.towers.Tower", tower)
+    monkeypatch.setattr(module, "pixel_values", pixels)
+    (result,) = looked(tiny_model, folder[:1])
+    assert result.status == "ok", result.error
+
+
+def test_what_is_wrong_with_a_picture_does_not_wait_for_the_graph(
+    tiny_model: Path, folder: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = threading.Event()
+
+    def tower(*arguments: Any) -> Tower:
+        assert answered.wait(PATIENCE)
+        return Tower(*arguments)
+
+    looked(tiny_model, folder[-1:])
+    monkeypatch.setattr("clip_gaze.towers.Tower", tower)
+    folder[0].write_bytes(folder[0].read_bytes()[:500])
+    with clip_gaze.Clip(tiny_model) as clip:
+        (result,) = clip.gaze_many(folder[:1], WORDS)
+        answered.set()
+    assert "damaged or cut short" in (result.error or "")
 
 
 def test_a_damaged_store_costs_time_alone(

@@ -16,7 +16,7 @@ from clip_gaze.limits import free_bytes
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import IO
 
 logger = logging.getLogger(__name__)
@@ -43,12 +43,17 @@ def most_pixels(workers: int = 1) -> int | None:
     return None if free is None else free // 2 // workers // _BYTES_PER_PIXEL
 
 
-def upright(path: str | os.PathLike[str], max_pixels: int | None = None) -> Image.Image:
+def upright(
+    path: str | os.PathLike[str],
+    max_pixels: int | None = None,
+    found: Callable[[], object] = lambda: None,
+) -> Image.Image:
     """Open a picture file and turn it as its EXIF orientation says.
 
     Args:
         path: the file; of an animation the first frame is taken.
         max_pixels: a larger picture is refused before it is decoded; Pillow has a limit too.
+        found: called when the file has turned out to be a picture, before it is decoded.
 
     Returns:
         The decoded picture, in the file's own mode.
@@ -62,6 +67,7 @@ def upright(path: str | os.PathLike[str], max_pixels: int | None = None) -> Imag
         if path.suffix.lower() in _HEIC:
             _open_heic()
         with _explained(str(path), max_pixels), Image.open(path) as image:
+            found()
             return _loaded(image, str(path), max_pixels)
     except FileNotFoundError:
         msg = f"{path}: no such file; check the name and the folder"

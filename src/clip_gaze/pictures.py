@@ -165,10 +165,10 @@ class Pictures:
         """Look at a file; one whose content was seen before is not decoded."""
         try:
             if self._store is None or (before := _stamp(path)) is None:
-                return self._vector(self._pixels(path))
+                return self._look(path)
             digest = verify.sha256(path)
             found = self._store.get(self._encoder, [digest], self._manifest.embedding_dim)
-            vector = found[digest] if found else self._vector(self._pixels(path))
+            vector = found[digest] if found else self._look(path)
         except PictureError as error:
             return error
         except OSError as error:
@@ -180,8 +180,15 @@ class Pictures:
             self._store.stamp(path, before, digest)
         return vector
 
-    def _pixels(self, path: Path) -> NDArray[np.float32]:
-        return pixel_values(upright(path, self._max_pixels), self._manifest.image)
+    def _look(self, path: Path) -> Vector:
+        """Decode a file, and load the graph meanwhile if it is not there yet."""
+        beside = ThreadPoolExecutor(1)
+        try:
+            load = partial(beside.submit, self._tower)
+            pixels = pixel_values(upright(path, self._max_pixels, load), self._manifest.image)
+        finally:
+            beside.shutdown(wait=False)  # what is wrong with a picture is said at once
+        return self._vector(pixels)
 
     def _vector(self, pixels: NDArray[np.float32]) -> Vector:
         """Return the vector of one picture's (3, size, size) float32, (d,), L2-normalised."""
