@@ -57,7 +57,7 @@ class Recipe:
         )
 
 
-Q8 = Recipe(bits=8, block_size=32, accuracy_level=4)
+Q8 = Recipe(bits=8, block_size=64, accuracy_level=4)
 Q4 = Recipe(bits=4, block_size=32, accuracy_level=0)
 # By variant and tower; docs/export.md has what others cost and keep.
 RECIPES = {
