@@ -54,7 +54,8 @@ HEAD = f"{'MB':>6} {'MB':>6} {'ms':>7} {'cosine':>8} {'cosine':>8} {'batch':>8}"
 
 def recipes() -> Iterator[tuple[str, Recipe]]:
     """Yield what is tried, with a name that says how it differs."""
-    for name, plain, other_level in (("4 bit", Q4, 4), ("8 bit", Q8, 0)):
+    for name, shipped, other_level in (("4 bit", Q4, 4), ("8 bit", Q8, 0)):
+        plain = dataclasses.replace(shipped, block_size=32)
         yield f"{name}, block 32", plain
         yield f"{name}, block 32, symmetric", dataclasses.replace(plain, symmetric=True)
         for size in (64, 128, 16):
