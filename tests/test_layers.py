@@ -22,7 +22,7 @@ SRC = Path(__file__).parents[1] / "src" / "clip_gaze"
 MODULES = {path.stem: path for path in SRC.glob("*.py")}
 # A module imports from the lines above its own alone.
 LAYERS = [
-    {"errors", "markup", "memory", "places", "results", "wording"},
+    {"errors", "markup", "memory", "places", "results", "telemetry", "wording"},
     {"limits", "manifest", "whole"},
     {"drawing", "edits", "models", "phrases", "scoring", "verify"},
     {"images", "neutral", "occlusion", "opening"},

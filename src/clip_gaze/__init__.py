@@ -7,6 +7,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from clip_gaze import telemetry
 from clip_gaze.errors import DownloadError, GazeError, ModelError, PhraseListError, PictureError
 from clip_gaze.gaze import gaze, probabilities
 from clip_gaze.phrases import load as _load
@@ -62,6 +63,9 @@ __all__ = [
     "probabilities",
     "to_frame",
 ]
+
+# Here, since onnxruntime looks when it is imported, by us or by somebody else.
+telemetry.switch_off()
 
 
 def __getattr__(name: str) -> Any:
