@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Self, overload
 import numpy as np
 
 from clip_gaze import download, models, scoring, texts
-from clip_gaze.errors import GazeError, PictureError
+from clip_gaze.errors import ClosedError, PictureError
 from clip_gaze.limits import checked_threads, usable_cpus
 from clip_gaze.occlusion import RUNS
-from clip_gaze.pictures import Pictures, label_of
+from clip_gaze.pictures import Pictures, Pools, label_of
 from clip_gaze.places import cache_folder
 from clip_gaze.ranking import Ranking, ranking
 from clip_gaze.results import HeatMap, PictureResult
@@ -84,6 +84,7 @@ class Clip:
         self._max_pixels = int(max_megapixels * 1e6) if max_megapixels else None
         self._progress = progress
         self._towers = Towers(files.paths, threads, self.manifest.embedding_dim)
+        self._pools = Pools()
         self._neutral: NDArray[np.float32] | None = None
         self._keep = store
         self._store: Store | None = Store(cache_folder() if store else None)
@@ -322,7 +323,12 @@ class Clip:
         )  # fmt: skip
 
     def close(self) -> None:
-        """Free the towers and close the store; the object cannot be used afterwards."""
+        """Let pictures that are under way come to their end, free the towers, close the store.
+
+        The object cannot be used afterwards; an iterator of `gaze_many` that is not at its end
+        raises a `ClosedError`.
+        """
+        self._pools.close()
         self._towers.close()
         store, self._store = self._store, None
         if store is not None:
@@ -360,6 +366,7 @@ class Clip:
             self._files.digest("vision"),
             self._open_store() if self._keep else None,
             self._towers.vision,
+            self._pools,
             self._threads or usable_cpus(),
             self._max_pixels,
         )
@@ -367,6 +374,5 @@ class Clip:
     def _open_store(self) -> Store:
         """Return the store, if this object was not closed."""
         if self._store is None:
-            msg = "this Clip was closed; make a new one"
-            raise GazeError(msg)
+            raise ClosedError
         return self._store

@@ -23,3 +23,11 @@ class ModelError(GazeError):
 
 class DownloadError(ModelError):
     """Model files that could not be fetched."""
+
+
+class ClosedError(GazeError):
+    """A `Clip`, or something of it, was used after it was closed."""
+
+    def __init__(self) -> None:
+        """Say so."""
+        super().__init__("this Clip was closed; make a new one")

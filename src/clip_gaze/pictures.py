@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import astuple
 from functools import partial
 from pathlib import Path
@@ -15,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from clip_gaze import neutral, verify
-from clip_gaze.errors import PictureError
+from clip_gaze.errors import ClosedError, PictureError
 from clip_gaze.images import normalised, pixel_values, seen, square
 from clip_gaze.opening import most_pixels, upright
 from clip_gaze.scoring import normalise
@@ -39,6 +41,47 @@ _AHEAD = 2
 _PER_QUERY = 256
 
 
+class Pools:
+    """The thread pools that work for one `Clip`, to be stopped before the store is closed."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self._lock = threading.Lock()
+        self._open: set[ThreadPoolExecutor] = set()
+        self._closed = False
+
+    @contextmanager
+    def pool(self, workers: int) -> Iterator[ThreadPoolExecutor]:
+        """Yield a pool; what has not begun when its user leaves is never done.
+
+        Raises:
+            ClosedError: the pools were closed, before or meanwhile.
+
+        """
+        with self._lock:
+            if self._closed:
+                raise ClosedError
+            pool = ThreadPoolExecutor(workers)
+            self._open.add(pool)
+        try:
+            yield pool
+        except (CancelledError, RuntimeError) as error:
+            if self._closed:
+                raise ClosedError from error
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+            self._open.discard(pool)
+
+    def close(self) -> None:
+        """Let what has begun come to its end, and begin nothing more."""
+        with self._lock:
+            self._closed = True
+            pools = list(self._open)
+        for pool in pools:
+            pool.shutdown(cancel_futures=True)
+
+
 class Pictures:
     """Encodes pictures with one model, and remembers those that are files."""
 
@@ -48,6 +91,7 @@ class Pictures:
         digest: str,
         store: Store | None,
         tower: Callable[[], Tower],
+        pools: Pools,
         workers: int,
         max_pixels: int | None,
     ) -> None:
@@ -58,6 +102,7 @@ class Pictures:
             digest: of the vision tower, see `download.Files.digest`.
             store: where vectors are kept; None: nowhere, and files are not even hashed.
             tower: returns the vision tower; called only if a picture is not known.
+            pools: where the threads come from.
             workers: how many files are looked at side by side, each in a thread.
             max_pixels: larger files are refused; None: see `opening.most_pixels`.
         """
@@ -65,6 +110,7 @@ class Pictures:
         self._encoder = f"vision:{digest}:{astuple(manifest.image)}"
         self._store = store
         self._tower = tower
+        self._pools = pools
         self._workers = workers
         self._max_pixels = max_pixels or most_pixels(workers)
 
@@ -75,8 +121,7 @@ class Pictures:
         asked for up to 256 at a time, and looked at side by side, a few ahead of what is taken.
         """
         waiting: deque[Callable[[], Vector | PictureError]] = deque()
-        pool = ThreadPoolExecutor(self._workers)
-        try:
+        with self._pools.pool(self._workers) as pool:
             for chunk in _chunks(images):
                 if isinstance(chunk[0], Image.Image):
                     while waiting:
@@ -94,8 +139,6 @@ class Pictures:
                         yield waiting.popleft()()
             while waiting:
                 yield waiting.popleft()()
-        finally:
-            pool.shutdown(cancel_futures=True)
 
     def neutral(self) -> Vector:
         """Return the mean vector of the neutral pictures, (d,) float32, not normalised."""
@@ -136,7 +179,7 @@ class Pictures:
     def encode_squares(self, squares: NDArray[np.uint8]) -> Vector:
         """Return the vectors of (n, size, size, 3) uint8, (n, d), L2-normalised; keep none."""
         pixels = (normalised(each, self._manifest.image) for each in squares)
-        with ThreadPoolExecutor(self._workers) as pool:
+        with self._pools.pool(self._workers) as pool:
             return np.stack(list(pool.map(self._vector, pixels)))
 
     def _known(self, paths: list[Path]) -> dict[Path, Vector]:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from clip_gaze.errors import ClosedError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -26,8 +28,11 @@ logger = logging.getLogger(__name__)
 
 # The layout's version stands in the file's name: another layout starts another file.
 FILE = "vectors-1.sqlite"
-# A wrecked schema or text can make sqlite3 fail while it decodes, with no error of its own.
+# A wrecked schema can make sqlite3 fail while it decodes, with no error of its own.
 _FAILURES = (sqlite3.DatabaseError, UnicodeError)
+# In what SQLite says with the result codes SQLITE_CORRUPT and SQLITE_NOTADB, which Python hands on
+# since 3.11 alone (https://sqlite.org/rescode.html).
+_DAMAGED = ("malformed", "not a database")
 _BUSY_SECONDS = 30
 _PER_QUERY = 500
 _SCHEMA = """
@@ -60,6 +65,7 @@ class Store:
         """Open the store in `folder`, which is made where it can be; None: only in memory."""
         self._path = folder / FILE if folder else Path(":memory:")
         self._lock = threading.Lock()
+        self._closed = False
         try:
             self._connection = self._open()
         except _FAILURES as error:
@@ -123,12 +129,14 @@ class Store:
         self._write(forget)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; to ask for more, or to keep more, is a `ClosedError` from then on."""
         with self._lock:
+            self._closed = True
             self._connection.close()
 
     def _read(self, query: Callable[[], _T]) -> _T | None:
         with self._lock:
+            self._check_open()
             try:
                 return query()
             except _FAILURES as error:
@@ -141,12 +149,17 @@ class Store:
 
     def _write(self, change: Callable[[], None]) -> None:
         with self._lock:
+            self._check_open()
             try:
                 change()
             except _FAILURES as error:
                 self._connection.close()
                 self._connection = self._recovered(error)
                 change()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError
 
     def _rows(
         self, query: str, first: tuple[object, ...], many: Sequence[str | bytes]
@@ -199,6 +212,7 @@ class Store:
         with suppress(OSError):  # without its folder, connecting fails and says so
             self._path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, check_same_thread=False)
+        connection.text_factory = _text
         try:
             _prepare(connection)
         except _FAILURES:
@@ -263,8 +277,18 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 
 def _is_damage(error: Exception) -> bool:
-    """Return whether the file's content is to blame, and not want of disk, rights or time."""
-    return not isinstance(error, sqlite3.OperationalError) or "decode" in str(error)
+    """Return whether SQLite says that the file is corrupt or no database.
+
+    Everything else, such as a full disk, a lock or a mistake of ours, leaves the file in place.
+    """
+    return isinstance(error, sqlite3.DatabaseError) and any(
+        words in str(error) for words in _DAMAGED
+    )
+
+
+def _text(stored: bytes) -> str:
+    """Return a text of the file; a damaged one equals no other, so that it counts as missing."""
+    return stored.decode("utf-8", "replace")
 
 
 def _checksum(content: str, embeds: bytes) -> int:

@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
-from clip_gaze.errors import GazeError
+from clip_gaze.errors import ClosedError
 from clip_gaze.session import Tower
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Towers:
         """Return the vision tower; whoever holds it longer than for a run keeps it in memory.
 
         Raises:
-            GazeError: the towers were closed.
+            ClosedError: the towers were closed.
             ModelError: the graph cannot be loaded.
 
         """
@@ -64,8 +64,7 @@ class Towers:
     def _asked(self, role: str) -> Tower:
         with self._lock:
             if self._closed:
-                msg = "this Clip was closed; make a new one"
-                raise GazeError(msg)
+                raise ClosedError
             tower = self._alive.get(role)
             # What nobody runs is freed here, before anything is loaded.
             self._kept.clear()
