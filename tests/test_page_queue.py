@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import io
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -128,7 +129,9 @@ def test_who_leaves_while_waiting_frees_the_place_and_is_not_looked_at(
         assert served.post("/api/gaze", *parts).status == 503
         for connection in gone:
             connection.close()
+        deadline = time.monotonic() + PATIENCE
         while worker(served)._waiting:  # the server hears of it in its own time
+            assert time.monotonic() < deadline
             assert served.get("/api/lists").status == 200
         last, ahead = open_stream(served, parts)
         assert ahead == 1
