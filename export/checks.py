@@ -10,20 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from clip_gaze import phrases
+from clip_gaze.analysis.similarity import normalise
 from clip_gaze.errors import ModelError
-from clip_gaze.images import pixel_values
-from clip_gaze.scoring import normalise
-from clip_gaze.session import Tower
-from clip_gaze.tokenizer import Tokenizer
-from clip_gaze.verify import check
+from clip_gaze.model.session import Tower
+from clip_gaze.model.verify import check
+from clip_gaze.pictures.preprocess import pixel_values
+from clip_gaze.texts import phrases
+from clip_gaze.texts.tokenizer import Tokenizer
 from recipes import REFERENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from clip_gaze.manifest import Manifest, Variant
+    from clip_gaze.model.manifest import Manifest, Variant
 
 TOWERS = ("vision", "text")
 PICTURES = 8

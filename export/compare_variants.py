@@ -23,9 +23,12 @@ import numpy as np
 import command
 from agreement import agreement, elsewhere
 from checks import TOWERS, checked_graphs
-from clip_gaze import collect, models, phrases, scoring
+from clip_gaze.analysis import similarity
 from clip_gaze.errors import ModelError
-from clip_gaze.whole import whole
+from clip_gaze.model import registry
+from clip_gaze.pictures import collect
+from clip_gaze.system.files import whole
+from clip_gaze.texts import phrases
 from measure import Measured, measure
 from recipes import REFERENCE
 
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from agreement import Agreement, Elsewhere
-    from clip_gaze.manifest import Manifest
+    from clip_gaze.model.manifest import Manifest
 
 # What a result may change by when its picture runs among others.
 BATCH_BOUND = 1e-6
@@ -78,7 +81,10 @@ def probabilities(
 ) -> NDArray[np.float64]:
     """Return what `Clip` says of each picture, (pictures, phrases) float64."""
     return np.stack(
-        [scoring.softmax(scoring.logits(each[None], texts, logit_scale))[0] for each in images]
+        [
+            similarity.softmax(similarity.logits(each[None], texts, logit_scale))[0]
+            for each in images
+        ]
     )
 
 
@@ -213,7 +219,7 @@ def main(
     model: str, pictures: Path, names: tuple[str, ...], emulator: list[str], output: Path | None
 ) -> int:
     """Measure each variant, compare, print."""
-    found = models.find(model)
+    found = registry.find(model)
     folder, manifest = found.folder, found.manifest
     if manifest.download:
         msg = f"{model}: give a folder with the graphs, as clip-gaze download --to makes one"

@@ -11,7 +11,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPTokenizer
 
-from clip_gaze import phrases
+from clip_gaze.texts import phrases
 from painter import TRAINED
 
 if TYPE_CHECKING:

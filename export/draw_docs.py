@@ -21,8 +21,11 @@ import click
 from PIL import Image, ImageOps
 from playwright.sync_api import sync_playwright
 
-from clip_gaze import Clip, card, drawing, neutral, phrases
-from clip_gaze.places import shipped
+from clip_gaze import Clip
+from clip_gaze.drawing import canvas, card
+from clip_gaze.pictures import neutral
+from clip_gaze.system.paths import shipped
+from clip_gaze.texts import phrases
 from painter import paint
 
 if TYPE_CHECKING:
@@ -96,7 +99,7 @@ def _draw_corrected(out: Path) -> None:
     with Clip("demo", store=False) as clip:
         (result,) = clip.gaze_many(["corrected.jpg"], lists, 5, corrected=True)
     with Image.open("corrected.jpg") as image:
-        drawing.write(card.draw(image, result), out)
+        canvas.write(card.draw(image, result), out)
     click.echo(out.name)
 
 

@@ -18,7 +18,8 @@ from collections import Counter
 import click
 import numpy as np
 
-from clip_gaze import Clip, phrases
+from clip_gaze import Clip
+from clip_gaze.texts import phrases
 from painter import TRAINED, paint
 
 # Training uses smaller seeds.

@@ -20,8 +20,8 @@ import click
 import numpy as np
 
 from clip_gaze import Clip
-from clip_gaze.images import seen, within
-from clip_gaze.occlusion import RUNS
+from clip_gaze.analysis.occlusion import RUNS
+from clip_gaze.pictures.preprocess import seen, within
 from painter import TRAINED, paint
 
 if TYPE_CHECKING:

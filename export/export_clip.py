@@ -22,9 +22,9 @@ from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
 import command
 from checks import compare, sample_inputs, table, unit
-from clip_gaze import manifest as manifests
 from clip_gaze.errors import ModelError
-from clip_gaze.manifest import ImageSettings, Manifest, Source, TextSettings
+from clip_gaze.model import manifest as manifests
+from clip_gaze.model.manifest import ImageSettings, Manifest, Source, TextSettings
 from graphs import save, strip
 from quantize import add_variants, chosen, file_entry, variant_of
 from recipes import REFERENCE

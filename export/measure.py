@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clip_gaze import manifest as manifests
+from clip_gaze.analysis.similarity import normalise
 from clip_gaze.errors import ModelError, PictureError
-from clip_gaze.images import pixel_values
-from clip_gaze.opening import upright
-from clip_gaze.scoring import normalise
-from clip_gaze.session import Tower
-from clip_gaze.tokenizer import Tokenizer
+from clip_gaze.model import manifest as manifests
+from clip_gaze.model.session import Tower
+from clip_gaze.pictures.load import upright
+from clip_gaze.pictures.preprocess import pixel_values
+from clip_gaze.texts.tokenizer import Tokenizer
 from peak import peak_bytes
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from clip_gaze.manifest import Manifest
+    from clip_gaze.model.manifest import Manifest
 
 BATCH = 8
 

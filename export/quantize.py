@@ -17,10 +17,10 @@ import click
 
 import command
 from checks import TOWERS, checked_graphs, compare, sample_inputs, table, vectors
-from clip_gaze import manifest as manifests
-from clip_gaze.manifest import Manifest, ModelFile, Variant
-from clip_gaze.verify import sha256
-from clip_gaze.whole import whole
+from clip_gaze.model import manifest as manifests
+from clip_gaze.model.manifest import Manifest, ModelFile, Variant
+from clip_gaze.model.verify import sha256
+from clip_gaze.system.files import whole
 from graphs import quantise, weights_path
 from recipes import RECIPES, REFERENCE
 

@@ -24,9 +24,9 @@ import numpy as np
 
 import command
 from checks import TOWERS, checked_graphs
-from clip_gaze import manifest as manifests
-from clip_gaze import phrases
-from clip_gaze.scoring import normalise
+from clip_gaze.analysis.similarity import normalise
+from clip_gaze.model import manifest as manifests
+from clip_gaze.texts import phrases
 from graphs import linear_layers, loaded, quantise, quantise_layer, weights_path
 from measure import Measured, measure
 from painter import paint

@@ -24,8 +24,8 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
-from clip_gaze import phrases
-from clip_gaze.images import square
+from clip_gaze.pictures.preprocess import square
+from clip_gaze.texts import phrases
 from demo_words import CONTEXT, lexicon, tokenise, train_tokenizer, trimmed
 from painter import TRAINED, paint
 

@@ -17,7 +17,7 @@ from hypothesis import settings
 from PIL import Image
 
 import checkpoints
-from clip_gaze import models
+from clip_gaze.model import registry
 from hub import Hub, publish
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def published(tiny_model: Path) -> Path:
 def hub(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """Return a Hub that serves the small model; the shipped manifests are those for it."""
     with Hub(published / "store") as server, reach(server, monkeypatch, tmp_path / "hf"):
-        monkeypatch.setattr(models, "shipped", lambda name: published / "shelf" / name)
+        monkeypatch.setattr(registry, "shipped", lambda name: published / "shelf" / name)
         yield server
 
 

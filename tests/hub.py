@@ -18,8 +18,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
-from clip_gaze import manifest as manifests
-from clip_gaze.manifest import ModelFile, Source, Variant
+from clip_gaze.model import manifest as manifests
+from clip_gaze.model.manifest import ModelFile, Source, Variant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -10,11 +10,11 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from clip_gaze import page_server
 from clip_gaze.clip import Clip
-from clip_gaze.page import Page, Settings
-from clip_gaze.page_address import Address
-from clip_gaze.page_jobs import Relay
+from clip_gaze.web import server as page_server
+from clip_gaze.web.address import Address
+from clip_gaze.web.app import Page, Settings
+from clip_gaze.web.service import Relay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

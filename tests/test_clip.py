@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import clip_gaze
-from clip_gaze import phrases, towers
-from clip_gaze.session import Tower
+from clip_gaze.model import towers
+from clip_gaze.model.session import Tower
+from clip_gaze.texts import phrases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -174,7 +175,7 @@ def test_variants_do_not_share_vectors(tiny_model: Path) -> None:
 def test_another_tokenizer_does_not_share_vectors(
     tiny_model: Path, tmp_path: Path, loaded: list[str]
 ) -> None:
-    from clip_gaze import manifest as manifests
+    from clip_gaze.model import manifest as manifests
     from export_clip import file_entry
 
     other = shutil.copytree(tiny_model, tmp_path / "other")

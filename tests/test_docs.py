@@ -114,7 +114,7 @@ def test_request(line: str, served: Served) -> None:
 @pytest.mark.usefixtures("studio")
 @pytest.mark.parametrize("source", cases(EXAMPLE))
 def test_example(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from clip_gaze import models
+    from clip_gaze.model import registry
 
-    monkeypatch.setattr(models, "DEFAULT", "demo")
+    monkeypatch.setattr(registry, "DEFAULT", "demo")
     exec(compile(source, "example", "exec"), {})

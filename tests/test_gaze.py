@@ -14,7 +14,7 @@ from PIL import Image
 
 import clip_gaze
 from clip_gaze import gaze as _function
-from clip_gaze.phrases import load
+from clip_gaze.texts.phrases import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable

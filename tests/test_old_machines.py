@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from clip_gaze import models
+from clip_gaze.model import registry
 from measure import environment
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(
     (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="Linux on x86-64 alone"
 )
-DEMO = models.find("demo").folder
+DEMO = registry.find("demo").folder
 NEHALEM = ["-cpu", "Nehalem"]
 LIMIT = 350 * 2**20
 QUANTIZE = Path(__file__).parents[1] / "export" / "quantize.py"
@@ -82,7 +82,7 @@ def test_an_emulated_processor_is_not_told_of_the_real_one(
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("variant", sorted(models.find("demo").manifest.variants))
+@pytest.mark.parametrize("variant", sorted(registry.find("demo").manifest.variants))
 def test_without_avx_the_answers_are_the_same(emulator: str, variant: str) -> None:
     """q8 multiplies in int8, which comes out differently; it must still name the same first."""
     native = answers(DEMO / "demo.jpg", variant)

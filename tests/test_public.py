@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import clip_gaze
-from clip_gaze import phrases
+from clip_gaze.texts import phrases
 
 CONSTANTS = [name for name in clip_gaze.__all__ if name.isupper()]
 TREE = ast.parse(Path(clip_gaze.__file__).read_text(encoding="utf-8"))

@@ -7,12 +7,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-from clip_gaze import telemetry
 from clip_gaze.errors import DownloadError, GazeError, ModelError, PhraseListError, PictureError
 from clip_gaze.gaze import gaze, probabilities
-from clip_gaze.phrases import load as _load
+from clip_gaze.output.tables import to_frame
 from clip_gaze.results import CorrectedScore, HeatMap, PhraseScore, PictureResult
-from clip_gaze.tables import to_frame
+from clip_gaze.system.telemetry import switch_off as _switch_off
+from clip_gaze.texts.phrases import load as _load
 
 if TYPE_CHECKING:
     from clip_gaze.clip import Clip
@@ -65,7 +65,7 @@ __all__ = [
 ]
 
 # Here, since onnxruntime looks when it is imported, by us or by somebody else.
-telemetry.switch_off()
+_switch_off()
 
 
 def __getattr__(name: str) -> Any:

@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Self, overload
 
 import numpy as np
 
-from clip_gaze import download, models, scoring, texts
+from clip_gaze.analysis import similarity
+from clip_gaze.analysis.heatmap import heat_maps, questions
+from clip_gaze.analysis.occlusion import RUNS
+from clip_gaze.analysis.ranking import Ranking, ranking
 from clip_gaze.errors import ClosedError, PictureError
-from clip_gaze.limits import checked_threads, usable_cpus
-from clip_gaze.occlusion import RUNS
-from clip_gaze.pictures import Pictures, Pools, label_of
-from clip_gaze.places import cache_folder
-from clip_gaze.ranking import Ranking, ranking
+from clip_gaze.model import download, registry
+from clip_gaze.model.towers import Towers
+from clip_gaze.pictures.encoder import Pictures, Pools, label_of
 from clip_gaze.results import HeatMap, PictureResult
-from clip_gaze.see import heat_maps, questions
 from clip_gaze.store import Store
-from clip_gaze.towers import Towers
+from clip_gaze.system.paths import cache_folder
+from clip_gaze.system.resources import checked_threads, usable_cpus
+from clip_gaze.texts import encoder
 
 if TYPE_CHECKING:
     import os
@@ -29,10 +31,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from clip_gaze.manifest import Manifest
-    from clip_gaze.pictures import Picture
-    from clip_gaze.see import Question
-    from clip_gaze.texts import Progress
+    from clip_gaze.analysis.heatmap import Question
+    from clip_gaze.model.manifest import Manifest
+    from clip_gaze.pictures.encoder import Picture
+    from clip_gaze.texts.encoder import Progress
 
 
 class Clip:
@@ -76,8 +78,8 @@ class Clip:
 
         """
         self._threads = checked_threads(threads)
-        self.templates = texts.checked(templates)
-        found = models.find(model)
+        self.templates = encoder.checked(templates)
+        found = registry.find(model)
         self.manifest: Manifest = found.manifest
         files = download.ready(found, variant, offline=offline)
         self.variant, self._files = files.variant, files
@@ -117,14 +119,14 @@ class Clip:
 
         """
         encode = partial(
-            texts.encode,
+            encoder.encode,
             manifest=self.manifest,
             files=self._files,
             store=self._open_store(),
             tower=self._towers.text,
             progress=self._progress,
         )
-        return texts.ensemble(phrases, self.templates, encode)
+        return encoder.ensemble(phrases, self.templates, encode)
 
     def favour(self, phrases: Sequence[str]) -> NDArray[np.float32]:
         """Return what a phrase gets from a picture that shows nothing.
@@ -138,7 +140,7 @@ class Clip:
         """
         text_embeds = self.encode_texts(phrases)
         mean = self._neutral_mean()
-        (logits,) = scoring.logits(mean[None], text_embeds, self.manifest.logit_scale)
+        (logits,) = similarity.logits(mean[None], text_embeds, self.manifest.logit_scale)
         return np.asarray(logits)
 
     def probabilities(

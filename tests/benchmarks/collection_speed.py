@@ -21,7 +21,7 @@ import export_path  # noqa: F401 - finds `command`
 from PIL import Image
 
 import command
-from clip_gaze.limits import usable_cpus
+from clip_gaze.system.resources import usable_cpus
 
 
 def second_look(folder: Path, count: int) -> float:

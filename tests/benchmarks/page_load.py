@@ -29,7 +29,7 @@ import numpy as np
 from PIL import Image
 
 import command
-from clip_gaze import models
+from clip_gaze.model import registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -216,7 +216,7 @@ def resident_mb(pid: int) -> float | None:
 @click.option("--impatient", is_flag=True, help="Do not wait before a question is asked again.")
 def main(*, clients: int, seconds: float, model: str, impatient: bool) -> None:
     """Start a server, ask, and print."""
-    models.find(model)
+    registry.find(model)
     with server("--model", model) as (port, pid):
         summary = load(port, pid, clients, seconds, patient=not impatient).summary()
     for name, value in summary.items():

@@ -29,13 +29,13 @@ from tqdm import tqdm
 import clip_gaze
 import command
 from checks import checked_graphs
-from clip_gaze import models
-from clip_gaze.limits import usable_cpus
+from clip_gaze.model import registry
+from clip_gaze.system.resources import usable_cpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from clip_gaze.models import Model
+    from clip_gaze.model.registry import Model
 
 Figures = dict[str, dict[str, dict[str, Any]]]
 
@@ -265,7 +265,7 @@ def main(
     **targets: Path | None,
 ) -> None:
     """Measure, print, and write what is asked for."""
-    found = models.find(model)
+    found = registry.find(model)
     measured = list(dict.fromkeys(variants or found.manifest.variants))
     for variant in measured:
         checked_graphs(found.folder, found.manifest, variant)

@@ -1,0 +1,77 @@
+"""The commands about phrase lists: `clip-gaze lists`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from clip_gaze.analysis import similarity
+from clip_gaze.cli.options import chosen_lists, for_reader, model_options, opened
+from clip_gaze.output import render, writers
+from clip_gaze.pictures import neutral
+from clip_gaze.results import Bias, FavouredPhrase
+from clip_gaze.texts import phrases
+
+
+class _ByName(click.Group):
+    """A group for which a word that is no command is the name of a list."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Show the list where a list is named."""
+        return super().resolve_command(ctx, args if args[0] in self.commands else ["show", *args])
+
+
+@click.group(cls=_ByName, invoke_without_command=True, subcommand_metavar="[NAME | bias NAME]")
+@click.pass_context
+def lists(context: click.Context) -> None:
+    """Name the phrase lists that ship, or show the phrases of one."""
+    if context.invoked_subcommand is None:
+        for name in phrases.names():
+            entries = phrases.load(name)
+            click.echo(f"{name:32}{len(entries):6,}  {entries[0]}, {entries[-1]}")
+
+
+@lists.command(hidden=True)
+@click.argument("name")
+def show(name: str) -> None:
+    """Show the phrases of a list."""
+    click.echo("\n".join(phrases.load(name)))
+
+
+@lists.command()
+@click.argument("name")
+@click.option("--top", type=click.IntRange(min=0), default=10, show_default=True, help="0: all.")
+@click.option(
+    "--format", "kind", type=click.Choice(("text", "json")), default="text", show_default=True
+)
+@model_options
+def bias(name: str, top: int, kind: str, **options: Any) -> None:
+    """Show which phrases of a list a model favours before it has seen anything.
+
+    NAME is a shipped list. What counts is the mean logit over pictures that show nothing.
+    """
+    listed = chosen_lists([name], (), ())[name]
+    with opened(**options) as clip:
+        logits = clip.favour(listed)
+        shares: list[float] = similarity.softmax(logits).tolist()
+        found = Bias(
+            name,
+            clip.manifest.name,
+            clip.variant,
+            clip.templates,
+            neutral.COUNT,
+            len(listed),
+            tuple(
+                FavouredPhrase(listed[at], float(logits[at]), shares[at])
+                for at in similarity.best(shares, top)
+            ),
+        )
+    if kind == "json":
+        writers.to_stdout([json.dumps(asdict(found), ensure_ascii=False, indent=1), "\n"])
+    else:
+        writers.to_stdout(for_reader(render.bias, found))

@@ -1,0 +1,124 @@
+"""The command line: click around the functions that people call."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import warnings
+from typing import Any
+
+import click
+from PIL import Image
+
+from clip_gaze.cli import compare, gaze, lists, models, options, report, see, serve
+from clip_gaze.errors import GazeError
+from clip_gaze.store import FILE, Store
+from clip_gaze.system.paths import cache_folder
+
+NOTHING_DONE = 2
+
+
+class _OneLine(click.Group):
+    """A group whose every failure is one line on stderr and the right exit code."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run a command and turn its failure into a line."""
+        try:
+            kwargs["standalone_mode"] = False
+            result = super().main(*args, **kwargs)
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message())
+            sys.exit(NOTHING_DONE)
+        except click.ClickException as error:
+            _fail(error.format_message())
+        except (click.Abort, KeyboardInterrupt):
+            _fail("stopped")
+        except BrokenPipeError:
+            # The reader has gone, as `head` does; nothing is left to say to it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        except options.NothingWrittenError:
+            sys.exit(NOTHING_DONE)
+        except GazeError as error:
+            _fail(str(error))
+        except OSError as error:
+            _fail(f"{error.filename or 'the system'}: {error.strerror or error}")
+        except MemoryError:
+            _fail("not enough memory; try a smaller --variant or picture")
+        sys.exit(result if isinstance(result, int) else 0)
+
+
+def _fail(message: str) -> None:
+    one_line = " ".join(message.split())
+    click.echo(f"clip-gaze: error: {one_line}", err=True)
+    sys.exit(NOTHING_DONE)
+
+
+@click.group(cls=_OneLine, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="clip-gaze", message="clip-gaze %(version)s")
+@click.option("-v", "--verbose", is_flag=True, help="Say more of what is done.")
+def main(*, verbose: bool) -> None:
+    """Ask which art phrases CLIP finds most likely for a picture."""
+    _prepare_streams()
+    # Every picture is held to our own limit, which knows how much memory there is.
+    Image.MAX_IMAGE_PIXELS = None
+    # What Pillow thinks of a picture's metadata helps nobody here.
+    warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
+    handler = _Lines()
+    handler.setFormatter(logging.Formatter("clip-gaze: %(message)s"))
+    logger = logging.getLogger("clip_gaze")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.DEBUG if verbose else logging.WARNING)
+
+
+class _Lines(logging.Handler):
+    """Log records as lines on stderr that do not break a progress bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        options.say(self.format(record))
+
+
+def _prepare_streams() -> None:
+    """Write UTF-8 into pipes and files everywhere, and never fail on a letter in a terminal."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):
+            if stream.isatty():
+                stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+            else:
+                stream.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
+
+
+@main.group(invoke_without_command=True)
+@click.pass_context
+def store(context: click.Context) -> None:
+    """Say where vectors of earlier runs are kept, and how many there are."""
+    if context.invoked_subcommand is None:
+        with contextlib.closing(Store(cache_folder())) as kept:
+            counts = kept.counts()
+        size = sum(path.stat().st_size for path in cache_folder().glob(f"{FILE}*"))
+        click.echo(f"{cache_folder() / FILE}  {size / 1e6:,.1f} MB")
+        click.echo(f"  {counts.get('text', 0):,} phrases, {counts.get('vision', 0):,} pictures")
+
+
+@store.command()
+def clear() -> None:
+    """Forget all vectors of earlier runs; they are computed again when they are needed."""
+    with contextlib.closing(Store(cache_folder())) as kept:
+        kept.clear()
+
+
+for command in (
+    compare.compare,
+    gaze.demo,
+    gaze.gaze,
+    lists.lists,
+    models.download,
+    models.models,
+    report.report,
+    see.see,
+    serve.serve,
+):
+    main.add_command(command)

@@ -1,0 +1,119 @@
+"""The commands about models: `clip-gaze models`, `clip-gaze models check`, `clip-gaze download`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from clip_gaze.errors import ModelError
+from clip_gaze.model import download as downloads
+from clip_gaze.model import registry as known_models
+from clip_gaze.model.download import megabytes
+from clip_gaze.model.locate import locate, pinned
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from clip_gaze.model.locate import Place
+    from clip_gaze.model.registry import Model
+
+SOME_WRONG = 1
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def models(context: click.Context) -> None:
+    """Name the models that ship or can be fetched: variants, sizes, what is here, licence."""
+    if context.invoked_subcommand is None:
+        for name in known_models.names():
+            for line in _described(known_models.find(name)):
+                click.echo(line)
+
+
+@models.command()
+@click.argument("names", nargs=-1, metavar="[NAME|DIR]...")
+def check(names: Sequence[str]) -> int:
+    """Hash every file that is here anew, and say which are right; exit 1 if one is wrong."""
+    wrong = 0
+    for name in names or known_models.names():
+        model = known_models.find(name)
+        counts = {"right": 0, "wrong": 0, "of unknown digest": 0, "not here": 0}
+        for place in _places(model):
+            counts[_checked(model, place)] += 1
+        found = ", ".join(f"{count} {state}" for state, count in counts.items())
+        click.echo(f"{name}: {found}")
+        wrong += counts["wrong"]
+    return SOME_WRONG if wrong else 0
+
+
+@click.command()
+@click.argument("model", required=False, metavar="[NAME|DIR]")
+@click.option("--variant", metavar="NAME", help="Variant of the model.  [default: the model's own]")
+@click.option(
+    "--to", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
+    help="Make a folder there that --model FOLDER runs on any machine.",
+)  # fmt: skip
+def download(model: str | None, variant: str | None, to: Path | None) -> None:
+    """Fetch a model, verify it, and perhaps copy it for another machine.
+
+    Without NAME: the default model. Files that are here already are not fetched again.
+    """
+    found = known_models.find(model)
+    files = downloads.copy(found, variant, to) if to else downloads.ready(found, variant)
+    size = sum(path.stat().st_size for path in files.paths.values())
+    folder = to or files.paths["tokenizer"].parent
+    name = found.manifest.name
+    click.echo(f"{name} ({files.variant}), {megabytes(size)}, verified, in {folder}")
+    if to:
+        click.echo(f"to use it, here or on another machine: --model {to}")
+
+
+def _described(model: Model) -> Iterator[str]:
+    manifest, source = model.manifest, pinned(model.manifest)
+    default = ", the default model" if manifest.name == known_models.DEFAULT else ""
+    yield f"{manifest.name}{default}; licence: {manifest.licence}"
+    if manifest.download:
+        revision = source.revision or "not known before the first use"
+        yield f"  {source.repository}, revision {revision}"
+    for variant in manifest.variants:
+        places = locate(model, variant)[1].values()
+        sizes = [place.file.bytes for place in places]
+        size = megabytes(sum(size or 0 for size in sizes))
+        at_least = "at least " if None in sizes else ""
+        star = ", default" if variant == manifest.default_variant else ""
+        yield f"  {variant:10} {at_least + size:>20}  {_state(places)}{star}"
+
+
+def _state(places: Collection[Place]) -> str:
+    here = sum(place.here for place in places)
+    if here < len(places):
+        return f"{here} of {len(places)} files here" if here else "not here"
+    states = {place.verified for place in places}
+    if False in states:
+        return "here, but a file is wrong"
+    return "here, not verified yet" if None in states else "here, verified"
+
+
+def _places(model: Model) -> list[Place]:
+    """Return the files of all variants, each once."""
+    places = {}
+    for variant in model.manifest.variants:
+        for place in locate(model, variant)[1].values():
+            places[place.file.file] = place
+    return list(places.values())
+
+
+def _checked(model: Model, place: Place) -> str:
+    """Hash a file, say on stderr what is wrong with it, and return its state."""
+    if not place.here:
+        return "not here"
+    if model.manifest.download and place.file.sha256 is None:
+        return "of unknown digest"
+    try:
+        place.check(downloads.advice(model), stamped=False)
+    except ModelError as error:
+        click.echo(f"clip-gaze: error: {error}", err=True)
+        return "wrong"
+    return "right"

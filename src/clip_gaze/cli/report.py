@@ -1,0 +1,98 @@
+"""The command that makes a page over a collection: `clip-gaze report`."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clip_gaze.analysis.occlusion import QUALITIES
+from clip_gaze.cli.options import (
+    Counted,
+    NothingWrittenError,
+    chosen_lists,
+    list_options,
+    model_options,
+    opened,
+    picture_options,
+)
+from clip_gaze.output import maps, writers
+from clip_gaze.output import report as reports
+from clip_gaze.pictures import collect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from clip_gaze.results import PictureResult
+
+# Of many pictures the thumbnails are smaller, or the page becomes too large to send.
+_MANY = 1000
+_EDGE, _EDGE_OF_MANY = 320, 160
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE|FOLDER...")
+@list_options
+@picture_options
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    default="report.html",
+    show_default=True,
+    help="The page.",
+)
+@click.option(
+    "--see", is_flag=True,
+    help="Add heat maps for what comes first of each list; each picture takes 50 times longer.",
+)  # fmt: skip
+@click.option("--title", metavar="TEXT", help="Heading of the page.  [default: the folder's name]")
+@model_options
+def report(
+    *,
+    images: Sequence[str],
+    lists: Sequence[str],
+    files: Sequence[str],
+    own: Sequence[str],
+    recursive: bool,
+    exclude: Sequence[str],
+    output: Path,
+    see: bool,
+    title: str | None,
+    **options: Any,
+) -> int:
+    """Make one page to look at: pictures with bars, contact sheets for a phrase, counts.
+
+    The page holds all that it shows, and opens in any browser. Without --list, --phrases or
+    --phrase: artists, movements and surfaces. These three options and --exclude can be repeated.
+    """  # fmt: skip
+    reports.check()
+    writers.check(output)
+    chosen = chosen_lists(lists, files, own)
+    paths = collect.pictures(images, recursive=recursive, exclude=exclude)
+    if title is None and len(images) == 1 and Path(images[0]).is_dir():
+        title = Path(images[0]).resolve().name
+    with opened(**options) as clip:
+        results = Counted(clip.gaze_many(paths, chosen, None), len(paths))
+        size = reports.write(
+            _some(results),
+            output,
+            title=title,
+            note=clip.manifest.note,
+            edge=_EDGE if len(paths) <= _MANY else _EDGE_OF_MANY,
+            see=partial(maps.of_first, clip, lists=chosen, runs=QUALITIES["quick"])
+            if see
+            else None,
+        )
+    click.echo(f"clip-gaze: {output}: {results.ok:,} pictures, {size / 1e6:,.1f} MB", err=True)
+    return results.exit_code
+
+
+def _some(results: Counted) -> Iterator[PictureResult]:
+    """Pass results on; where all failed, end with an error, which leaves an old page as it was."""
+    yield from results
+    if not results.ok:
+        raise NothingWrittenError

@@ -1,0 +1,106 @@
+"""The command that shows where a picture speaks for a phrase: `clip-gaze see`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clip_gaze.analysis.occlusion import QUALITIES
+from clip_gaze.cli.options import covering, megapixels_option, model_options, opened
+from clip_gaze.drawing import canvas, heatmap
+from clip_gaze.output import render, writers
+from clip_gaze.texts import phrases
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@click.command()
+@click.argument("image", metavar="IMAGE")
+@click.argument("asked", nargs=-1, required=True, metavar="PHRASE...")
+@click.option("--list", "name", metavar="NAME", help="A shipped list to weigh the phrases against.")
+@click.option("--phrases", "file", metavar="FILE", help="A text file to weigh them against.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Where to write: .png, .jpg, .webp, .svg or .json.",
+)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(("picture", "json")),
+    help="[default: json for a FILE that ends in .json, else picture]",
+)
+@click.option(
+    "--quality",
+    type=click.Choice(tuple(QUALITIES)),
+    default="normal",
+    show_default=True,
+    help="Look at 50, 100 or 250 versions of the picture.",
+)
+@click.option(
+    "--edge",
+    type=click.IntRange(min=100, max=4000),
+    default=heatmap.EDGE,
+    show_default=True,
+    help="Longer edge of each drawn picture, in pixels.",
+)
+@click.option("--corrected", is_flag=True, help="Take away what each phrase gets from any picture.")
+@megapixels_option
+@model_options
+def see(
+    *,
+    image: str,
+    asked: Sequence[str],
+    name: str | None,
+    file: str | None,
+    output: Path | None,
+    kind: str | None,
+    quality: str,
+    edge: int,
+    corrected: bool,
+    **options: Any,
+) -> None:
+    """Show where a picture speaks for a phrase, and where against it.
+
+    Parts of the picture are covered one by one, and what the phrase loses is measured. Without
+    --list or --phrases, a phrase is weighed against the shipped list that has it, or `genres`.
+    """
+    if name is not None and file is not None:
+        raise click.UsageError("--list and --phrases exclude each other")
+    _check(kind, output)
+    against = phrases.read(file) if file is not None else name
+    runs = QUALITIES[quality]
+    with opened(**options) as clip, covering(runs) as progress:
+        maps = clip.see(
+            image, list(asked), against, runs=runs, corrected=corrected, progress=progress
+        )
+    if output is None:
+        writers.to_stdout(render.json_maps(maps))
+    elif _is_json(kind, output):
+        with writers.to_file(output) as part:
+            writers.write(render.json_maps(maps), part)
+    else:
+        heatmap.write(image, maps, output, edge=edge)
+
+
+def _is_json(kind: str | None, output: Path) -> bool:
+    return kind == "json" or (kind is None and output.suffix.lower() == ".json")
+
+
+def _check(kind: str | None, output: Path | None) -> None:
+    """Refuse what cannot be written before the model is opened."""
+    if output is None:
+        if kind != "json":
+            raise click.UsageError("name a file for the picture, such as -o map.png")
+    elif not _is_json(kind, output):
+        canvas.check(output)
+    elif output.suffix.lower() in canvas.KINDS:
+        msg = f"{output}: JSON is no picture; name a file that ends in .json"
+        raise click.UsageError(msg)
+    else:
+        writers.check(output)

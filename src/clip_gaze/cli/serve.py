@@ -1,0 +1,99 @@
+"""The command that serves the local page and its API: `clip-gaze serve`."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import threading
+import webbrowser
+from typing import Any
+
+import click
+
+from clip_gaze.cli.options import megapixels_option, model_options, opened
+from clip_gaze.errors import GazeError
+from clip_gaze.web.address import Address
+
+# It stands in an address and in a cookie.
+_TOKEN = re.compile(r"[A-Za-z0-9._-]{8,}")
+_NEEDED = {"jinja2", "python_multipart", "starlette", "uvicorn"}
+
+
+@click.command()
+@click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Name or address to listen at."
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8017,
+    show_default=True,
+    help="Port to listen at; 0 takes a free one.",
+)
+@click.option("--open/--no-open", "browse", default=True, help="Open a browser.")
+@click.option(
+    "--token",
+    metavar="TEXT",
+    help="What every request must carry.  [default: none on this machine, else a new one]",
+)
+@click.option(
+    "--max-upload",
+    type=click.FloatRange(min=0, min_open=True),
+    default=64,
+    show_default=True,
+    metavar="MB",
+    help="Refuse larger requests.",
+)
+@click.option(
+    "--queue",
+    type=click.IntRange(min=0),
+    default=16,
+    show_default=True,
+    metavar="N",
+    help="Questions that may wait.",
+)
+@megapixels_option
+@model_options
+def serve(
+    *,
+    host: str,
+    port: int,
+    browse: bool,
+    token: str | None,
+    max_upload: float,
+    queue: int,
+    max_megapixels: float | None,
+    **options: Any,
+) -> None:
+    """Serve a page to look at pictures with, and its API, on this machine alone.
+
+    Pictures stay in memory, and nothing of them is kept. With another --host, whoever knows the
+    token can ask too. Ctrl-C ends it.
+    """  # fmt: skip
+    try:
+        # Needed for this command alone; the others stay quick, and work without it.
+        from clip_gaze.web import app, server, service  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        missing = str(error.name).partition(".")[0]
+        if missing not in _NEEDED:
+            raise
+        msg = f"the page needs {missing}; install it with: pip install 'clip-gaze[page]'"
+        raise GazeError(msg) from None
+    if token is not None and not _TOKEN.fullmatch(token):
+        raise click.UsageError("--token has 8 letters or more: a to z, A to Z, 0 to 9, -, . and _")
+    relay = service.Relay()
+    with server.listening(host, port) as (taken, loopback):
+        address = Address(host, taken.getsockname()[1], loopback)
+        if token is None and not loopback:
+            token = secrets.token_urlsafe(18)
+        url = address.url + (f"?token={token}" if token else "")
+        pixels = int(max_megapixels * 1e6) if max_megapixels else None
+        settings = app.Settings(address, token, int(max_upload * (1 << 20)), queue, pixels)
+
+        def ready() -> None:
+            click.echo(f"clip-gaze serves {url}")
+            if browse:
+                threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+
+        with opened(**options, progress=relay) as clip:
+            server.serve(app.Page(clip, relay, settings), taken, ready)

@@ -1,0 +1,59 @@
+"""Models by name or folder: their manifests, and where they lie."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clip_gaze.errors import ModelError
+from clip_gaze.model import manifest as manifests
+from clip_gaze.system.paths import shipped
+
+if TYPE_CHECKING:
+    from clip_gaze.model.manifest import Manifest
+
+DEFAULT = "clip-vit-base-patch32"
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A manifest and the folder it was read from."""
+
+    manifest: Manifest
+    folder: Path
+
+
+def names() -> list[str]:
+    """Return the names of the models that ship, whole or as a manifest, sorted."""
+    return sorted(path.parent.name for path in shipped("models").glob(f"*/{MANIFEST}"))
+
+
+def find(model: str | os.PathLike[str] | None = None) -> Model:
+    """Return the model of that name, or in that folder.
+
+    Args:
+        model: a name from `names`, or a folder with a manifest.json; None: the default model.
+
+    Raises:
+        ModelError: there is no such model, or its manifest cannot be read.
+
+    """
+    wanted = DEFAULT if model is None else model
+    if isinstance(wanted, str) and wanted in names():
+        folder = shipped("models") / wanted
+    else:
+        folder = Path(wanted)
+        # Path.is_dir raises where a name is too long for a file.
+        if not os.path.isdir(folder):  # noqa: PTH112
+            nearest = difflib.get_close_matches(str(wanted), names(), n=1)
+            hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+            msg = (
+                f"no model is called {str(wanted)!r}, and no folder either; {hint}"
+                f"choose one of {', '.join(names())}, or a model folder"
+            )
+            raise ModelError(msg)
+    return Model(manifests.read(folder / MANIFEST), folder)

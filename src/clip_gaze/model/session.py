@@ -1,0 +1,132 @@
+"""Towers as ONNX Runtime sessions; the only module that touches onnxruntime."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnxruntime
+
+from clip_gaze.errors import ModelError
+from clip_gaze.system.malloc import giving_back
+from clip_gaze.system.resources import usable_cpus
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+logger = logging.getLogger(__name__)
+
+_TYPES: dict[str, type[np.generic]] = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+}
+_ONLY_ERRORS = 3
+
+
+class Tower:
+    """One encoder's graph. It reads its inputs' names and types from the graph itself.
+
+    A CLIP tower has one input, whatever its name, and perhaps a mask beside it.
+    """
+
+    def __init__(self, path: Path, threads: int | None = None, width: int | None = None) -> None:
+        """Load a graph.
+
+        Args:
+            path: the .onnx file.
+            threads: how many CPU threads a run uses; None: all that this process may use.
+            width: how many numbers a vector must have; None: as many as the graph gives.
+
+        Raises:
+            ModelError: ONNX Runtime cannot load the file, or it is not the graph of a tower.
+
+        """
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or usable_cpus()
+        options.inter_op_num_threads = 1
+        # What a run computes with stays the runtime's own, a few MB with ViT-B/32. Given back each
+        # time, it lay scattered over the heaps of threads, and a folder took 20 MB more. Weights
+        # stay outside, since the first copy of each is given back.
+        options.enable_mem_pattern = False
+        options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
+        # Several pictures may be in the graph at once: a thread that waits leaves its CPU to them.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = _ONLY_ERRORS
+        logger.debug("loading %s", path)
+        try:
+            with giving_back():
+                self._session = onnxruntime.InferenceSession(
+                    str(path), options, providers=["CPUExecutionProvider"]
+                )
+        except Exception as error:
+            # onnxruntime's errors share no public base class below Exception.
+            msg = f"{path}: ONNX Runtime cannot load this graph ({_first_line(error)})"
+            raise ModelError(msg) from error
+        self._path = path
+        self._width = width
+        self._inputs = self._session.get_inputs()
+        main = [node for node in self._inputs if "mask" not in node.name]
+        if len(main) != 1 or any(node.type not in _TYPES for node in self._inputs):
+            found = ", ".join(f"{node.name} {node.type}" for node in self._inputs)
+            msg = f"{path}: is not the graph of one CLIP tower; its inputs are: {found or 'none'}"
+            raise ModelError(msg)
+        outputs = self._session.get_outputs()
+        named = [node.name for node in outputs if node.name.endswith("_embeds")]
+        flat = [node.name for node in outputs if len(node.shape) == 2]
+        self._output = (named or flat or [outputs[0].name])[0]
+        first = main[0].shape[0] if main[0].shape else None
+        self._fixed_batch = first if isinstance(first, int) else None
+
+    def images(self, pixel_values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Encode pixel values, (n, 3, size, size) float32, to (n, d) float32, not normalised."""
+        return self._run(pixel_values)
+
+    def texts(self, input_ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Encode token ids, (n, sequence) without padding, to (n, d) float32, not normalised."""
+        return self._run(input_ids)
+
+    def _run(self, rows: NDArray[Any]) -> NDArray[np.float32]:
+        """Encode rows in the batches that the graph accepts."""
+        step = self._fixed_batch or max(len(rows), 1)
+        parts = []
+        for at in range(0, len(rows), step):
+            part = rows[at : at + step]
+            missing = (self._fixed_batch or 0) - len(part)
+            if missing > 0:
+                part = np.concatenate([part, np.repeat(part[-1:], missing, axis=0)])
+            parts.append(self._run_batch(part)[: len(rows) - at])
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _run_batch(self, rows: NDArray[Any]) -> NDArray[np.float32]:
+        # Nothing is padded, so that a mask covers every token.
+        feeds = {
+            node.name: (np.ones_like(rows) if "mask" in node.name else rows).astype(
+                _TYPES[node.type], copy=False
+            )
+            for node in self._inputs
+        }
+        try:
+            (output,) = self._session.run([self._output], feeds)
+        except Exception as error:
+            msg = f"{self._path}: ONNX Runtime cannot run this graph ({_first_line(error)})"
+            raise ModelError(msg) from error
+        vectors = np.asarray(output, dtype=np.float32)
+        if vectors.ndim != 2 or len(vectors) != len(rows):
+            msg = f"{self._path}: output {self._output} is {vectors.shape}, not one vector a row"
+            raise ModelError(msg)
+        if self._width not in (None, vectors.shape[1]):
+            msg = (
+                f"{self._path}: gives vectors of {vectors.shape[1]} numbers where the manifest "
+                f"says {self._width}; export the model again"
+            )
+            raise ModelError(msg)
+        return vectors
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

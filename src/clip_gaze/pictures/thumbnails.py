@@ -1,0 +1,72 @@
+"""From a picture file to a small WebP for a page, in the colours that browsers assume."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from typing import TYPE_CHECKING
+
+from PIL import Image, ImageCms
+
+from clip_gaze.errors import PictureError
+from clip_gaze.pictures.load import upright
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator
+
+_QUALITY = 60
+
+
+def small(path: str | os.PathLike[str], edge: int) -> Image.Image:
+    """Return a picture made small, in sRGB: RGB, or RGBA where it is transparent.
+
+    Args:
+        path: the file; it is turned as its EXIF orientation says.
+        edge: what its longer edge is at most, in pixels.
+
+    Raises:
+        PictureError: it cannot be opened, or cannot be made small.
+
+    """
+    image = upright(path)
+    profile = image.info.get("icc_profile")
+    image.thumbnail((edge, edge), Image.Resampling.BICUBIC)
+    with _named(path, image):
+        return _in_srgb(image, profile)
+
+
+def webp(image: Image.Image, path: str | os.PathLike[str]) -> bytes:
+    """Return a small picture as a WebP file.
+
+    Raises:
+        PictureError: it cannot be written so; `path` names it.
+
+    """
+    file = io.BytesIO()
+    with _named(path, image):
+        image.save(file, "WEBP", quality=_QUALITY)
+    return file.getvalue()
+
+
+@contextlib.contextmanager
+def _named(path: str | os.PathLike[str], image: Image.Image) -> Iterator[None]:
+    """Say which picture it is that Pillow cannot handle."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        msg = f"{path}: a picture in mode {image.mode} cannot be made a thumbnail ({error})"
+        raise PictureError(msg) from error
+
+
+def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Return the picture in sRGB, which is what a page takes colours without a profile for."""
+    if profile and image.mode in {"RGB", "CMYK"}:
+        # A damaged profile, or one for another mode: the colours are taken as they are.
+        with contextlib.suppress(ImageCms.PyCMSError, OSError):
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            srgb = ImageCms.createProfile("sRGB")
+            made = ImageCms.profileToProfile(image, source, srgb, outputMode="RGB")
+            if made is not None:
+                return made
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")

@@ -1,0 +1,93 @@
+"""Phrase lists: the ones that ship, and any text file of the user's own."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clip_gaze.errors import PhraseListError
+from clip_gaze.system.paths import shipped
+
+if TYPE_CHECKING:
+    import os
+
+logger = logging.getLogger(__name__)
+
+# What is asked where nobody says what to ask.
+DEFAULTS = ("artists_by_training_prevalence", "movements", "surfaces")
+
+
+def names() -> list[str]:
+    """Return the names of the shipped lists, sorted."""
+    return sorted(path.stem for path in shipped("phrase_lists").glob("*.txt"))
+
+
+@cache
+def load(name: str) -> tuple[str, ...]:
+    """Return the phrases of a shipped list, in the order of its file.
+
+    Args:
+        name: "movements", "surfaces", ...; see `names`.
+
+    Raises:
+        PhraseListError: there is no list of that name.
+
+    >>> load("qualities")[:2]
+    ('acceptable quality', 'bad quality')
+
+    """
+    known = names()
+    if name not in known:
+        nearest = difflib.get_close_matches(name.lower().replace("-", "_"), known, n=1, cutoff=0.4)
+        hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+        msg = f"no phrase list is called {name!r}; {hint}`clip-gaze lists` shows them all"
+        raise PhraseListError(msg)
+    return read(shipped("phrase_lists") / f"{name}.txt")
+
+
+def read(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Read phrases from a UTF-8 text file, one a line.
+
+    White space around a phrase is dropped, and so are blank lines and lines that start with `#`.
+    A phrase that stands twice is kept once, and a note is logged.
+
+    Args:
+        path: the file, with or without a byte order mark.
+
+    Returns:
+        The phrases in the file's order.
+
+    Raises:
+        PhraseListError: the file cannot be read, is not UTF-8, or holds no phrase.
+
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        msg = f"{path}: no such phrase list; check the name and the folder"
+        raise PhraseListError(msg) from None
+    except (IsADirectoryError, PermissionError) as error:
+        # Windows answers "no permission" for a folder too.
+        is_folder = isinstance(error, IsADirectoryError) or path.is_dir()
+        reason = "is a folder; name a text file with one phrase a line"
+        msg = f"{path}: {reason if is_folder else 'may not be read'}"
+        raise PhraseListError(msg) from None
+    except UnicodeDecodeError as error:
+        msg = f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8"
+        raise PhraseListError(msg) from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        msg = f"{path}: cannot be read ({getattr(error, 'strerror', error)}); check its name"
+        raise PhraseListError(msg) from error
+    lines = [line.strip() for line in text.splitlines()]
+    phrases = [line for line in lines if line and not line.startswith("#")]
+    if not phrases:
+        msg = f"{path}: holds no phrase; write one a line"
+        raise PhraseListError(msg)
+    unique = tuple(dict.fromkeys(phrases))
+    if len(unique) < len(phrases):
+        logger.warning("%s: %d phrases stand twice; kept once", path, len(phrases) - len(unique))
+    return unique

@@ -1,0 +1,226 @@
+"""The local page and its API: which address is answered by what."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from functools import partial
+from importlib import metadata, resources
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from clip_gaze.model import registry
+from clip_gaze.output import markup
+from clip_gaze.texts import phrases
+from clip_gaze.web import forms, multipart, openapi
+from clip_gaze.web.guard import Guard, RefusedError
+from clip_gaze.web.queue import BusyError, StoppedError, Worker
+from clip_gaze.web.responses import STREAM, Answer, explained, refusal
+from clip_gaze.web.service import Jobs
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from starlette.requests import Request
+    from starlette.types import Receive, Scope, Send
+
+    from clip_gaze.clip import Clip
+    from clip_gaze.web.address import Address
+    from clip_gaze.web.queue import Job
+    from clip_gaze.web.service import Relay
+
+DEMO = "demo"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a page is served.
+
+    Attributes:
+        address: where.
+        token: what every request must carry; None: nothing.
+        max_body: bytes that a request may have.
+        places: how many questions can wait, beside the one that is answered.
+        max_pixels: larger pictures are refused; None: what fits in half the free memory.
+
+    """
+
+    address: Address
+    token: str | None = None
+    max_body: int = 64 << 20
+    places: int = 16
+    max_pixels: int | None = None
+
+
+class Page:
+    """The page: an ASGI application, and the thread behind it."""
+
+    def __init__(self, clip: Clip, relay: Relay, settings: Settings) -> None:
+        """Prepare to serve.
+
+        Args:
+            clip: the model; whoever opened it closes it, after the last answer.
+            relay: what `clip` tells its progress.
+            settings: how.
+
+        """
+        self._clip = clip
+        self._settings = settings
+        self._worker = Worker(settings.places)
+        jobs = Jobs(clip, relay, settings.max_pixels)
+        version = metadata.version("clip-gaze")
+        folder = resources.files("clip_gaze.web")
+        static = {each.name: each.read_bytes() for each in (folder / "static").iterdir()}
+        page = markup.template("clip_gaze.web", "page.html").render(
+            model=clip.manifest.name,
+            variant=clip.variant,
+            templates=clip.templates,
+            demo=clip.manifest.name == DEMO,
+            note=clip.manifest.note or None,
+            version=version,
+            max_upload=settings.max_body,
+        )
+        described = openapi.description(version)
+        routes = [
+            _get("/", lambda _: Response(page, media_type="text/html")),
+            _get("/static/{name}", partial(_static, static)),
+            _get("/openapi.json", lambda _: JSONResponse(described)),
+            _get("/api/lists", lambda _: JSONResponse(_lists())),
+            _get("/api/models", lambda _: JSONResponse(_models(clip))),
+            self._post("/api/gaze", forms.gaze, jobs.gaze, streams=True),
+            self._post("/api/see", forms.see, jobs.see, streams=True),
+            self._post("/api/compare", forms.compare, jobs.compare),
+            self._post("/api/card", forms.card, jobs.card, media="image/png"),
+        ]
+        inner = Starlette(
+            routes=routes,
+            lifespan=self._lifespan,
+            exception_handlers={
+                ClientDisconnect: _left,
+                HTTPException: _http_error,
+                RefusedError: _refused,
+                Exception: _failed,
+            },
+        )
+        inner.router.redirect_slashes = False
+        self._app = Guard(inner, settings.address, settings.token, settings.max_body)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        await self._app(scope, receive, send)
+
+    def stop(self) -> None:
+        """Begin to stop: what waits is refused, what runs ends at its next step."""
+        self._worker.stop()
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        self._worker.start()
+        try:
+            yield
+        finally:
+            self._worker.stop()
+            await asyncio.to_thread(self._worker.join)
+
+    def _post(
+        self,
+        path: str,
+        check: Callable[[multipart.Form], Any],
+        work: Callable[[Any, Job], bytes],
+        *,
+        media: str = "application/json",
+        streams: bool = False,
+    ) -> Route:
+        """Return the route of a question that goes through the queue."""
+
+        async def answer(request: Request) -> Response:
+            form = await multipart.read(request.stream(), request.headers.get("content-type"))
+            asked = check(form)
+            del form
+            streamed = streams and STREAM in request.headers.get("accept", "")
+            try:
+                job = self._worker.submit(partial(work, asked), streamed=streamed)
+            except (BusyError, StoppedError) as error:
+                raise explained(error) from None
+            return Answer(self._worker, job, media, streamed=streamed)
+
+        return Route(path, answer, methods=["POST"])
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RefusedError)  # noqa: S101 - it is registered for these
+    return refusal(error)
+
+
+async def _left(_: Request, __: Exception) -> Response:
+    """Return an answer that nobody hears: who asked has gone in the middle of it."""
+    return Response(status_code=400)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for these
+    lines = {
+        404: f"nothing is at {request.url.path}; /openapi.json describes what there is",
+        405: f"{request.url.path} is not asked by {request.method}",
+    }
+    response = refusal(RefusedError(error.status_code, lines.get(error.status_code, error.detail)))
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _failed(_: Request, error: Exception) -> Response:
+    return refusal(explained(error))
+
+
+def _get(path: str, answer: Callable[[Request], Response]) -> Route:
+    async def endpoint(request: Request) -> Response:
+        return answer(request)
+
+    return Route(path, endpoint, methods=["GET"])
+
+
+def _static(files: dict[str, bytes], request: Request) -> Response:
+    """Return one of the files that were read at the start; a request never opens one."""
+    name = request.path_params["name"]
+    if name not in files:
+        raise HTTPException(404)
+    return Response(files[name], media_type=_media_type(name))
+
+
+def _media_type(name: str) -> str:
+    kinds = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
+    return kinds.get(name.rpartition(".")[2], "application/octet-stream")
+
+
+def _lists() -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "phrases": len(phrases.load(name)),
+            "selected": name in phrases.DEFAULTS,
+        }
+        for name in phrases.names()
+    ]
+
+
+def _models(clip: Clip) -> list[dict[str, Any]]:
+    """Return the model in use, and the others that ship."""
+    own = clip.manifest
+    others = [registry.find(name).manifest for name in registry.names() if name != own.name]
+    return [
+        {
+            "name": manifest.name,
+            "variant": clip.variant if manifest is own else manifest.default_variant,
+            "variants": list(manifest.variants),
+            "in_use": manifest is own,
+            "demo": manifest.name == DEMO,
+            "note": manifest.note or None,
+        }
+        for manifest in (own, *others)
+    ]

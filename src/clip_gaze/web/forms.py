@@ -1,0 +1,224 @@
+"""Forms to questions: what may be asked, and how much of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
+
+from clip_gaze.analysis.heatmap import questions
+from clip_gaze.analysis.occlusion import QUALITIES
+from clip_gaze.errors import PhraseListError
+from clip_gaze.output.render import clean
+from clip_gaze.texts import phrases
+from clip_gaze.web.guard import RefusedError
+from clip_gaze.web.multipart import MOST_FILES, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from clip_gaze.web.multipart import Form, Upload
+
+MOST_PHRASES = 2000
+LONGEST_PHRASE = 300
+MOST_LOOKED_FOR = 8
+FEWEST_COMPARED, MOST_COMPARED = 2, 6
+MOST_ON_CARD = 20  # phrases of each list
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Gaze:
+    """Which phrases of each list are likely for each picture?
+
+    Attributes:
+        uploads: the pictures.
+        lists: name -> phrases.
+        top: how many phrases of each list; None for all.
+        corrected: whether to take away what a list says of any picture.
+
+    """
+
+    uploads: tuple[Upload, ...]
+    lists: Mapping[str, tuple[str, ...]]
+    top: int | None
+    corrected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class See:
+    """Where does a picture speak for phrases?
+
+    Attributes:
+        upload: the picture.
+        phrases: what to look for.
+        against: a list's name, or phrases; None: the phrase's own list.
+        runs: how many versions of the picture are looked at.
+        corrected: whether what each phrase gets from any picture is taken away.
+
+    """
+
+    upload: Upload
+    phrases: tuple[str, ...]
+    against: str | tuple[str, ...] | None
+    runs: int
+    corrected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """How do pictures differ from the first of them?"""
+
+    uploads: tuple[Upload, ...]
+    lists: Mapping[str, tuple[str, ...]]
+    top: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A picture with its phrases, to share, and perhaps where it speaks for one of them."""
+
+    gaze: Gaze
+    see: See | None
+
+
+def gaze(form: Form) -> Gaze:
+    """Return what a form for `gaze` asks.
+
+    Raises:
+        RefusedError: it asks for too much, or for what there is not.
+
+    """
+    _known(form, "list", "phrase", "top", "corrected")
+    uploads = _uploads(form, 1, MOST_FILES)
+    return Gaze(uploads, _lists(form), _top(form), _corrected(form))
+
+
+def see(form: Form) -> See:
+    """Return what a form for `see` asks; see `gaze`."""
+    _known(form, "phrase", "list", "against", "quality", "corrected")
+    (upload,) = _uploads(form, 1, 1)
+    asked = _phrases(form, "phrase")
+    if not asked:
+        raise RefusedError(400, "phrase is missing; say what to look for in the picture")
+    if len(asked) > MOST_LOOKED_FOR:
+        raise RefusedError(400, f"at most {MOST_LOOKED_FOR} phrases are looked for at once")
+    name, others = _single(form, "list"), _phrases(form, "against")
+    if name is not None and others:
+        raise RefusedError(400, "list and against exclude each other")
+    against = name if name is not None else others or None
+    try:
+        questions(asked, against)
+    except PhraseListError as error:
+        raise RefusedError(400, clean(str(error))) from None
+    runs = _one_of(form, "quality", QUALITIES, default=QUALITIES["normal"])
+    return See(upload, asked, against, runs, _corrected(form))
+
+
+def compare(form: Form) -> Compare:
+    """Return what a form for `compare` asks; see `gaze`."""
+    _known(form, "list", "phrase", "top")
+    uploads = _uploads(form, FEWEST_COMPARED, MOST_COMPARED)
+    lists = _lists(form)
+    if any(len(each) < 2 for each in lists.values()):
+        raise RefusedError(400, "a phrase needs others to be compared with; add some")
+    return Compare(uploads, lists, _top(form))
+
+
+def card(form: Form) -> Card:
+    """Return what a form for `card` asks; see `gaze`."""
+    _known(form, "list", "phrase", "top", "corrected", "see")
+    (upload,) = _uploads(form, 1, 1)
+    wanted = _phrases(form, "see")
+    if len(wanted) > 1:
+        raise RefusedError(400, "see is given more than once")
+    form.values.pop("see", None)
+    asked = gaze(form)
+    asked = replace(asked, top=min(asked.top or MOST_ON_CARD, MOST_ON_CARD))
+    if not wanted:
+        return Card(asked, None)
+    holding = [name for name, listed in asked.lists.items() if wanted[0] in listed]
+    against: str | tuple[str, ...] | None = None
+    if holding and holding[0] in phrases.names():
+        against = holding[0]
+    elif holding and len(asked.lists[holding[0]]) > 1:
+        against = asked.lists[holding[0]]
+    return Card(asked, See(upload, wanted, against, QUALITIES["normal"], asked.corrected))
+
+
+def _known(form: Form, *names: str) -> None:
+    """Refuse what nobody will look at: it is a mistake."""
+    for name in form.values:
+        if name not in names:
+            what = "a file" if name == "image" else f"one of {', '.join(names)} or the file image"
+            raise RefusedError(400, f"{quoted(name)} should be {what}")
+    for name in form.uploads:
+        if name != "image":
+            raise RefusedError(400, f"{quoted(name)} has a file; pictures are called image")
+
+
+def _uploads(form: Form, fewest: int, most: int) -> tuple[Upload, ...]:
+    found = form.uploads.get("image", [])
+    if not found and fewest == 1:
+        raise RefusedError(400, "image is missing; add a picture file")
+    if len(found) < fewest:
+        raise RefusedError(400, f"{fewest} pictures or more are wanted; here is {len(found)}")
+    if len(found) > most:
+        allowed = "one picture is" if most == 1 else f"at most {most} pictures are"
+        raise RefusedError(413, f"{allowed} looked at at once; here are {len(found)}")
+    return tuple(found)
+
+
+def _lists(form: Form) -> dict[str, tuple[str, ...]]:
+    """Return name -> phrases, as the command line names them."""
+    found = {name: _shipped(name) for name in form.values.get("list", ())}
+    own = _phrases(form, "phrase")
+    if own:
+        found["phrases"] = own
+    return found or {name: phrases.load(name) for name in phrases.DEFAULTS}
+
+
+def _shipped(name: str) -> tuple[str, ...]:
+    try:
+        return phrases.load(name)
+    except PhraseListError as error:
+        raise RefusedError(400, clean(str(error))) from None
+
+
+def _phrases(form: Form, name: str) -> tuple[str, ...]:
+    """Return phrases without white space around them, each once."""
+    given = form.values.get(name, ())
+    if len(given) > MOST_PHRASES:
+        raise RefusedError(413, f"at most {MOST_PHRASES:,} phrases are weighed; here are more")
+    stripped = [phrase.strip() for phrase in given]
+    if not all(stripped):
+        raise RefusedError(400, f"{name} is blank; write a phrase")
+    if any(len(phrase) > LONGEST_PHRASE for phrase in stripped):
+        raise RefusedError(413, f"{name} is too long; at most {LONGEST_PHRASE} letters")
+    return tuple(dict.fromkeys(stripped))
+
+
+def _top(form: Form) -> int | None:
+    given = _single(form, "top")
+    if given is None:
+        return 5
+    if not (given.isascii() and given.isdecimal() and len(given) < 10):
+        raise RefusedError(400, "top should be a whole number, 0 for all phrases")
+    return int(given) or None
+
+
+def _corrected(form: Form) -> bool:
+    return _one_of(form, "corrected", {"true": True, "false": False}, default=False)
+
+
+def _one_of(form: Form, name: str, values: Mapping[str, _T], *, default: _T) -> _T:
+    given = _single(form, name)
+    if given is not None and given not in values:
+        raise RefusedError(400, f"{name} should be one of {', '.join(values)}")
+    return default if given is None else values[given]
+
+
+def _single(form: Form, name: str) -> str | None:
+    given = form.values.get(name, ())
+    if len(given) > 1:
+        raise RefusedError(400, f"{name} is given more than once")
+    return given[0] if given else None

@@ -1,0 +1,295 @@
+"""The API's description, as OpenAPI 3.1."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from clip_gaze.analysis.occlusion import CELLS, FEWEST_RUNS, QUALITIES
+from clip_gaze.texts import phrases
+from clip_gaze.web import forms
+from clip_gaze.web.multipart import MOST_FILES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Schema = dict[str, Any]
+
+_PICTURES = "image/jpeg, image/png, image/webp, image/gif, image/tiff, image/bmp, image/avif"
+_ABOUT = """\
+What `clip-gaze serve` answers, in the forms of the command line. Everything stays in memory and on
+this machine. Where the server was started with a token, each request carries it: as
+`Authorization: Bearer TOKEN`, or as the cookie that opening `/?token=TOKEN` sets.\
+"""
+
+
+def description(version: str) -> dict[str, Any]:
+    """Return the description of this version."""
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "clip-gaze", "version": version, "description": _ABOUT},
+        "paths": {
+            "/api/lists": {"get": _reading("lists", "The phrase lists that ship", "List")},
+            "/api/models": {"get": _reading("models", "The models; first that in use", "Model")},
+            "/api/gaze": {"post": _gaze()},
+            "/api/see": {"post": _see()},
+            "/api/compare": {"post": _compare()},
+            "/api/card": {"post": _card()},
+        },
+        "components": {
+            "schemas": _SCHEMAS,
+            "responses": {
+                "Unauthorized": _problem("The token is missing or wrong."),
+                "Forbidden": _problem("The Host or Origin is not this server's."),
+                "BadRequest": _problem("The request or its only picture cannot be understood."),
+                "TooLarge": _problem("The request, a part of it or a picture is too large."),
+                "NotAForm": _problem("The body is no multipart/form-data."),
+                "Busy": {
+                    **_problem("Too much is waiting, or the server stops; try again later."),
+                    "headers": {
+                        "Retry-After": {
+                            "description": "Seconds to wait.",
+                            "required": True,
+                            "schema": {"type": "integer"},
+                        }
+                    },
+                },
+            },
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "cookie": {"type": "apiKey", "in": "cookie", "name": "clip_gaze_token"},
+            },
+        },
+        "security": [{}, {"bearer": []}, {"cookie": []}],
+    }
+
+
+def _gaze() -> Schema:
+    return _asking(
+        "gaze",
+        "Which phrases of each list are likely for each picture",
+        {"image": _images(1, MOST_FILES), **_lists(), "top": _TOP, "corrected": _CORRECTED},
+        {
+            "application/json": {"schema": _array(_ref("PictureResult"))},
+            "text/event-stream": _events("queued, encoding, list, picture, error, done"),
+        },
+    )
+
+
+def _see() -> Schema:
+    looked = _phrase("What to look for.", forms.MOST_LOOKED_FOR)
+    properties = {
+        "image": _images(1, 1),
+        "phrase": {**looked, "minItems": 1},
+        "list": {**_name(), "description": "The list that they are weighed against."},
+        "against": _phrase("Phrases that they are weighed against, in place of a list."),
+        "quality": {"enum": list(QUALITIES), "default": "normal"},
+        "corrected": _CORRECTED,
+    }
+    exclusive = {"not": {"required": ["list", "against"]}}
+    return _asking(
+        "see",
+        "Where a picture speaks for a phrase",
+        properties,
+        {
+            "application/json": {"schema": _array(_ref("HeatMap"))},
+            "text/event-stream": _events("queued, encoding, progress, maps, error, done"),
+        },
+        required=("image", "phrase"),
+        more=exclusive,
+    )
+
+
+def _compare() -> Schema:
+    lists = _lists()
+    # A phrase alone has no odds within its list.
+    lists["phrase"] = {**lists["phrase"], "minItems": 2}
+    images = _images(forms.FEWEST_COMPARED, forms.MOST_COMPARED)
+    return _asking(
+        "compare",
+        "How pictures differ from the first of them",
+        {"image": images, **lists, "top": _TOP},
+        {"application/json": {"schema": _ref("Comparison")}},
+    )
+
+
+def _card() -> Schema:
+    see = {**_PHRASE, "description": "A phrase that the card shows a heat map of."}
+    properties = {
+        "image": _images(1, 1), **_lists(), "top": _TOP, "corrected": _CORRECTED, "see": see,
+    }  # fmt: skip
+    answer = {"image/png": {"schema": {"type": "string", "contentMediaType": "image/png"}}}
+    return _asking("card", "A picture with its phrases, to share", properties, answer)
+
+
+def _asking(
+    name: str,
+    summary: str,
+    properties: Schema,
+    content: Schema,
+    *,
+    required: Sequence[str] = ("image",),
+    more: Schema | None = None,
+) -> Schema:
+    form = {
+        "type": "object",
+        "required": list(required),
+        "properties": properties,
+        "additionalProperties": False,
+        **(more or {}),
+    }
+    media = {"schema": form, "encoding": {"image": {"contentType": _PICTURES}}}
+    return {
+        "operationId": name,
+        "summary": summary,
+        "requestBody": {"required": True, "content": {"multipart/form-data": media}},
+        "responses": {
+            "200": {"description": summary, "content": content},
+            **_refusals({"400": "BadRequest", "413": "TooLarge", "415": "NotAForm"}),
+            **_refusals({"503": "Busy"}),
+        },
+    }
+
+
+def _reading(name: str, summary: str, item: str) -> Schema:
+    content = {"application/json": {"schema": _array(_ref(item))}}
+    answer = {"description": summary, "content": content}
+    return {"operationId": name, "summary": summary, "responses": {"200": answer, **_refusals({})}}
+
+
+def _refusals(more: dict[str, str]) -> Schema:
+    every = {"401": "Unauthorized", "403": "Forbidden", **more}
+    return {status: {"$ref": f"#/components/responses/{name}"} for status, name in every.items()}
+
+
+def _problem(description: str) -> Schema:
+    content = {"application/json": {"schema": _ref("Problem")}}
+    return {"description": description, "content": content}
+
+
+def _events(names: str) -> Schema:
+    return {"schema": {"type": "string", "description": f"Server-sent events: {names}."}}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _array(items: Schema, **more: Any) -> Schema:
+    return {"type": "array", "items": items, **more}
+
+
+def _record(properties: Schema, **more: Any) -> Schema:
+    """Return an object that has all of its properties, and no others."""
+    return {
+        "type": "object",
+        "required": list(properties),
+        "properties": properties,
+        "additionalProperties": False,
+        **more,
+    }
+
+
+def _images(fewest: int, most: int) -> Schema:
+    picture = {"type": "string", "contentMediaType": "image/*"}
+    return {"type": "array", "items": picture, "minItems": fewest, "maxItems": most}
+
+
+def _phrase(description: str, most: int = forms.MOST_PHRASES) -> Schema:
+    return _array(_PHRASE, maxItems=most, description=description)
+
+
+def _name() -> Schema:
+    return {"enum": phrases.names()}
+
+
+def _lists() -> Schema:
+    return {
+        "list": _array(_name(), description="Shipped lists. Without any, and no phrase: three."),
+        "phrase": _phrase('Phrases of your own, together the list "phrases".'),
+    }
+
+
+_TEXT: Schema = {"type": "string"}
+_NUMBER: Schema = {"type": "number"}
+_SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
+_PHRASE: Schema = {
+    "type": "string", "minLength": 1, "maxLength": forms.LONGEST_PHRASE, "pattern": r"\S",
+}  # fmt: skip
+_TOP: Schema = {
+    "type": "integer", "minimum": 0, "maximum": 10**9 - 1, "default": 5,
+    "description": "How many phrases of each list; 0 for all.",
+}  # fmt: skip
+_CORRECTED: Schema = {
+    "type": "boolean", "default": False,
+    "description": "Take away what a list says of pictures that show nothing.",
+}  # fmt: skip
+_STATUS: Schema = {
+    "status": {"enum": ["ok", "error"]}, "error": {"type": ["string", "null"]},
+}  # fmt: skip
+_MADE_BY: Schema = {"image": _TEXT, "model": _TEXT, "variant": _TEXT}
+_SCORE: Schema = {"phrase": _TEXT, "probability": _SHARE}
+_SCHEMAS: Schema = {
+    "Problem": _record({"error": {"type": "string", "pattern": r"^[^\r\n]+$"}}),
+    "List": _record(
+        {"name": _TEXT, "phrases": {"type": "integer"}, "selected": {"type": "boolean"}}
+    ),
+    "Model": _record(
+        {
+            "name": _TEXT,
+            "variant": _TEXT,
+            "variants": _array(_TEXT),
+            "in_use": {"type": "boolean"},
+            "demo": {"type": "boolean"},
+            "note": {"type": ["string", "null"]},
+        }
+    ),
+    "Score": {
+        "oneOf": [_record(_SCORE), _record({**_SCORE, "plain": _SHARE})],
+        "description": "With `plain` where the probability is corrected.",
+    },
+    "PictureResult": _record(
+        {
+            **_MADE_BY,
+            "lists": {"type": "object", "additionalProperties": _array(_ref("Score"))},
+            **_STATUS,
+            "templates": _array(_TEXT),
+            "corrected": {"type": "boolean"},
+        }
+    ),
+    "HeatMap": _record(
+        {
+            **_MADE_BY,
+            "phrase": _TEXT,
+            "list": {"type": ["string", "null"]},
+            "log_odds": _NUMBER,
+            "probability": _SHARE,
+            "grid": _array(
+                _array(_NUMBER, minItems=CELLS, maxItems=CELLS), minItems=CELLS, maxItems=CELLS
+            ),
+            "box": _array(_SHARE, minItems=4, maxItems=4),
+            "runs": {"type": "integer", "minimum": FEWEST_RUNS},
+            "templates": _array(_TEXT),
+            "corrected": {"type": "boolean"},
+        }
+    ),
+    "Change": _record(
+        {"phrase": _TEXT, "before": _NUMBER, "after": _NUMBER, "difference": _NUMBER}
+    ),
+    "Compared": _record(
+        {
+            "image": _TEXT,
+            "lists": {"type": "object", "additionalProperties": _array(_ref("Change"))},
+            "same": {"type": "boolean"},
+            **_STATUS,
+        }
+    ),
+    "Comparison": _record(
+        {
+            "reference": _TEXT,
+            "model": _TEXT,
+            "variant": _TEXT,
+            "templates": _array(_TEXT),
+            "images": _array(_ref("Compared")),
+        }
+    ),
+}

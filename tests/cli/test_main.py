@@ -1,0 +1,406 @@
+"""The command line, in a process of its own where streams and exit codes matter."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from clip_gaze.system.paths import shipped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from PIL import Image
+
+    MakePicture = Callable[..., Image.Image]
+
+
+def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "clip_gaze", *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, encoding="utf-8", check=False, cwd=cwd
+    )
+
+
+def refused(*arguments: object, code: int = 2) -> str:
+    """Run a command that must fail with one line; return the line."""
+    done = run(*arguments)
+    assert done.returncode == code, done.stdout + done.stderr
+    lines = [line for line in done.stderr.splitlines() if "error:" in line]
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("clip-gaze: error: ")
+    assert "Traceback" not in done.stderr
+    return lines[0]
+
+
+@pytest.fixture
+def photo(picture: MakePicture, tmp_path: Path) -> Path:
+    path = tmp_path / "phöto.png"
+    picture(90, 60).save(path)
+    return path
+
+
+def test_demo_answers_offline_and_says_what_made_it() -> None:
+    done = run("demo")
+    assert done.returncode == 0, done.stderr
+    assert "movements" in done.stdout
+    assert "demo model" in done.stderr
+    assert "demo model" not in done.stdout
+
+
+def test_json_holds_probabilities_that_sum_to_one_in_each_list(photo: Path) -> None:
+    lists = ("--list", "movements", "--list", "surfaces")
+    done = run("gaze", photo, "--model", "demo", *lists, "--top", 0, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    (result,) = json.loads(done.stdout)
+    assert (result["image"], result["model"], result["variant"]) == (str(photo), "demo", "fp32")
+    assert {name: len(scores) for name, scores in result["lists"].items()} == {
+        "movements": 193,
+        "surfaces": 19,
+    }
+    for scores in result["lists"].values():
+        values = [score["probability"] for score in scores]
+        assert sum(values) == pytest.approx(1, abs=1e-9)
+        assert values == sorted(values, reverse=True)
+
+
+def test_formats_agree(photo: Path) -> None:
+    start = ("gaze", photo, photo, "--model", "demo", "--list", "tools", "--format")
+    array = json.loads(run(*start, "json").stdout)
+    lines = [json.loads(line) for line in run(*start, "jsonl").stdout.splitlines()]
+    rows = list(csv.DictReader(io.StringIO(run(*start, "csv").stdout)))
+    assert lines == array
+    assert [(row["phrase"], float(row["probability"])) for row in rows] == [
+        (score["phrase"], score["probability"])
+        for result in array
+        for score in result["lists"]["tools"]
+    ]
+
+
+def test_own_phrases_and_files_are_lists_of_their_own(photo: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("# mine\n\non silk\non silk\non ice\n", encoding="utf-8")
+    own = ("--phrases", tmp_path / "mine.txt", "--phrase", "a dog", "--phrase", "a cat")
+    done = run("gaze", photo, "--model", "demo", *own, "--format", "json")
+    assert done.returncode == 0
+    lists = json.loads(done.stdout)[0]["lists"]
+    assert {name: sorted(score["phrase"] for score in found) for name, found in lists.items()} == {
+        "mine": ["on ice", "on silk"],
+        "phrases": ["a cat", "a dog"],
+    }
+    assert "twice" in done.stderr
+
+
+def test_text_is_plain_when_piped(photo: Path) -> None:
+    done = run("gaze", photo, "--model", "demo", "--list", "surfaces", "--top", 3)
+    assert "\x1b" not in done.stdout
+    assert "█" not in done.stdout
+    assert len([line for line in done.stdout.splitlines() if line.endswith("%")]) == 3
+
+
+def test_an_output_file_is_written_whole_and_stdout_stays_empty(
+    photo: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "out.json"
+    done = run(
+        "gaze", photo, "--model", "demo", "--list", "tools", "--format", "json", "-o", target
+    )
+    assert done.returncode == 0
+    assert done.stdout == ""
+    assert len(json.loads(target.read_text(encoding="utf-8"))) == 1
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_failed_run_leaves_an_old_output_file_alone(tmp_path: Path) -> None:
+    target = tmp_path / "out.json"
+    target.write_text("old", encoding="utf-8")
+    refused("gaze", tmp_path / "gone.png", "--model", "demo", "-o", target)
+    assert target.read_text(encoding="utf-8") == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.json"]
+
+
+def test_an_output_file_in_no_folder_is_refused(photo: Path, tmp_path: Path) -> None:
+    out = tmp_path / "gone" / "out.txt"
+    line = refused("gaze", photo, "--model", "demo", "-o", out)
+    assert line == (
+        f"clip-gaze: error: {out}: is no place for a file; name one in a folder that is there"
+    )
+
+
+def test_one_bad_picture_among_good_ones_exits_1(photo: Path, tmp_path: Path) -> None:
+    done = run("gaze", photo, tmp_path / "gone.png", photo, "--model", "demo", "--format", "jsonl")
+    assert done.returncode == 1
+    assert [json.loads(line)["status"] for line in done.stdout.splitlines()] == [
+        "ok",
+        "error",
+        "ok",
+    ]
+    assert "gone.png: no such file" in done.stderr
+
+
+def test_no_such_picture(tmp_path: Path) -> None:
+    assert "gone.png: no such file" in refused("gaze", tmp_path / "gone.png", "--model", "demo")
+
+
+def test_not_a_picture(tmp_path: Path) -> None:
+    (tmp_path / "text.jpg").write_text("not a picture", encoding="utf-8")
+    line = refused("gaze", tmp_path / "text.jpg", "--model", "demo")
+    assert "text.jpg: is not a picture" in line
+
+
+def test_a_folder_without_pictures(tmp_path: Path) -> None:
+    assert "no picture in this folder" in refused("gaze", tmp_path, "--model", "demo")
+
+
+def test_an_unknown_list_names_the_nearest(photo: Path) -> None:
+    assert "did you mean 'movements'" in refused("gaze", photo, "--list", "movement")
+
+
+def test_an_unknown_model_names_those_there_are(photo: Path) -> None:
+    line = refused("gaze", photo, "--model", "demmo")
+    assert "did you mean 'demo'" in line
+
+
+def test_an_unknown_variant_names_those_there_are(photo: Path) -> None:
+    assert "fp32" in refused("gaze", photo, "--model", "demo", "--variant", "q99")
+
+
+def test_a_folder_that_is_no_model(photo: Path, tmp_path: Path) -> None:
+    assert "manifest.json" in refused("gaze", photo, "--model", tmp_path)
+
+
+def test_a_model_folder_with_a_missing_file(photo: Path, tiny_model: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    (folder / "tokenizer.json").unlink()
+    line = refused("gaze", photo, "--model", folder)
+    assert "tokenizer.json" in line
+    assert "missing" in line
+
+
+def test_a_model_folder_with_an_altered_file(photo: Path, tiny_model: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    tower = folder / "vision_model.onnx"
+    data = bytearray(tower.read_bytes())
+    data[-1] ^= 1
+    tower.write_bytes(data)
+    wanted = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    line = refused("gaze", photo, "--model", folder)
+    assert "vision_model.onnx" in line
+    assert wanted["variants"]["fp32"]["vision"]["sha256"] in line
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"\n# nothing\n", "no phrase"), (b"caf\xe9\n", "not UTF-8"), (None, "no such phrase list")],
+)
+def test_a_bad_phrase_file(photo: Path, tmp_path: Path, content: bytes | None, reason: str) -> None:
+    path = tmp_path / "mine.txt"
+    if content is not None:
+        path.write_bytes(content)
+    assert reason in refused("gaze", photo, "--phrases", path)
+
+
+@pytest.mark.parametrize("arguments", [["gaze"], ["gaze", "--top", "x"], ["nonsense"], ["--nope"]])
+def test_wrong_usage_is_one_line(arguments: list[str]) -> None:
+    refused(*arguments)
+
+
+def test_a_closed_pipe_is_no_error() -> None:
+    command = [sys.executable, "-m", "clip_gaze", "lists", "artists_by_name"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+def test_lists_names_every_list_and_shows_one() -> None:
+    assert len(run("lists").stdout.splitlines()) == 13
+    assert run("lists", "surfaces").stdout.splitlines()[1] == "on canvas"
+
+
+def test_bias_shows_what_a_list_favours_and_agrees_with_its_json() -> None:
+    shown = run("lists", "bias", "surfaces", "--model", "demo")
+    assert shown.returncode == 0, shown.stderr
+    assert "neutral pictures" in shown.stdout
+    done = run("lists", "bias", "surfaces", "--model", "demo", "--format", "json", "--top", 0)
+    found = json.loads(done.stdout)
+    values = [each["probability"] for each in found["phrases"]]
+    assert values == sorted(values, reverse=True)
+    assert sum(values) == pytest.approx(1)
+    logits = np.array([each["logit"] for each in found["phrases"]])
+    assert np.diff(logits) == pytest.approx(np.diff(np.log(values)), abs=1e-4)
+    assert (found["list"], found["total"], found["pictures"]) == ("surfaces", len(values), 48)
+    assert found["phrases"][0]["phrase"] in shown.stdout.splitlines()[3]
+    assert "'surfaces'" in refused("lists", "bias", "surfacse", "--model", "demo")
+
+
+def test_corrected_results_show_both_columns(photo: Path) -> None:
+    command = ("gaze", photo, "--model", "demo", "--list", "surfaces", "--top", 0)
+    plain = json.loads(run(*command, "--format", "json").stdout)
+    both = json.loads(run(*command, "--format", "json", "--corrected").stdout)
+    before = {s["phrase"]: s["probability"] for s in plain[0]["lists"]["surfaces"]}
+    after = {s["phrase"]: s for s in both[0]["lists"]["surfaces"]}
+    assert {phrase: score["plain"] for phrase, score in after.items()} == before
+    assert sum(score["probability"] for score in after.values()) == pytest.approx(1)
+    text = run(*command, "--corrected").stdout
+    assert "corrected, and plain" in text
+    best = both[0]["lists"]["surfaces"][0]
+    wanted = f"{100 * best['probability']:5.1f}% {100 * best['plain']:5.1f}%"
+    assert wanted in text.splitlines()[3]
+
+
+def test_a_template_needs_a_place_for_the_phrase(photo: Path) -> None:
+    line = refused("gaze", photo, "--model", "demo", "--template", "no place")
+    assert "once, where the phrase" in line
+
+
+def test_version_and_help() -> None:
+    from importlib.metadata import version
+
+    assert run("--version").stdout.strip() == f"clip-gaze {version('clip-gaze')}"
+    assert "gaze" in run("--help").stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal needs POSIX")
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_bars_fit_the_terminal(columns: int) -> None:
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    folder = shipped("models") / "demo"  # of its picture the model is sure: one bar is full
+    command = [sys.executable, "-m", "clip_gaze", "gaze", "demo.jpg", "--model", "demo"]
+    environment = {k: v for k, v in os.environ.items() if k != "COLUMNS"}
+    process = subprocess.Popen(
+        command, stdout=follower, stderr=subprocess.PIPE, cwd=folder, env=environment
+    )
+    os.close(follower)
+    output = b""
+    while True:
+        try:
+            piece = os.read(leader, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not piece:
+            break
+        output += piece
+    assert process.stderr is not None
+    process.stderr.close()
+    assert process.wait() == 0
+    lines = output.decode("utf-8").replace("\x1b[1m", "").replace("\x1b[2m", "").splitlines()
+    lines = [line.replace("\x1b[0m", "") for line in lines]
+    assert any("█" in line for line in lines)
+    assert max(len(line) for line in lines if "%" in line) < columns
+
+
+@pytest.fixture
+def studio(picture: MakePicture, tmp_path: Path) -> Path:
+    """Return a folder with six pictures, two of them bad, in two folders."""
+    folder = tmp_path / "studio"
+    (folder / "deep").mkdir(parents=True)
+    for seed, name in enumerate(("a.png", "b.jpg", "c.webp", "deep/d.tiff")):
+        picture(50 + seed, 40, seed=seed).save(folder / name)
+    (folder / "e.png").write_bytes((folder / "a.png").read_bytes()[:200])
+    (folder / "f.gif").write_text("no picture", encoding="utf-8")
+    return folder
+
+
+def test_a_folder_gives_a_row_for_each_picture_and_bad_ones_are_named(studio: Path) -> None:
+    done = run("gaze", studio, "--model", "demo", "--list", "tools", "--format", "jsonl")
+    assert done.returncode == 1
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [Path(row["image"]).name for row in rows] == [
+        "a.png", "b.jpg", "c.webp", "d.tiff", "e.png", "f.gif",
+    ]  # fmt: skip
+    assert [row["status"] for row in rows] == ["ok"] * 4 + ["error"] * 2
+    assert "e.png: the picture is damaged" in done.stderr
+    assert "f.gif: is not a picture" in done.stderr
+
+
+def test_a_folder_with_options(studio: Path) -> None:
+    ask = ("gaze", studio, "--model", "demo", "--list", "tools", "--format", "jsonl")
+    done = run(*ask, "--no-recursive", "--exclude", "[ef].*", "--max-megapixels", "0.00205")
+    statuses = [json.loads(line)["status"] for line in done.stdout.splitlines()]
+    assert statuses == ["ok", "ok", "error"]
+    assert "c.webp: has more than 0.00205 million pixels" in done.stderr
+
+
+def test_wide_csv_and_parquet_hold_the_same(studio: Path, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    ask = ("gaze", studio / "a.png", studio / "b.jpg", "--model", "demo", "--list", "surfaces")
+    wide = list(csv.DictReader(io.StringIO(run(*ask, "--format", "csv", "--wide").stdout)))
+    target = tmp_path / "out.parquet"
+    assert run(*ask, "--format", "parquet", "--top", 0, "-o", target).returncode == 0
+    table = parquet.read_table(target).to_pylist()
+    assert len(table) == 2 * 19
+    for row in table:
+        (cell,) = [
+            line[f"surfaces: {row['phrase']}"] for line in wide if line["image"] == row["image"]
+        ]
+        assert float(cell) == row["probability"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--wide"],
+        ["--resume"],
+        ["--format", "parquet"],
+        ["--format", "json", "--resume", "-o", "x"],
+    ],
+)
+def test_options_that_do_not_go_together(photo: Path, arguments: list[str]) -> None:
+    assert "goes with" in refused("gaze", photo, "--model", "demo", *arguments)
+
+
+def test_the_store_says_what_it_holds_and_forgets_it(studio: Path) -> None:
+    run("gaze", studio, "--model", "demo", "--list", "tools", "--list", "surfaces")
+    said = run("store").stdout
+    assert "43 phrases, 4 pictures" in said
+    assert run("store", "clear").returncode == 0
+    assert "0 phrases, 0 pictures" in run("store").stdout
+
+
+def test_no_store_leaves_the_store_alone(studio: Path) -> None:
+    run("gaze", studio, "--model", "demo", "--list", "tools", "--no-store")
+    assert "0 phrases, 0 pictures" in run("store").stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
+def test_memory_does_not_grow_with_the_number_of_pictures(
+    picture: MakePicture, tmp_path: Path
+) -> None:
+    """If pictures of 3 MB were kept, a hundred would take 270 MB more than ten do."""
+    peaks = []
+    for count in (10, 100):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        for seed in range(count):
+            picture(1000, 1000, seed=seed).save(folder / f"{seed:03}.bmp")
+        script = (
+            "import re, sys\n"
+            "from clip_gaze.cli import main\n"
+            "try:\n    main(sys.argv[1:])\n"
+            "finally:\n"
+            "    print(re.search(r'VmHWM:\\s*(\\d+)', open('/proc/self/status').read())[1])\n"
+        )
+        command = [sys.executable, "-c", script, "gaze", str(folder), "--model", "demo"]
+        options = ["--threads", "2", "--list", "tools", "--format", "jsonl"]
+        options += ["-o", str(tmp_path / f"{count}.jsonl")]
+        done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+        peaks.append(int(done.stdout.split()[-1]))
+    assert (peaks[1] - peaks[0]) * 1024 < 90_000_000

@@ -1,0 +1,232 @@
+"""Pictures are encoded in order, ahead of the graph, and once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+import clip_gaze
+from clip_gaze.model.session import Tower
+from clip_gaze.pictures import encoder as module
+from clip_gaze.pictures.preprocess import pixel_values
+from clip_gaze.texts.phrases import load
+from serving import PATIENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from PIL import Image
+
+    MakePicture = Callable[..., Image.Image]
+
+WORDS = {"tools": load("tools")}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, picture: MakePicture) -> list[Path]:
+    """Return 23 pictures, of which two are bad."""
+    paths = [tmp_path / f"{number:02}.png" for number in range(23)]
+    for seed, path in enumerate(paths):
+        picture(40 + seed, 60, seed=seed).save(path)
+    paths[5].write_bytes(b"no picture")
+    paths[11].unlink()
+    return paths
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the names of the files that get decoded during the test."""
+    found: list[str] = []
+    real = module.upright
+
+    def counted(path: Path, *others: Any) -> Image.Image:
+        found.append(path.name)
+        return real(path, *others)
+
+    monkeypatch.setattr(module, "upright", counted)
+    return found
+
+
+def looked(model: Path, paths: list[Path], **options: object) -> list[clip_gaze.PictureResult]:
+    with clip_gaze.Clip(model, **options) as clip:  # type: ignore[arg-type]
+        return list(clip.gaze_many(paths, WORDS))
+
+
+def test_results_come_in_the_order_of_the_paths_with_bad_ones_in_place(
+    tiny_model: Path, folder: list[Path]
+) -> None:
+    results = looked(tiny_model, folder)
+    assert [result.image for result in results] == [str(path) for path in folder]
+    assert [at for at, result in enumerate(results) if result.error] == [5, 11]
+
+
+def test_a_picture_does_not_depend_on_its_neighbours(tiny_model: Path, folder: list[Path]) -> None:
+    together = looked(tiny_model, folder, store=False)
+    for path, result in zip(folder, together, strict=True):
+        if not result.error:
+            (alone,) = looked(tiny_model, [path], store=False)
+            one = {score.phrase: score.probability for score in alone.lists["tools"]}
+            for score in result.lists["tools"]:
+                assert score.probability == pytest.approx(one[score.phrase], abs=1e-6)
+
+
+def test_a_second_look_decodes_nothing_and_loads_no_tower(
+    tiny_model: Path, folder: list[Path], opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = looked(tiny_model, folder)
+    assert len(opened) == 23
+    opened.clear()
+
+    loaded: list[object] = []
+    monkeypatch.setattr("clip_gaze.model.towers.Tower", lambda *which: loaded.append(which))
+    assert looked(tiny_model, folder) == first
+    assert loaded == []
+    assert sorted(opened) == [folder[5].name, folder[11].name]  # the bad one, the one that is gone
+
+
+def test_a_moved_picture_is_known_by_its_content(
+    tiny_model: Path, folder: list[Path], opened: list[str], tmp_path: Path
+) -> None:
+    looked(tiny_model, folder[:3])
+    opened.clear()
+    moved = [shutil.copy(path, tmp_path / f"moved-{path.name}") for path in folder[:3]]
+    looked(tiny_model, moved)
+    assert opened == []
+
+
+def test_a_changed_picture_is_looked_at_anew(
+    tiny_model: Path, folder: list[Path], picture: MakePicture
+) -> None:
+    before = looked(tiny_model, folder[:1])
+    picture(90, 90, seed=77).save(folder[0])
+    assert looked(tiny_model, folder[:1]) != before
+
+
+def test_a_file_written_to_while_it_is_read_is_not_remembered(
+    tiny_model: Path, folder: list[Path], picture: MakePicture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = module.upright
+
+    def racing(path: Path, *others: Any) -> Image.Image:
+        image = real(path, *others)
+        picture(90, 90, seed=77).save(path)
+        os.utime(path, ns=(1, 1))
+        return image
+
+    monkeypatch.setattr(module, "upright", racing)
+    looked(tiny_model, folder[:1])
+    monkeypatch.undo()
+    (again,) = looked(tiny_model, folder[:1])
+    (fresh,) = looked(tiny_model, folder[:1], store=False)
+    assert again == fresh
+
+
+def test_without_a_store_nothing_is_read_or_kept(
+    tiny_model: Path, folder: list[Path], opened: list[str], cache: Path
+) -> None:
+    for _ in range(2):
+        looked(tiny_model, folder[:2], store=False)
+    assert len(opened) == 4
+    assert not list(cache.glob("*.sqlite*"))
+
+
+def test_another_model_shares_no_vectors(tiny_model: Path, folder: list[Path]) -> None:
+    rows = []
+    for variant in ("fp32", "q8"):
+        with clip_gaze.Clip(tiny_model, variant) as clip:
+            rows.append(clip.encode_images(folder[:1]))
+    assert not np.array_equal(rows[0], rows[1])
+
+
+def test_a_too_large_picture_is_refused_before_it_is_decoded(
+    tiny_model: Path, folder: list[Path]
+) -> None:
+    (result,) = looked(tiny_model, folder[:1], max_megapixels=0.001)
+    assert "0.001 million pixels" in (result.error or "")
+
+
+def test_few_pictures_are_open_at_once(
+    tiny_model: Path, folder: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there are: no more than there are threads."""
+    open_now, most = 0, 0
+    lock = threading.Lock()
+    real, run = module.upright, Tower.images
+
+    def opening(path: Path, *others: Any) -> Image.Image:
+        nonlocal open_now, most
+        with lock:
+            open_now += 1
+            most = max(most, open_now)
+        return real(path, *others)
+
+    def running(self: Tower, pixels: np.ndarray) -> np.ndarray:
+        nonlocal open_now
+        with lock:
+            open_now -= len(pixels)
+        return run(self, pixels)
+
+    monkeypatch.setattr(module, "upright", opening)
+    monkeypatch.setattr(Tower, "images", running)
+    many = [path for path in folder if path not in (folder[5], folder[11])] * 8
+    looked(tiny_model, many, store=False, threads=2)
+    assert most == 2
+
+
+def test_the_graph_is_loaded_while_the_first_picture_is_decoded(
+    tiny_model: Path, folder: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loading, decoded = threading.Event(), threading.Event()
+
+    def tower(*arguments: Any) -> Tower:
+        loading.set()
+        assert decoded.wait(PATIENCE)
+        return Tower(*arguments)
+
+    def pixels(*arguments: Any) -> Any:
+        assert loading.wait(PATIENCE)
+        decoded.set()
+        return pixel_values(*arguments)
+
+    looked(tiny_model, folder[-1:])  # its phrases are known from now on
+    monkeypatch.setattr("clip_gaze.model.towers.Tower", tower)
+    monkeypatch.setattr(module, "pixel_values", pixels)
+    (result,) = looked(tiny_model, folder[:1])
+    assert result.status == "ok", result.error
+
+
+def test_what_is_wrong_with_a_picture_does_not_wait_for_the_graph(
+    tiny_model: Path, folder: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = threading.Event()
+
+    def tower(*arguments: Any) -> Tower:
+        assert answered.wait(PATIENCE)
+        return Tower(*arguments)
+
+    looked(tiny_model, folder[-1:])
+    monkeypatch.setattr("clip_gaze.model.towers.Tower", tower)
+    folder[0].write_bytes(folder[0].read_bytes()[:500])
+    with clip_gaze.Clip(tiny_model) as clip:
+        (result,) = clip.gaze_many(folder[:1], WORDS)
+        answered.set()
+    assert "damaged or cut short" in (result.error or "")
+
+
+def test_a_damaged_store_costs_time_alone(
+    tiny_model: Path, folder: list[Path], cache: Path
+) -> None:
+    first = looked(tiny_model, folder[:3])
+    (path,) = cache.glob("*.sqlite")
+    with sqlite3.connect(path) as file:
+        file.execute("UPDATE vector SET embeds = zeroblob(length(embeds))")
+        file.execute("UPDATE file SET digest = 'x'")
+    file.close()
+    assert looked(tiny_model, folder[:3]) == first

@@ -1,0 +1,827 @@
+"""The local page in a browser, served by a real `clip-gaze serve`."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import clip_gaze
+from browsing import PATIENCE
+from clip_gaze.drawing import heatmap
+from clip_gaze.output import tables
+from clip_gaze.results import CorrectedScore, HeatMap, PhraseScore, PictureResult
+from clip_gaze.texts import phrases
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from playwright.sync_api import Browser, BrowserContext, Download, Locator, Page
+
+    Visit = Callable[..., Page]
+    File = tuple[str, bytes]
+
+WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 360, "height": 740}
+DEFAULTS = ("artists_by_training_prevalence", "movements", "surfaces")
+DROP = """async ([kind, files]) => {
+  const data = new DataTransfer();
+  for (const [name, bytes] of files) {
+    const content = Uint8Array.from(atob(bytes), (letter) => letter.charCodeAt(0));
+    data.items.add(new File([content], name, { type: "image/png" }));
+  }
+  const options = { bubbles: true, cancelable: true };
+  document.body.dispatchEvent(kind === "paste"
+    ? new ClipboardEvent("paste", { ...options, clipboardData: data })
+    : new DragEvent(kind, { ...options, dataTransfer: data }));
+}"""
+ASK = """async ([path, name, bytes, fields]) => {
+  const form = new FormData();
+  const content = Uint8Array.from(atob(bytes), (letter) => letter.charCodeAt(0));
+  form.append("image", new File([content], name));
+  for (const [field, value] of fields) form.append(field, value);
+  return (await fetch(path, { method: "POST", body: form })).json();
+}"""
+# The part of its track that each bar fills, once it has grown.
+WIDTHS = """async (bars) => {
+  await Promise.all(bars.flatMap((bar) => bar.getAnimations()).map((growth) => growth.finished));
+  const width = (element) => element.getBoundingClientRect().width;
+  return bars.map((bar) => width(bar) / width(bar.parentNode));
+}"""
+# How far things moved that nobody asked to move; moves after a key or a click count too.
+SHIFTS = """
+  window.moved = 0;
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) window.moved += entry.value;
+  }).observe({ type: "layout-shift", buffered: true });
+"""
+
+
+def painted(seed: int, size: int = 160, **phrases: str) -> bytes:
+    """Return a picture that the demo model knows something about, as a PNG."""
+    from painter import paint
+
+    file = io.BytesIO()
+    paint(seed, size, **phrases).image.save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def files() -> list[File]:
+    """Return three pictures: cubism, tonalism and pop art."""
+    names = ("cubism", "tonalism", "pop art")
+    return [
+        (f"{name}.png", painted(seed, movements=f"{name} movement", surfaces="on canvas"))
+        for seed, name in enumerate(names, start=3)
+    ]
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return the address of a server process with the demo model."""
+    cache = str(tmp_path_factory.mktemp("served"))
+    environment = {**os.environ, "CLIP_GAZE_CACHE": cache, "HF_HUB_OFFLINE": "1"}
+    options = ["--model", "demo", "--port", "0", "--no-open"]
+    command = [sys.executable, "-m", "clip_gaze", "serve", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
+        assert server.stdout is not None
+        try:
+            yield server.stdout.readline().split()[-1]
+        finally:
+            server.terminate()
+        assert server.wait(PATIENCE / 1000) == 0
+
+
+@pytest.fixture
+def visit(browser: Browser, url: str) -> Iterator[Visit]:
+    """Return a function that opens the page; it must ask nobody else, and not complain."""
+    from playwright.sync_api import expect
+
+    expect.set_options(timeout=PATIENCE)
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+    asked: list[str] = []
+    expected: list[str] = []
+
+    def open_page(*complaint: str, **options: Any) -> Page:
+        expected.extend(complaint)
+        context = browser.new_context(**{"viewport": WIDE} | options)
+        contexts.append(context)
+        context.set_default_timeout(PATIENCE)
+        page = context.new_page()
+        page.add_init_script(SHIFTS)
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("dialog", lambda dialog: complaints.append(dialog.message))
+        page.on("request", lambda request: asked.append(request.url))
+        # Without it, one that opens at once would open before it is waited for.
+        page.on("filechooser", lambda _: None)
+        page.goto(url)
+        page.locator("#lists label").first.wait_for(state="attached")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert [each for each in complaints if not any(one in each for one in expected)] == []
+    assert [each for each in asked if not each.startswith((url, f"blob:{url}"))] == []
+
+
+def drop(page: Page, *files: File, kind: str = "drop") -> None:
+    """Drop files onto the page, or paste them."""
+    coded = [[name, base64.b64encode(content).decode("ascii")] for name, content in files]
+    page.evaluate(DROP, [kind, coded])
+
+
+def ask(page: Page, path: str, file: File, *fields: tuple[str, str]) -> Any:
+    """Return what the server answers to the page's own question."""
+    coded = base64.b64encode(file[1]).decode("ascii")
+    return page.evaluate(ASK, [path, file[0], coded, [list(field) for field in fields]])
+
+
+def gazed(file: File, name: str, top: int | None) -> Sequence[PhraseScore]:
+    """Return the best phrases of a list, without a server."""
+    image = Image.open(io.BytesIO(file[1]))
+    with clip_gaze.Clip("demo") as clip:
+        (result,) = clip.gaze_many([image], {name: phrases.load(name)}, top)
+    return result.lists[name]
+
+
+def answered(page: Page) -> None:
+    """Wait until all pictures have their answers."""
+    page.locator("#save-json:enabled").wait_for(state="attached")
+
+
+def section(page: Page, title: str) -> Locator:
+    return page.locator("#bars").get_by_role("region", name=title, exact=True)
+
+
+def rows(page: Page, title: str) -> list[str]:
+    """Return the phrases of a list."""
+    return section(page, title).locator(".phrase").all_text_contents()
+
+
+def chip(page: Page, name: str) -> Locator:
+    return page.locator(f"#lists label[title={name}]")
+
+
+def settings(page: Page) -> None:
+    page.get_by_text("Ask about").click()
+
+
+def heat(page: Page, phrase: str) -> Locator:
+    """Press a phrase, and return its map."""
+    page.locator(".row").filter(has_text=phrase).first.click()
+    found = page.locator("#map")
+    found.wait_for()
+    return found
+
+
+def pixels(page: Page) -> Image.Image:
+    """Return what is painted on the map."""
+    data = page.evaluate("document.querySelector('#map').toDataURL()")
+    return Image.open(io.BytesIO(base64.b64decode(data.partition(",")[2]))).convert("RGB")
+
+
+def per_cents(found: Locator) -> list[float]:
+    return [float(text.strip("<>%")) for text in found.all_text_contents()]
+
+
+def test_it_invites_and_says_which_model_it_has(visit: Visit) -> None:
+    page = visit()
+    assert page.title() == page.get_by_role("heading", level=1).inner_text() == "clip-gaze"
+    assert page.get_by_text("Drop a painting here").is_visible()
+    assert page.get_by_role("button", name="choose pictures").is_visible()
+    assert page.locator(".made").inner_text() == "seen by demo, fp32"
+    note = page.get_by_role("note").inner_text()
+    assert "demo model" in note
+    assert "painted test pictures" in note
+    assert not page.locator("#results").is_visible()
+    chosen = page.locator("#lists input:checked")
+    assert [each.get_attribute("value") for each in chosen.all()] == list(DEFAULTS)
+
+
+def test_a_dropped_picture_has_bars_for_each_list(visit: Visit, files: list[File]) -> None:
+    page = visit()
+    drop(page, files[0])
+    answered(page)
+    titles = ("Artists by training prevalence", "Movements", "Surfaces")
+    for title, name in zip(titles, DEFAULTS, strict=True):
+        scores = gazed(files[0], name, 5)
+        assert rows(page, title) == [score.phrase for score in scores]
+        shown = per_cents(section(page, title).locator(".row b"))
+        assert shown == pytest.approx([100 * score.probability for score in scores], abs=0.11)
+        widths = section(page, title).locator(".track i").evaluate_all(WIDTHS)
+        assert widths == pytest.approx([score.probability for score in scores], abs=1e-5)
+    assert rows(page, "Movements")[0] == "cubism movement"
+    assert (
+        page.locator("#picture").evaluate("image => image.naturalWidth")
+        == Image.open(io.BytesIO(files[0][1])).width
+    )
+    assert page.locator("#spoken").inner_text().startswith("cubism.png: ")
+
+
+def test_a_picture_is_there_before_its_answer(visit: Visit, files: list[File]) -> None:
+    page = visit()
+    page.route("**/api/gaze", lambda _: None)  # no answer ever comes
+    drop(page, files[0])
+    page.locator("#picture").wait_for()
+    waiting = section(page, "Movements")
+    assert waiting.get_attribute("aria-busy") == "true"
+    assert waiting.locator(".row").count() == 5
+    assert waiting.locator(".row:enabled").count() == 0
+    page.unroute_all(behavior="ignoreErrors")
+
+
+def test_nothing_moves_while_results_arrive(visit: Visit, files: list[File]) -> None:
+    for viewport in (WIDE, PHONE):
+        page = visit(viewport=viewport)
+        drop(page, *files)
+        answered(page)
+        page.locator(".thumb").nth(1).click()
+        heat(page, "on canvas")
+        assert page.evaluate("window.moved") < 0.02
+
+
+def test_several_pictures_are_chosen_and_looked_through(visit: Visit, files: list[File]) -> None:
+    page = visit()
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="choose pictures").click()
+    chooser.value.set_files(
+        [{"name": name, "mimeType": "image/png", "buffer": content} for name, content in files]
+    )
+    answered(page)
+    strip = page.get_by_role("radiogroup", name="Pictures")
+    assert strip.get_by_role("radio").count() == 3
+    for name, _ in files:
+        strip.get_by_role("radio", name=name).check(force=True)
+        page.locator("#name", has_text=name).wait_for()
+        assert rows(page, "Movements")[0] == f"{name.removesuffix('.png')} movement"
+        page.locator(f"#picture[alt='{name}']").wait_for()
+    page.get_by_role("button", name="Remove").click()
+    assert strip.get_by_role("radio").count() == 2
+    assert page.locator("#name").inner_text() == "tonalism.png"
+
+
+def test_a_picture_is_pasted(visit: Visit, files: list[File]) -> None:
+    page = visit()
+    for number in (1, 2):
+        drop(page, ("image.png", files[0][1]), kind="paste")
+        page.locator("#name", has_text=f"pasted {number}.png").wait_for()
+    answered(page)
+    drop(page, kind="paste")
+    page.get_by_text("There is no picture to paste").wait_for()
+
+
+def test_what_is_no_file_is_refused_in_a_line(visit: Visit) -> None:
+    page = visit()
+    drop(page)
+    page.get_by_role("alert").filter(has_text="save the picture first").wait_for()
+    assert page.get_by_text("Drop a painting here").is_visible()
+
+
+def test_the_page_shows_where_to_let_go(visit: Visit, files: list[File]) -> None:
+    page = visit()
+    drop(page, files[0], kind="dragenter")
+    assert page.get_by_text("Let go to add it").is_visible()
+    drop(page, files[0], kind="dragleave")
+    assert not page.get_by_text("Let go to add it").is_visible()
+
+
+def test_a_phrase_has_a_heat_map_that_looks_as_see_draws_it(
+    visit: Visit, files: list[File]
+) -> None:
+    page = visit()
+    drop(page, files[0])
+    answered(page)
+    assert not page.locator("#map").is_visible()
+    shown = heat(page, "cubism movement")
+    question = [("phrase", "cubism movement"), ("list", "movements")]
+    (found,) = ask(page, "api/see", files[0], *question)
+    painted = pixels(page)
+    image = Image.open(io.BytesIO(files[0][1])).resize(painted.size, Image.Resampling.BICUBIC)
+    expected = np.asarray(heatmap.over(image, HeatMap(**found)), np.float64)
+    difference = np.abs(np.asarray(painted, np.float64) - expected)
+    assert difference.mean() < 3
+    red, _, blue = np.moveaxis(np.asarray(painted, np.int64), -1, 0)
+    assert (red - blue > 100).mean() > 0.01  # orange, where it is hot
+    label = shown.get_attribute("aria-label") or ""
+    assert re.fullmatch(r"Heat map of cubism movement: warmest in the [a-z ]+\.", label)
+    assert page.locator("#spoken").inner_text() == f"{label} Escape hides it."
+    limit = max(abs(value) for row in found["grid"] for value in row)
+    assert page.locator("#scale-for").inner_text() == f"for +{float(f'{limit:.2g}'):g}"
+    assert page.locator("#scale-share").inner_text().endswith("of movements")
+
+
+def test_a_heat_map_goes_as_it_came(visit: Visit, files: list[File]) -> None:
+    page = visit()
+    drop(page, *files[:2])
+    answered(page)
+    row = page.locator(".row").filter(has_text="on canvas")
+    for hide in (
+        lambda: page.keyboard.press("Escape"),
+        row.click,
+        page.get_by_role("button", name="Hide map").click,
+        lambda: page.locator(".thumb").nth(1).click(),
+    ):
+        heat(page, "on canvas")
+        assert row.get_attribute("aria-pressed") == "true"
+        hide()
+        page.locator("#map").wait_for(state="hidden")
+        assert page.locator(".row[aria-pressed=true]").count() == 0
+        assert page.locator("#hint").is_visible()
+        assert page.locator("#picture").is_visible()
+
+
+def test_a_map_says_how_far_it_is_and_can_be_given_up(visit: Visit, files: list[File]) -> None:
+    page = visit()
+    drop(page, files[0])
+    answered(page)
+    page.route("**/api/see", lambda _: None)  # no answer ever comes
+    page.locator(".row").filter(has_text="on canvas").click()
+    assert page.get_by_role("progressbar", name="Looking for “on canvas” …").is_visible()
+    page.keyboard.press("Escape")
+    assert page.get_by_role("progressbar").count() == 0
+    assert page.locator("#hint").is_visible()
+    page.unroute_all(behavior="ignoreErrors")
+
+
+def test_lists_and_numbers_are_chosen_and_remembered(visit: Visit, files: list[File]) -> None:
+    page = visit()
+    drop(page, files[0])
+    answered(page)
+    settings(page)
+    chip(page, "movements").click()
+    chip(page, "genres").click()
+    page.get_by_label("Phrases of each list").select_option("3")
+    answered(page)
+    assert page.locator("#bars h3").all_text_contents() == [
+        "Artists by training prevalence", "Genres", "Surfaces",
+    ]  # fmt: skip
+    (found,) = ask(page, "api/gaze", files[0], ("list", "genres"), ("top", "3"))
+    assert rows(page, "Genres") == [score["phrase"] for score in found["lists"]["genres"]]
+    page.reload()
+    page.locator("#asked", has_text="3 lists, 3 each").wait_for()
+    assert chip(page, "genres").locator("input").is_checked()
+    for name in ("artists_by_training_prevalence", "genres", "surfaces"):
+        chip(page, name).click()
+    drop(page, files[0])
+    assert page.get_by_text("Choose a list, or write some phrases.").is_visible()
+
+
+def test_all_phrases_of_a_long_list_scroll_in_a_box(visit: Visit, files: list[File]) -> None:
+    page = visit()
+    page.get_by_label("Phrases of each list").select_option("0")
+    drop(page, files[0])
+    answered(page)
+    names = [score.phrase for score in gazed(files[0], "movements", None)]
+    assert rows(page, "Movements") == names
+    box = section(page, "Movements").locator("ol").bounding_box()
+    assert box is not None
+    assert box["height"] < 500
+
+
+def test_own_phrases_are_weighed_against_each_other(visit: Visit, files: list[File]) -> None:
+    page = visit()
+    drop(page, files[0])
+    answered(page)
+    settings(page)
+    own = ["a red boat", "a blue house", "<b>bold</b>"]
+    box = page.get_by_label("Your own phrases")
+    box.fill("\n".join([*own, "", " a red boat "]))
+    box.press("Control+Enter")
+    answered(page)
+    (found,) = ask(page, "api/gaze", files[0], *(("phrase", phrase) for phrase in own))
+    expected = [score["phrase"] for score in found["lists"]["phrases"]]
+    assert rows(page, "Your own phrases") == expected
+    assert sorted(expected) == sorted(own)
+    heat(page, "a blue house")
+    assert page.locator("#scale-share").inner_text().endswith("of your phrases")
+
+
+def test_corrected_shows_the_plain_figure_too(visit: Visit, files: list[File]) -> None:
+    page = visit()
+    drop(page, files[0])
+    answered(page)
+    settings(page)
+    page.get_by_label("Corrected").check()
+    answered(page)
+    (found,) = ask(page, "api/gaze", files[0], ("list", "movements"), ("corrected", "true"))
+    scores = found["lists"]["movements"]
+    movements = section(page, "Movements")
+    assert rows(page, "Movements") == [score["phrase"] for score in scores]
+    shown = per_cents(movements.locator(".row b"))
+    assert shown == pytest.approx([100 * score["probability"] for score in scores], abs=0.11)
+    plain = [
+        text.removeprefix("plain ") for text in movements.locator(".plain").all_text_contents()
+    ]
+    assert [float(text.strip("<>%")) for text in plain] == pytest.approx(
+        [100 * score["plain"] for score in scores], abs=0.11
+    )
+    assert movements.locator(".plain").first.is_visible()
+
+
+def test_two_pictures_are_compared_both_ways(visit: Visit, files: list[File]) -> None:
+    page = visit()
+    drop(page, *files[:2])
+    answered(page)
+    page.get_by_label("Compare with").select_option("tonalism.png")
+    for letter, phrase in (("A", "cubism movement"), ("B", "tonalism movement")):
+        table = page.get_by_role("table", name=f"Movements: likelier in {letter}")
+        table.wait_for()
+        first = table.get_by_role("row").nth(1)
+        assert first.get_by_role("rowheader").inner_text() == phrase
+        before, after = (
+            per_cents(first.get_by_role("cell").nth(0)),
+            per_cents(first.get_by_role("cell").nth(1)),
+        )
+        assert (before > after) == (letter == "A")
+        assert first.get_by_role("cell").nth(2).inner_text().startswith("\N{MULTIPLICATION SIGN}")
+    left, right = page.locator("#left"), page.locator("#right")
+    assert (left.get_attribute("alt"), right.get_attribute("alt")) == ("cubism.png", "tonalism.png")
+    boxes = left.bounding_box(), right.bounding_box()
+    assert boxes[0] is not None
+    assert boxes[1] is not None
+    assert boxes[0]["y"] == boxes[1]["y"]
+    assert boxes[0]["width"] == pytest.approx(boxes[1]["width"], abs=1)
+    page.get_by_role("button", name="Swap").click()
+    page.locator("#left[alt='tonalism.png']").wait_for()
+    page.keyboard.press("Escape")
+    assert page.locator("#picture").is_visible()
+    assert page.get_by_label("Compare with").evaluate("box => box === document.activeElement")
+
+
+def save(page: Page, name: str) -> Download:
+    """Save something, and return the file."""
+    page.locator("#save summary").click()
+    with page.expect_download() as saved:
+        page.get_by_role("button", name=name).click()
+    return saved.value
+
+
+@pytest.mark.parametrize("corrected", [False, True])
+def test_json_and_csv_are_what_the_api_answers(
+    visit: Visit, files: list[File], corrected: bool
+) -> None:
+    page = visit()
+    files = [('a, "b".png', files[0][1]), files[1]]
+    page.get_by_label("Corrected").set_checked(corrected)
+    drop(page, *files, ("broken.png", b"no picture"))
+    answered(page)
+    asked = ("corrected", "true" if corrected else "false")
+    expected = [ask(page, "api/gaze", file, asked)[0] for file in files]
+    as_json, as_csv = save(page, "Data"), save(page, "Table")
+    assert as_json.suggested_filename == "pictures.json"
+    found = json.loads(as_json.path().read_text(encoding="utf-8"))
+    assert found[:2] == expected
+    assert (found[2]["status"], found[2]["lists"]) == ("error", {})
+    assert as_csv.suggested_filename == "pictures.csv"
+    with as_csv.path().open(encoding="utf-8", newline="") as file:
+        text = file.read()
+    kind = CorrectedScore if corrected else PhraseScore
+    results = [result(each, kind) for each in found]
+    assert text == "".join(tables.csv_long(results))
+    assert len(list(csv.reader(io.StringIO(text)))) == 1 + 2 * 15 + 1
+
+
+def result(entry: dict[str, Any], kind: type[PhraseScore | CorrectedScore]) -> PictureResult:
+    """Return what an entry of the JSON stands for."""
+    lists = {
+        name: tuple(kind(**score) for score in scores) for name, scores in entry["lists"].items()
+    }
+    return PictureResult(**entry | {"lists": lists, "templates": tuple(entry["templates"])})
+
+
+def test_a_picture_to_share_is_saved_with_its_map(visit: Visit, files: list[File]) -> None:
+    page = visit()
+    drop(page, files[0])
+    answered(page)
+    without = save(page, "Picture with bars")
+    heat(page, "cubism movement")
+    with_map = save(page, "Picture with bars")
+    assert without.suggested_filename == with_map.suggested_filename == "cubism.png"
+    first, second = (Image.open(each.path()) for each in (without, with_map))
+    assert first.format == second.format == "PNG"
+    assert first.width > 300
+    assert first.tobytes() != second.tobytes()
+
+
+def test_a_broken_picture_has_one_clear_line(visit: Visit, files: list[File]) -> None:
+    page = visit()
+    drop(page, ("broken.png", files[0][1][:200]), files[1])
+    answered(page)
+    line = page.locator("#unseen")
+    line.wait_for()
+    assert line.inner_text().startswith("broken.png: ")
+    assert "\n" not in line.inner_text()
+    assert page.get_by_role("alert").filter(has_text="broken.png").count() == 1
+    assert page.locator(".row").first.is_hidden()
+    assert page.locator("#hint").is_hidden()
+    page.locator(".thumb").nth(1).click()
+    page.locator("#picture[alt='tonalism.png']").wait_for()
+    assert line.inner_text() == ""
+    assert rows(page, "Movements")[0] == "tonalism movement"
+
+
+def test_a_busy_server_is_asked_again(visit: Visit, files: list[File]) -> None:
+    page = visit("status of 503")
+    for path in ("gaze", "see"):
+        asked, kept = refuse_once(page, path)
+        if path == "gaze":
+            drop(page, files[0])
+            section(page, "Movements").get_by_text("busy; trying again in 1 s").wait_for()
+            let_go(page, kept)
+            answered(page)
+        else:
+            page.locator(".row").filter(has_text="on canvas").click()
+            page.get_by_text("clip-gaze is busy; trying again in 1 s").wait_for()
+            let_go(page, kept)
+            page.locator("#map").wait_for()
+        assert len(asked) == 2
+    assert rows(page, "Movements")[0] == "cubism movement"
+
+
+def refuse_once(page: Page, path: str) -> tuple[list[str], list[Any]]:
+    """Let the first question of a kind find the queue full, and keep the next ones back.
+
+    Returns a list that counts them, and the ones that are kept: see `let_go`.
+    """
+    asked: list[str] = []
+    kept: list[Any] = []
+
+    def answer(route: Any) -> None:
+        asked.append(route.request.url)
+        if len(asked) == 1:
+            body = json.dumps({"error": "too many questions are waiting"})
+            route.fulfill(status=503, headers={"Retry-After": "1"}, body=body)
+        else:
+            kept.append(route)
+
+    page.route(f"**/api/{path}", answer)
+    return asked, kept
+
+
+def let_go(page: Page, kept: list[Any]) -> None:
+    """Let a question through that was kept back until what the page says was seen."""
+    while not kept:
+        page.wait_for_timeout(20)
+    kept.pop().continue_()
+
+
+def test_a_server_that_is_gone_is_said_and_asked_again_on_demand(
+    visit: Visit, files: list[File]
+) -> None:
+    page = visit("ERR_FAILED")
+    page.route("**/api/gaze", lambda route: route.abort())
+    drop(page, *files[:2])
+    page.get_by_role("alert").filter(has_text="clip-gaze does not answer").wait_for()
+    page.unroute_all()
+    page.get_by_role("button", name="Try again").click()
+    answered(page)
+    assert rows(page, "Movements")[0] == "cubism movement"
+    assert not page.get_by_role("button", name="Try again").is_visible()
+
+
+def test_an_answer_that_breaks_off_is_said(visit: Visit, files: list[File]) -> None:
+    page = visit()
+    body = 'event: queued\ndata: {"ahead": 0}\n\n'
+    page.route("**/api/gaze", lambda route: route.fulfill(body=body))
+    drop(page, files[0])
+    page.get_by_role("alert").filter(has_text="The answer broke off").wait_for()
+
+
+def test_names_are_never_markup(visit: Visit, files: list[File]) -> None:
+    page = visit()
+    name = "<img src=x onerror=alert(1)>.png"
+    drop(page, (name, files[0][1]), files[1])
+    answered(page)
+    assert page.locator("#name").inner_text() == name
+    page.locator(".thumb").nth(1).click()
+    page.get_by_label("Compare with").select_option(name)
+    page.get_by_role("table").first.wait_for()
+    assert page.locator("#right-name").inner_text() == name
+
+
+def test_twenty_pictures_stay_usable(visit: Visit) -> None:
+    many = [(f"{seed}.png", painted(seed, 64)) for seed in range(20)]
+    page = visit()
+    drop(page, *many)
+    radios = page.get_by_role("radio")
+    assert radios.count() == 20
+    radios.first.focus()
+    page.keyboard.press("ArrowUp")  # from the first to the last
+    page.locator("#name", has_text="19.png").wait_for()
+    answered(page)
+    last = page.locator(".thumb").last.bounding_box()
+    assert last is not None
+    assert 0 < last["y"] < WIDE["height"] - last["height"]
+    stage = page.locator("#picture").bounding_box()
+    assert stage is not None
+    assert stage["height"] > 400
+    assert page.evaluate("document.scrollingElement.scrollHeight") < 1.5 * WIDE["height"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_has_contrast_in_both_schemes(visit: Visit, scheme: str) -> None:
+    page = visit(color_scheme=scheme)
+    tokens = dict.fromkeys(("ground", "sheet", "ink", "quiet", "accent", "on-accent", "warn"), "")
+    for name in tokens:
+        tokens[name] = page.evaluate(
+            "name => getComputedStyle(document.documentElement).getPropertyValue(name)",
+            f"--{name}",
+        )
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (int(re.findall(r"\d+", ground)[0]) < 64) == (scheme == "dark")
+    for text in ("ink", "quiet", "accent", "warn"):
+        for behind in ("ground", "sheet"):
+            assert contrast(tokens[text], tokens[behind]) >= 4.5, (text, behind)
+    assert contrast(tokens["on-accent"], tokens["accent"]) >= 4.5
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast ratio of two colours, as WCAG 2.1 defines it."""
+    darker, lighter = sorted(map(luminance, (one, other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of #rrggbb."""
+    levels = np.array([int(colour.strip()[at : at + 2], 16) for at in (1, 3, 5)]) / 255
+    linear = np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_that_is_hard_to_read_or_to_reach(
+    visit: Visit, files: list[File], scheme: str
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = visit(color_scheme=scheme, reduced_motion="reduce")
+    check = Axe()
+
+    def fine() -> None:
+        found = check.run(page)
+        assert found.violations_count == 0, found.generate_report()
+
+    fine()
+    drop(page, *files[:2], ("broken.png", b"no picture"))
+    answered(page)
+    heat(page, "on canvas")
+    settings(page)
+    page.locator("#save summary").click()
+    fine()
+    page.get_by_role("radio", name="broken.png").check(force=True)
+    page.locator("#unseen").wait_for()
+    fine()
+    page.get_by_role("radio", name="cubism.png").check(force=True)
+    page.get_by_label("Compare with").select_option("tonalism.png")
+    page.get_by_role("table").first.wait_for()
+    fine()
+
+
+def test_every_control_has_a_name(visit: Visit, files: list[File]) -> None:
+    page = visit()
+    drop(page, *files[:2])
+    answered(page)
+    heat(page, "on canvas")
+    settings(page)
+    page.locator("#save summary").click()
+    lines = page.locator("body").aria_snapshot().splitlines()
+    kinds = ("button", "checkbox", "combobox", "radio", "textbox", "progressbar", "img")
+    controls = [
+        line.strip(" -") for line in lines if re.match(rf"\s*- ({'|'.join(kinds)})\b", line)
+    ]
+    assert len(controls) > 30
+    assert [line for line in controls if '"' not in line] == []
+
+
+def test_it_fits_a_phone(visit: Visit, files: list[File]) -> None:
+    page = visit(viewport=PHONE, has_touch=True, is_mobile=True)
+
+    def narrow() -> bool:
+        return bool(page.evaluate("document.scrollingElement.scrollWidth") == PHONE["width"])
+
+    assert narrow()
+    drop(page, *files)
+    answered(page)
+    page.get_by_text("Ask about").tap()
+    page.get_by_label("Your own phrases").fill(f"by a {'very ' * 20}long artist name\na boat")
+    page.get_by_label("Corrected").check()
+    answered(page)
+    assert narrow()
+    controls = page.locator("button:enabled, summary, select, textarea, input:not([type=file])")
+    for control in controls.all():
+        if not control.is_visible():
+            continue
+        control.scroll_into_view_if_needed()
+        box = control.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= PHONE["width"]
+    row = page.locator(".row").filter(has_text="on canvas")
+    row.tap()
+    shown = page.locator("#map")
+    shown.wait_for()
+    box = shown.bounding_box()
+    assert box is not None
+    assert 0 <= box["y"] < box["y"] + box["height"] < PHONE["height"]  # beside the phrase, in sight
+    assert narrow()
+    page.get_by_label("Compare with").select_option("tonalism.png")
+    page.get_by_role("table").first.wait_for()
+    assert narrow()
+
+
+def test_everything_is_done_with_the_keyboard(visit: Visit, files: list[File]) -> None:
+    page = visit()
+    press = page.keyboard.press
+    press("Tab")
+    with page.expect_file_chooser() as chooser:
+        press("Enter")
+    name, content = files[0]
+    chooser.value.set_files([{"name": name, "mimeType": "image/png", "buffer": content}])
+    answered(page)
+    assert focused(page) == "cubism.png"
+    assert ringed(page)
+    passed = []
+    while not passed or not passed[-1].startswith("cubism movement"):
+        press("Tab")
+        passed.append(focused(page))
+        assert ringed(page)
+        assert len(passed) < 20
+    assert passed[:4] == ["Add pictures", "Save", "Remove", "Ask about 3 lists, 5 each"]
+    press("Enter")
+    page.locator("#map").wait_for()
+    assert focused(page).startswith("cubism movement")
+    press("Escape")
+    page.locator("#map").wait_for(state="hidden")
+    assert focused(page).startswith("cubism movement")
+    for each in reversed(["cubism.png", *passed[:-1]]):
+        press("Shift+Tab")
+        assert focused(page) == each
+    press("Tab")
+    press("Tab")
+    press("Enter")
+    press("Tab")
+    assert focused(page).startswith("Picture with bars")
+    press("Escape")
+    assert focused(page) == "Save"
+    assert not page.get_by_role("button", name="Picture with bars").is_visible()
+
+
+def test_the_keyboard_stays_where_it_is_while_answers_arrive(
+    visit: Visit, files: list[File]
+) -> None:
+    page = visit()
+    drop(page, files[0])
+    answered(page)
+    section(page, "Surfaces").locator(".row").first.focus()
+    drop(page, *files[1:])
+    answered(page)
+    assert (
+        section(page, "Surfaces")
+        .locator(".row")
+        .first.evaluate("row => row === document.activeElement")
+    )
+
+
+def focused(page: Page) -> str:
+    """Return what the keyboard is on."""
+    return str(
+        page.evaluate(
+            """() => {
+              const { activeElement: on } = document;
+              return (on.ariaLabel ?? on.innerText).replace(/\\s+/g, " ").trim();
+            }"""
+        )
+    )
+
+
+def ringed(page: Page) -> bool:
+    """Return whether a ring shows where the keyboard is."""
+    return bool(
+        page.evaluate(
+            """() => [document.activeElement, document.activeElement.nextElementSibling]
+              .some((each) => each && getComputedStyle(each).outlineStyle === "solid")"""
+        )
+    )
+
+
+def test_nothing_is_animated_for_those_who_do_not_want_it(visit: Visit, files: list[File]) -> None:
+    for motion in ("no-preference", "reduce"):
+        page = visit(reduced_motion=motion)
+        page.route("**/api/gaze", lambda _: None)  # no answer ever comes
+        drop(page, files[0])
+        page.locator("#picture").wait_for()
+        running = page.evaluate("document.getAnimations().length")
+        assert (running == 0) == (motion == "reduce")
+        page.unroute_all(behavior="ignoreErrors")

@@ -1,0 +1,330 @@
+"""Who may ask: host, origin, token and size, and what every answer says to a browser."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING
+
+import pytest
+
+from clip_gaze.web.address import Address
+from serving import BOUNDARY, PATIENCE, Reply, Served, form, hear, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TOKEN = "a-token-of-this-test"
+LIMIT = 100_000
+KIND = f'multipart/form-data; boundary="{BOUNDARY}"'
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    with serving(max_body=LIMIT) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def locked() -> Iterator[Served]:
+    with serving(token=TOKEN) as server:
+        yield server
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "LocalHost", "[::1]"])
+def test_the_machines_own_names_are_answered(served: Served, name: str) -> None:
+    assert served.get("/api/lists", host=f"{name}:{served.port}").status == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example:{port}",
+        "localhost.evil.example:{port}",
+        "127.0.0.1.evil.example:{port}",
+        "evil.example",
+        "localhost",
+        "127.0.0.1:1",
+        "192.168.0.7:{port}",
+        "0.0.0.0:{port}",
+        "[::1]",
+        "::1:{port}",
+        "127.0.0.1:{port}@evil.example",
+        " ",
+        None,
+    ],
+)
+@pytest.mark.parametrize("path", ["/", "/api/lists", "/static/icon.svg", "/nothing"])
+def test_another_name_is_refused_whatever_is_asked(
+    served: Served, host: str | None, path: str
+) -> None:
+    given = host and host.format(port=served.port)
+    if given is None:
+        reply = served.ask("GET", path, host=None)
+        assert reply.status in (400, 403)  # HTTP/1.1 itself wants a Host
+    else:
+        reply = served.get(path, host=given)
+        assert reply.status == 403
+        assert "this server is not known under that name" in reply.error
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback", "header", "meant"),
+    [
+        ("0.0.0.0", False, "192.168.0.7:80", True),
+        ("0.0.0.0", False, "192.168.0.7", True),
+        ("0.0.0.0", False, "[fe80::1]:80", True),
+        ("0.0.0.0", False, "fe80::1:80", False),
+        ("0.0.0.0", False, "[192.168.0.7]:80", False),
+        ("0.0.0.0", False, "evil.example:80", False),
+        ("0.0.0.0", False, "192.168.0.7:81", False),
+        ("studio", False, "Studio:80", True),
+        ("studio", False, "studio.evil.example:80", False),
+        ("::1", True, "[::1]:80", True),
+        ("::1", True, "[::2]:80", False),
+        ("127.0.0.1", True, "10.0.0.1:80", False),
+        ("127.0.0.1", True, "", False),
+    ],
+)
+def test_which_names_mean_a_server(host: str, loopback: bool, header: str, meant: bool) -> None:
+    assert Address(host, 80, loopback).is_meant_by(header) is meant
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://evil.example"},
+        {"origin": "https://127.0.0.1:{port}"},
+        {"origin": "http://127.0.0.1:1"},
+        {"origin": "http://localhost:{port}"},  # the request went to 127.0.0.1
+        {"origin": "null"},
+        {"origin": ""},
+        {"sec_fetch_site": "cross-site"},
+        {"sec_fetch_site": "same-site"},
+        {"origin": "http://127.0.0.1:{port}", "sec_fetch_site": "cross-site"},
+    ],
+)
+def test_another_origin_may_not_ask(served: Served, headers: dict[str, str]) -> None:
+    given = {name: value.format(port=served.port) for name, value in headers.items()}
+    reply = served.post("/api/gaze", ("list", "surfaces"), **given)
+    assert (reply.status, reply.error) == (
+        403,
+        "only this server's own page may ask this from a browser",
+    )
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"origin": "http://127.0.0.1:{port}"},
+        {"origin": "http://127.0.0.1:{port}", "sec_fetch_site": "same-origin"},
+        {"sec_fetch_site": "none"},
+    ],
+)
+def test_the_page_itself_and_programs_may_ask(served: Served, headers: dict[str, str]) -> None:
+    given = {name: value.format(port=served.port) for name, value in headers.items()}
+    reply = served.post("/api/gaze", ("list", "surfaces"), **given)
+    assert (reply.status, reply.error) == (400, "image is missing; add a picture file")
+
+
+def check_headers(reply: Reply) -> None:
+    policy = reply.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert reply.headers["x-content-type-options"] == "nosniff"
+    assert reply.headers["referrer-policy"] == "no-referrer"
+    assert reply.headers["cross-origin-opener-policy"] == "same-origin"
+    assert reply.headers["cross-origin-resource-policy"] == "same-origin"
+    assert "access-control-allow-origin" not in reply.headers
+    assert "server" not in reply.headers
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 200),
+        ("HEAD", "/", 200),
+        ("GET", "/openapi.json", 200),
+        ("GET", "/static/icon.svg", 200),
+        ("GET", "/static/..%2Fpage.py", 404),
+        ("GET", "/static/%2Fetc%2Fpasswd", 404),
+        ("GET", "/static/", 404),
+        ("GET", "/nothing", 404),
+        ("GET", "/api/gaze/", 404),
+        ("GET", "/api/gaze", 405),
+        ("PUT", "/api/gaze", 405),
+        ("DELETE", "/api/lists", 405),
+        ("OPTIONS", "/api/gaze", 405),
+        ("POST", "/", 405),
+        ("POST", "/api/gaze", 415),
+    ],
+)
+def test_every_answer_keeps_the_browser_in_its_bounds(
+    served: Served, method: str, path: str, status: int
+) -> None:
+    reply = served.ask(method, path)
+    assert reply.status == status
+    check_headers(reply)
+    kept = "no-cache" if path.startswith("/static/") else "no-store"
+    assert reply.headers["cache-control"] == kept
+    if status == 405:
+        assert reply.headers["allow"]
+    if status >= 400:
+        assert reply.error
+
+
+def test_a_failure_that_nobody_expected_is_one_line(
+    served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        msg = "the insides"
+        raise RuntimeError(msg)
+
+    monkeypatch.setattr(served.clip, "encode_images", fail)
+    image = ("image", ("a.gif", b"GIF89a\1\0\1\0\x80\0\0\0\0\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\2D\1\0;"))
+    reply = served.post("/api/gaze", image)
+    assert (reply.status, reply.error) == (500, "clip-gaze failed; its window says more")
+    check_headers(reply)
+    assert "the insides" in caplog.text
+
+
+def test_a_large_body_is_refused_before_it_comes(served: Served) -> None:
+    head = (
+        f"POST /api/gaze HTTP/1.1\nHost: {served.host}\nContent-Type: {KIND}\n"
+        f"Content-Length: {10**10}\n\n"
+    )
+    with served.raw(head) as connection:
+        answer = hear(connection, b"}")
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"more than 0.0954 MB at once; send less, or raise --max-upload" in answer
+    assert b"connection: close" in answer
+    assert b"content-security-policy" in answer
+
+
+def test_a_client_that_waits_to_be_told_is_told(served: Served) -> None:
+    head = (
+        f"POST /api/gaze HTTP/1.1\nHost: {served.host}\nContent-Type: {KIND}\n"
+        f"Content-Length: {10**10}\nExpect: 100-continue\n\n"
+    )
+    with served.raw(head) as connection:
+        answer = b"".join(iter(lambda: connection.recv(10_000), b""))
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"100 Continue" not in answer
+
+
+def test_a_body_in_chunks_is_counted(served: Served) -> None:
+    head = (
+        f"POST /api/gaze HTTP/1.1\nHost: {served.host}\nContent-Type: {KIND}\n"
+        "Transfer-Encoding: chunked\n\n"
+    )
+    start = form(("image", ("a.png", b""))).partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+    chunk = b"2710\r\n" + b"." * 10_000 + b"\r\n"
+    with served.raw(head, more=f"{len(start):x}\r\n".encode() + start + b"\r\n") as connection:
+        for _ in range(LIMIT // 10_000 + 1):
+            connection.sendall(chunk)
+        answer = hear(connection, b"}")
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"connection: close" in answer
+
+
+def test_a_client_that_sends_on_still_hears_why(served: Served) -> None:
+    reply = served.post("/api/gaze", ("image", ("a.png", b"." * 2 * LIMIT)))
+    assert reply.status == 413
+    assert reply.headers["connection"] == "close"
+
+
+def test_all_bodies_together_have_a_limit(served: Served) -> None:
+    body = form(("image", ("a.png", b"." * (LIMIT - 200))))
+    head = (
+        f"POST /api/gaze HTTP/1.1\nHost: {served.host}\nContent-Type: {KIND}\n"
+        f"Content-Length: {len(body)}\n\n"
+    )
+    held = [served.raw(head, more=body[:-1]) for _ in range(4)]
+    try:
+        for _ in range(PATIENCE * 10):
+            reply = served.post("/api/gaze", ("image", ("a.png", b"." * (LIMIT - 200))))
+            if reply.status == 503:
+                break
+        assert reply.status == 503
+        assert reply.headers["retry-after"] == "2"
+        assert "too many pictures are on their way" in reply.error
+    finally:
+        for connection in held:
+            connection.close()
+
+
+def test_who_leaves_in_the_middle_of_a_body_leaves_no_trace(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = form(("image", ("a.png", b"." * 1000)))
+    head = (
+        f"POST /api/gaze HTTP/1.1\nHost: {served.host}\nContent-Type: {KIND}\n"
+        f"Content-Length: {len(body)}\n\n"
+    )
+    connection = served.raw(head, more=body[:500])
+    connection.shutdown(socket.SHUT_WR)
+    connection.close()
+    assert served.get("/api/lists").status == 200
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"authorization": "Bearer wrong"},
+        {"authorization": "Bearer "},
+        {"authorization": f"Basic {TOKEN}"},
+        {"authorization": f"Bearer {TOKEN}x"},
+        {"authorization": "Bearer \xe9\xff"},
+        {"cookie": "clip_gaze_token=wrong"},
+        {"cookie": f"other={TOKEN}"},
+        {"cookie": "clip_gaze_token=\xe9; ;;=,"},
+    ],
+)
+@pytest.mark.parametrize("path", ["/", "/api/lists", "/static/icon.svg", "/?token=wrong"])
+def test_without_the_token_nothing_is_answered(
+    locked: Served, headers: dict[str, str], path: str
+) -> None:
+    reply = locked.get(path, **headers)
+    assert reply.status == 401
+    assert reply.headers["www-authenticate"] == 'Bearer realm="clip-gaze"'
+    assert reply.error == (
+        "the token is missing or wrong; open the address that clip-gaze serve printed"
+    )
+    check_headers(reply)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"authorization": f"Bearer {TOKEN}"},
+        {"authorization": f"bearer  {TOKEN}"},
+        {"cookie": f"clip_gaze_token={TOKEN}"},
+        {"cookie": f"a=b; clip_gaze_token={TOKEN}"},
+    ],
+)
+def test_with_the_token_all_is_answered(locked: Served, headers: dict[str, str]) -> None:
+    assert locked.get("/", **headers).status == 200
+    assert locked.post("/api/gaze", ("top", "1"), **headers).status == 400
+
+
+def test_a_page_opened_with_the_token_keeps_it_as_a_cookie(locked: Served) -> None:
+    reply = locked.get(f"/?token={TOKEN}")
+    assert (reply.status, reply.headers["location"]) == (303, "/")
+    cookie = reply.headers["set-cookie"]
+    assert cookie == f"clip_gaze_token={TOKEN}; HttpOnly; SameSite=Strict; Path=/"
+    assert locked.get("/", cookie=cookie.split(";")[0]).status == 200
+    check_headers(reply)
+
+
+def test_only_the_page_takes_the_token_from_its_address(locked: Served) -> None:
+    assert locked.get(f"/api/lists?token={TOKEN}").status == 401
+    assert locked.ask("POST", f"/?token={TOKEN}").status == 401
+
+
+def test_a_body_without_the_token_is_not_read(locked: Served) -> None:
+    reply = locked.post("/api/gaze", ("image", ("a.png", b"." * 1000)))
+    assert reply.status == 401
+    assert reply.headers["connection"] == "close"
