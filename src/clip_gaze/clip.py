@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -17,7 +16,7 @@ from clip_gaze.analysis.ranking import Ranking, ranking
 from clip_gaze.errors import ClosedError, PictureError
 from clip_gaze.model import download, registry
 from clip_gaze.model.towers import Towers
-from clip_gaze.pictures.encoder import Pictures, Pools, label_of
+from clip_gaze.pictures.encoder import ImageEncoder, Pools, label_of
 from clip_gaze.results import HeatMap, PictureResult
 from clip_gaze.store import Store
 from clip_gaze.system.paths import cache_folder
@@ -224,15 +223,7 @@ class Clip:
         """
         found = self.ranking(lists, corrected=corrected)
         name = self.manifest.name
-        labels: deque[str] = deque()
-
-        def labelled() -> Iterator[Picture]:
-            for image in images:
-                labels.append(label_of(image))
-                yield image
-
-        for outcome in self._pictures().encode(labelled()):
-            label = labels.popleft()
+        for label, outcome in self._pictures().encode(images):
             if isinstance(outcome, PictureError):
                 result = PictureResult(
                     label, name, self.variant, status="error", error=str(outcome)
@@ -357,13 +348,13 @@ class Clip:
 
     def _raised(self, images: Iterable[Picture]) -> Iterator[NDArray[np.float32]]:
         """Yield the pictures' vectors; the first bad picture is raised."""
-        for outcome in self._pictures().encode(images):
+        for _, outcome in self._pictures().encode(images):
             if isinstance(outcome, PictureError):
                 raise outcome
             yield outcome
 
-    def _pictures(self) -> Pictures:
-        return Pictures(
+    def _pictures(self) -> ImageEncoder:
+        return ImageEncoder(
             self.manifest,
             self._files.digest("vision"),
             self._open_store() if self._keep else None,

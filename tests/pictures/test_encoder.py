@@ -67,6 +67,19 @@ def test_results_come_in_the_order_of_the_paths_with_bad_ones_in_place(
     assert [at for at, result in enumerate(results) if result.error] == [5, 11]
 
 
+def test_the_stream_names_each_picture_beside_its_vector_or_error(
+    tiny_model: Path, folder: list[Path], picture: MakePicture
+) -> None:
+    images = [*folder[3:6], picture(), str(folder[11]), folder[3]]
+    with clip_gaze.Clip(tiny_model) as clip:
+        found = list(clip._pictures().encode(images))
+    assert [name for name, _ in found] == [str(each) for each in folder[3:6]] + [
+        "", str(folder[11]), str(folder[3]),
+    ]  # fmt: skip
+    bad = [isinstance(outcome, clip_gaze.PictureError) for _, outcome in found]
+    assert bad == [False, False, True, False, True, False]
+
+
 def test_a_picture_does_not_depend_on_its_neighbours(tiny_model: Path, folder: list[Path]) -> None:
     together = looked(tiny_model, folder, store=False)
     for path, result in zip(folder, together, strict=True):

@@ -166,19 +166,19 @@ def worker(served: Served) -> Worker:
 def test_heat_maps_stop_at_the_next_step_too(
     served: Served, image: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from clip_gaze.pictures.encoder import Pictures
+    from clip_gaze.pictures.encoder import ImageEncoder
 
     reached, go_on = threading.Event(), threading.Event()
     runs = []
-    through = Pictures.encode_squares
+    through = ImageEncoder.encode_squares
 
-    def held(self: Pictures, squares: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def held(self: ImageEncoder, squares: NDArray[np.uint8]) -> NDArray[np.float32]:
         runs.append(len(squares))
         reached.set()
         assert go_on.wait(PATIENCE)
         return through(self, squares)
 
-    monkeypatch.setattr(Pictures, "encode_squares", held)
+    monkeypatch.setattr(ImageEncoder, "encode_squares", held)
     body = form(image, ("phrase", "on canvas"))
     connection = served.raw(head(served, "/api/see", len(body), "text/event-stream"), more=body)
     assert reached.wait(PATIENCE)

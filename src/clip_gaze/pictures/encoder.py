@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     Picture = Image.Image | str | os.PathLike[str]
     Vector = NDArray[np.float32]
+    Outcome = Vector | PictureError
 
 # Files that are under way for each that is looked at; a vector takes no room to speak of.
 _AHEAD = 2
@@ -83,7 +84,7 @@ class Pools:
             pool.shutdown(cancel_futures=True)
 
 
-class Pictures:
+class ImageEncoder:
     """Encodes pictures with one model, and remembers those that are files."""
 
     def __init__(
@@ -115,31 +116,46 @@ class Pictures:
         self._workers = workers
         self._max_pixels = max_pixels or most_pixels(workers)
 
-    def encode(self, images: Iterable[Picture]) -> Iterator[Vector | PictureError]:
-        """Yield for each picture its (d,) float32 vector, L2-normalised, or what is wrong with it.
+    def encode(self, images: Iterable[Picture]) -> Iterator[tuple[str, Outcome]]:
+        """Encode pictures in threads and yield them in order, known ones from the store.
 
         PIL images are asked for one after the other, and turned into pixels at once. Paths are
         asked for up to 256 at a time, and looked at side by side, a few ahead of what is taken.
+
+        Args:
+            images: PIL images, taken as they are, or paths, opened upright.
+
+        Yields:
+            What the picture is called (see `label_of`), and its (d,) float32 vector, L2-normalised,
+            or what is wrong with it.
+
         """
-        waiting: deque[Callable[[], Vector | PictureError]] = deque()
+        waiting: deque[tuple[str, Callable[[], Outcome]]] = deque()
+
+        def next_one() -> tuple[str, Outcome]:
+            name, result = waiting.popleft()
+            return name, result()
+
         with self._pools.pool(self._workers) as pool:
             for chunk in _chunks(images):
                 if isinstance(chunk[0], Image.Image):
                     while waiting:
-                        yield waiting.popleft()()
-                    yield self._from_image(chunk)
+                        yield next_one()
+                    yield "", self._from_image(chunk)
                     continue
-                paths = [Path(path) for path in chunk if not isinstance(path, Image.Image)]
-                known = self._known(paths)
+                paths = [path for path in chunk if not isinstance(path, Image.Image)]
+                known = self._known([Path(path) for path in paths])
                 for path in paths:
-                    if path in known:
-                        waiting.append(partial(known.__getitem__, path))
+                    result: Callable[[], Outcome]
+                    if Path(path) in known:
+                        result = partial(known.__getitem__, Path(path))
                     else:
-                        waiting.append(pool.submit(self._from_file, path).result)
+                        result = pool.submit(self._from_file, Path(path)).result
+                    waiting.append((label_of(path), result))
                     if len(waiting) > _AHEAD * self._workers:
-                        yield waiting.popleft()()
+                        yield next_one()
             while waiting:
-                yield waiting.popleft()()
+                yield next_one()
 
     def neutral(self) -> Vector:
         """Return the mean vector of the neutral pictures, (d,) float32, not normalised."""
@@ -150,7 +166,7 @@ class Pictures:
         if known:
             return known[neutral.NAME]
         vectors = []
-        for outcome in self.encode(neutral.pictures()):
+        for _, outcome in self.encode(neutral.pictures()):
             if isinstance(outcome, PictureError):
                 raise outcome
             vectors.append(outcome)
@@ -194,7 +210,7 @@ class Pictures:
         )
         return {path: vectors[digest] for path, digest in digests.items() if digest in vectors}
 
-    def _from_image(self, alone: list[Picture]) -> Vector | PictureError:
+    def _from_image(self, alone: list[Picture]) -> Outcome:
         """Take the PIL image out of its list, so that nothing keeps it once it is pixels."""
         image = alone.pop()
         assert isinstance(image, Image.Image)  # noqa: S101 - `_chunks` puts it there
@@ -205,7 +221,7 @@ class Pictures:
         del image
         return self._vector(pixels)
 
-    def _from_file(self, path: Path) -> Vector | PictureError:
+    def _from_file(self, path: Path) -> Outcome:
         """Look at a file; one whose content was seen before is not decoded."""
         try:
             if self._store is None or (before := _stamp(path)) is None:
