@@ -34,6 +34,12 @@ def look(path: Path) -> list[str]:
             scores = clip.encode_images([image]) @ clip.encode_texts(["on canvas"]).T
             clip.probabilities(image, ["on canvas"])
             clip.gaze(image, {"movement": clip_gaze.MOVEMENTS})
+            spec: clip_gaze.ModelSpec = clip.spec
+            clip_gaze.Clip.from_spec(spec).close()
+            for name, found in clip.embed_many([path, image]):
+                assert isinstance(found, clip_gaze.PictureError) or found.shape == (name.count(""),)
+            comparison: clip_gaze.Comparison = clip.compare([path, image], {"s": lists[0]}, top=3)
+            assert comparison.images
             for result in clip.gaze_many([path], {"sites": clip_gaze.SITES}):
                 picture: clip_gaze.PictureResult = result
                 best: clip_gaze.PhraseScore | clip_gaze.CorrectedScore = picture.lists["sites"][0]

@@ -196,12 +196,12 @@ def test_another_tokenizer_does_not_share_vectors(
 def test_progress_counts_up_to_the_missing_phrases(tiny_model: Path) -> None:
     calls: list[tuple[int, int]] = []
     report = lambda done, total: calls.append((done, total))  # noqa: E731
-    with clip_gaze.Clip(tiny_model, progress=report) as clip:
-        clip.encode_texts(phrases.load("movements"))
+    with clip_gaze.Clip(tiny_model) as clip:
+        clip.encode_texts(phrases.load("movements"), encoding=report)
         assert calls[-1] == (193, 193)
         assert [done for done, _ in calls] == sorted({done for done, _ in calls})
         calls.clear()
-        clip.encode_texts(phrases.load("movements"))
+        clip.encode_texts(phrases.load("movements"), encoding=report)
     assert calls == []
 
 

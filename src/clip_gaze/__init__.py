@@ -7,10 +7,18 @@
 
 from typing import TYPE_CHECKING, Any
 
-from clip_gaze.errors import DownloadError, GazeError, ModelError, PhraseListError, PictureError
+from clip_gaze.errors import (
+    ClosedError,
+    DownloadError,
+    GazeError,
+    ModelError,
+    PhraseListError,
+    PictureError,
+)
 from clip_gaze.gaze import gaze, probabilities
+from clip_gaze.model.spec import ModelSpec
 from clip_gaze.output.tables import to_frame
-from clip_gaze.results import CorrectedScore, HeatMap, PhraseScore, PictureResult
+from clip_gaze.results import Comparison, CorrectedScore, HeatMap, PhraseScore, PictureResult
 from clip_gaze.system.telemetry import switch_off as _switch_off
 from clip_gaze.texts.phrases import load as _load
 
@@ -50,11 +58,14 @@ __all__ = [
     "SURFACES",
     "TOOLS",
     "Clip",
+    "ClosedError",
+    "Comparison",
     "CorrectedScore",
     "DownloadError",
     "GazeError",
     "HeatMap",
     "ModelError",
+    "ModelSpec",
     "PhraseListError",
     "PhraseScore",
     "PictureError",

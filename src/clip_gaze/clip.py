@@ -1,46 +1,55 @@
-"""`Clip`: the one object that owns a model's sessions and the store of vectors."""
+"""`Clip`: the one object that owns a model's sessions and the store of embeddings."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Self, overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
-from clip_gaze.analysis import similarity
-from clip_gaze.analysis.heatmap import heat_maps, questions
+from clip_gaze.analysis import compare, similarity
+from clip_gaze.analysis.heatmap import explain, lists_of
 from clip_gaze.analysis.occlusion import RUNS
 from clip_gaze.analysis.ranking import Ranking, ranking
 from clip_gaze.errors import ClosedError, PictureError
 from clip_gaze.model import download, registry
+from clip_gaze.model.spec import ModelSpec
 from clip_gaze.model.towers import Towers
 from clip_gaze.pictures.encoder import ImageEncoder, Pools, label_of
 from clip_gaze.results import HeatMap, PictureResult
 from clip_gaze.store import Store
 from clip_gaze.system.paths import cache_folder
 from clip_gaze.system.resources import checked_threads, usable_cpus
-from clip_gaze.texts import encoder
+from clip_gaze.texts import phrases as words
+from clip_gaze.texts import templates as sentences
+from clip_gaze.texts.encoder import TextEncoder
+from clip_gaze.texts.questions import questions
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Iterator, Sequence
     from types import TracebackType
+    from typing import Self
 
     from numpy.typing import NDArray
 
-    from clip_gaze.analysis.heatmap import Question
     from clip_gaze.model.manifest import Manifest
     from clip_gaze.pictures.encoder import Picture
+    from clip_gaze.results import Comparison, Question
     from clip_gaze.texts.encoder import Progress
+
+    Lists = Mapping[str, Iterable[str]]
+    Embedding = NDArray[np.float32]
 
 
 class Clip:
     """A CLIP model, ready to look at pictures; a context manager, safe to share between threads.
 
     A tower is loaded when it is first needed. Phrases come from the store where they were
-    encoded before; then the text tower is not loaded at all.
+    encoded before; then the text tower is not loaded at all. Loading a graph tunes glibc's malloc,
+    for the whole process, so that freed memory goes back to the system.
     """
 
     def __init__(
@@ -52,22 +61,18 @@ class Clip:
         offline: bool = False,
         store: bool = True,
         max_megapixels: float | None = None,
-        progress: Progress | None = None,
-        templates: Sequence[str] = (),
+        templates: Iterable[str] = (),
     ) -> None:
         """Find the model, fetch what of it is missing, check its files; no graph is loaded yet.
 
         Args:
-            model: a name under models/, or a model folder; None: clip-vit-base-patch32.
-            variant: one of the model's variants; None: its default.
-            threads: CPU threads for each graph, up to 256; None: all that this process may use.
-            offline: never touch the network.
-            store: keep vectors of phrases and files for later runs, and use those that are kept.
-            max_megapixels: larger picture files are refused; None: what fits in half the free
-                memory.
-            progress: called with (done, total) while phrases are encoded.
-            templates: such as "a painting {}": a phrase's vector is the mean of its vectors in
-                each of them; none: it stands alone.
+            model: see `ModelSpec`, as for the other arguments.
+            variant: which of the model's variants.
+            threads: CPU threads for each graph.
+            offline: whether to stay off the network.
+            store: whether embeddings are kept for later runs.
+            max_megapixels: the largest picture that is opened.
+            templates: sentences that phrases are put into.
 
         Raises:
             PhraseListError: a template does not say where the phrase stands.
@@ -76,26 +81,39 @@ class Clip:
             GazeError: there cannot be so many threads.
 
         """
-        self._threads = checked_threads(threads)
-        self.templates = encoder.checked(templates)
+        self.spec = ModelSpec(
+            None if model is None else os.fspath(model),
+            variant,
+            checked_threads(threads),
+            offline,
+            store,
+            max_megapixels,
+            sentences.checked(templates),
+        )
         found = registry.find(model)
         self.manifest: Manifest = found.manifest
-        files = download.ready(found, variant, offline=offline)
-        self.variant, self._files = files.variant, files
-        self._max_pixels = int(max_megapixels * 1e6) if max_megapixels else None
-        self._progress = progress
-        self._towers = Towers(files.paths, threads, self.manifest.embedding_dim)
+        self._files = download.ready(found, variant, offline=offline)
+        self.variant = self._files.variant
+        self._towers = Towers(self._files.paths, threads, self.manifest.embedding_dim)
         self._pools = Pools()
-        self._neutral: NDArray[np.float32] | None = None
-        self._keep = store
+        self._neutral: Embedding | None = None
         self._store: Store | None = Store(cache_folder() if store else None)
 
+    @classmethod
+    def from_spec(cls, spec: ModelSpec) -> Self:
+        """Return a `Clip` made from what another one's `spec` says."""
+        return cls(**asdict(spec))
+
+    @property
+    def templates(self) -> tuple[str, ...]:
+        """The sentences that phrases are put into."""
+        return self.spec.templates
+
     def encode_images(self, images: Iterable[Picture]) -> NDArray[np.float32]:
-        """Return the vector of each picture.
+        """Return the embedding of each picture.
 
         Args:
-            images: PIL images, taken as they are, or paths, opened upright. They are asked for
-                one after the other, so that only one needs to be in memory.
+            images: see `embed_many`.
 
         Returns:
             (n, d) float32, L2-normalised.
@@ -104,78 +122,108 @@ class Clip:
             PictureError: one of them cannot be read.
 
         """
-        rows = list(self._raised(images))
+        rows = [_raised(found) for _, found in self.embed_many(images)]
         return np.stack(rows) if rows else np.empty((0, self.manifest.embedding_dim), np.float32)
 
-    def encode_texts(self, phrases: Iterable[str]) -> NDArray[np.float32]:
-        """Return the vector of each phrase, from the store where it can.
+    def embed_many(
+        self, images: Iterable[Picture]
+    ) -> Iterator[tuple[str, NDArray[np.float32] | PictureError]]:
+        """Embed pictures one after the other, in order; nothing happens before the first is taken.
+
+        Args:
+            images: PIL images, taken as they are, or paths, opened upright. They are asked for as
+                results are taken, so that not all need to be in memory.
+
+        Yields:
+            The picture's name (its path, or "" for one in memory), and its embedding, (d,)
+            float32, L2-normalised, or the reason why it cannot be read.
+
+        """
+        yield from self._images().encode(images)
+
+    def encode_texts(
+        self,
+        phrases: Iterable[str],
+        *,
+        templates: Iterable[str] | None = None,
+        keep: bool = True,
+        encoding: Progress | None = None,
+    ) -> NDArray[np.float32]:
+        """Return the embedding of each phrase, from the store where it can.
 
         Args:
             phrases: any text; a phrase with too many tokens is cut, and a warning names it.
+            templates: sentences for these phrases alone; None: those that the object has.
+            keep: whether the store keeps what is new.
+            encoding: called with (done, total) while new phrases are encoded.
 
         Returns:
             (n, d) float32, L2-normalised.
 
-        """
-        encode = partial(
-            encoder.encode,
-            manifest=self.manifest,
-            files=self._files,
-            store=self._open_store(),
-            tower=self._towers.text,
-            progress=self._progress,
-        )
-        return encoder.ensemble(phrases, self.templates, encode)
+        Raises:
+            PhraseListError: they are not strings, or not text.
 
-    def favour(self, phrases: Sequence[str]) -> NDArray[np.float32]:
-        """Return what a phrase gets from a picture that shows nothing.
+        """
+        encoder = TextEncoder(self.manifest, self._files, self._open_store(), self._towers.text)
+        used = self.templates if templates is None else sentences.checked(templates)
+        return encoder.encode(words.checked(phrases), used, keep=keep, progress=encoding)
+
+    def bias(
+        self, phrases: Iterable[str], *, encoding: Progress | None = None
+    ) -> NDArray[np.float32]:
+        """Return the mean logit of each phrase over pictures that show nothing.
 
         Args:
             phrases: any text.
+            encoding: see `encode_texts`.
 
         Returns:
-            (n,) float32, the mean logit of each phrase over the neutral pictures (`neutral.py`).
+            (n,) float32, over the neutral pictures of `pictures/neutral.py`.
 
         """
-        text_embeds = self.encode_texts(phrases)
+        text_embeds = self.encode_texts(phrases, encoding=encoding)
         mean = self._neutral_mean()
         (logits,) = similarity.logits(mean[None], text_embeds, self.manifest.logit_scale)
         return np.asarray(logits)
 
+    favour = bias  # its first name
+
     def probabilities(
-        self, image: Picture, phrases: Sequence[str], *, corrected: bool = False
+        self, image: Picture, phrases: Iterable[str], *, corrected: bool = False
     ) -> list[tuple[str, float]]:
         """Return each phrase with its probability relative to the others, in their own order.
 
         The softmax over logit_scale * cosine, as in CLIP (Radford et al., 2021, figure 3).
 
         Args:
-            image: a PIL image or a path.
+            image: see `embed_many`.
             phrases: what may describe it; probabilities sum to 1 over all of them.
-            corrected: take away from each logit what the phrase gets from neutral pictures.
+            corrected: subtract from each logit the phrase's mean logit over neutral pictures.
 
         Raises:
             PictureError: the picture cannot be read.
+            PhraseListError: the phrases are not strings, or not text.
 
         """
         found = self.ranking({"": phrases}, corrected=corrected)
-        (vector,) = self._raised([image])
-        return list(zip(phrases, found.probabilities(vector, "").tolist(), strict=True))
+        (values,) = found.probabilities(self.encode_images([image]), "")
+        listed, _ = found.lists[""]
+        return list(zip(listed, values.tolist(), strict=True))
 
     @overload
-    def gaze(
-        self, image: Picture, prompts: Sequence[str], only_show_best: int | None = ...,
+    def gaze(  # type: ignore[overload-overlap] # a mapping is an iterable, too
+        self, image: Picture, prompts: Lists, only_show_best: int | None = ...,
         format_output: bool = ..., *, corrected: bool = ...,
-    ) -> list[str] | list[tuple[str, float]]: ...  # fmt: skip
+    ) -> dict[str, list[str]] | dict[str, list[tuple[str, float]]]: ...  # fmt: skip
     @overload
     def gaze(
-        self, image: Picture, prompts: Mapping[str, Sequence[str]],
-        only_show_best: int | None = ..., format_output: bool = ..., *, corrected: bool = ...,
-    ) -> dict[str, list[str]] | dict[str, list[tuple[str, float]]]: ...  # fmt: skip
+        self, image: Picture, prompts: Iterable[str], only_show_best: int | None = ...,
+        format_output: bool = ..., *, corrected: bool = ...,
+    ) -> list[str] | list[tuple[str, float]]: ...  # fmt: skip
     def gaze(
         self,
         image: Picture,
-        prompts: Sequence[str] | Mapping[str, Sequence[str]],
+        prompts: Iterable[str] | Lists,
         only_show_best: int | None = 5,
         format_output: bool = True,
         *,
@@ -184,7 +232,7 @@ class Clip:
         """Return the phrases that describe a picture best, best first.
 
         Args:
-            image: a PIL image or a path.
+            image: see `embed_many`.
             prompts: phrases; or a dict of name -> phrases, each list with its own softmax.
             only_show_best: how many of each list; None for all.
             format_output: whether to return "phrase (82%)" in place of (phrase, probability).
@@ -193,89 +241,136 @@ class Clip:
         Returns:
             A list for a list, a dict of lists for a dict.
 
+        Raises:
+            PictureError: the picture cannot be read.
+            PhraseListError: the phrases are not strings, or not text.
+
         """
         lists = prompts if isinstance(prompts, Mapping) else {"": prompts}
         found = self.ranking(lists, corrected=corrected)
-        (vector,) = self._raised([image])
-        result = found.best(vector, only_show_best)
+        (embedding,) = self.encode_images([image])
         shown = {
             name: [str(s) if format_output else (s.phrase, s.probability) for s in scores]
-            for name, scores in result.items()
+            for name, scores in found.best(embedding, only_show_best).items()
         }
         return shown if isinstance(prompts, Mapping) else shown[""]
 
     def gaze_many(
         self,
         images: Iterable[Picture],
-        lists: Mapping[str, Sequence[str]],
+        lists: Lists,
         only_show_best: int | None = 5,
         *,
         corrected: bool = False,
+        encoding: Progress | None = None,
     ) -> Iterator[PictureResult]:
-        """Look at pictures one after the other; a bad one is a result with its error.
+        """Look at pictures one after the other; nothing happens before the first result is taken.
 
         Args:
-            images: PIL images or paths, asked for as results are taken.
+            images: see `embed_many`; a bad one is a result with its error.
             lists: name -> phrases.
             only_show_best: how many phrases of each list; None for all.
             corrected: see `probabilities`; scores are then `CorrectedScore`s.
+            encoding: see `encode_texts`.
 
         """
-        found = self.ranking(lists, corrected=corrected)
-        name = self.manifest.name
-        for label, outcome in self._pictures().encode(images):
-            if isinstance(outcome, PictureError):
-                result = PictureResult(
-                    label, name, self.variant, status="error", error=str(outcome)
-                )
+        found = self.ranking(lists, corrected=corrected, encoding=encoding)
+        result = partial(
+            PictureResult, model=self.manifest.name, variant=self.variant,
+            templates=self.templates, corrected=corrected,
+        )  # fmt: skip
+        for name, embedding in self.embed_many(images):
+            if isinstance(embedding, PictureError):
+                yield result(name, status="error", error=str(embedding))
             else:
-                scores = found.best(outcome, only_show_best)
-                result = PictureResult(label, name, self.variant, scores)
-            yield replace(result, templates=self.templates, corrected=corrected)
+                yield result(name, lists=found.best(embedding, only_show_best))
 
-    def ranking(self, lists: Mapping[str, Sequence[str]], *, corrected: bool = False) -> Ranking:
-        """Return lists with their vectors, to be weighed against vectors of pictures.
+    def ranking(
+        self, lists: Lists, *, corrected: bool = False, encoding: Progress | None = None
+    ) -> Ranking:
+        """Return lists with their embeddings, to be weighed against embeddings of pictures.
 
         Args:
             lists: name -> phrases.
             corrected: see `probabilities`.
+            encoding: see `encode_texts`.
 
         """
+        listed = {name: words.checked(phrases) for name, phrases in lists.items()}
         # Texts first: then the text tower can go before the vision tower comes.
-        found = ranking(lists, self.encode_texts, self.manifest.logit_scale)
-        return replace(found, neutral=self._neutral_mean()) if corrected else found
+        encode = partial(self.encode_texts, encoding=encoding)
+        found = ranking(listed, encode, self.manifest.logit_scale)
+        return found.corrected(self._neutral_mean()) if corrected else found
+
+    def compare(
+        self,
+        images: Iterable[Picture],
+        lists: Lists,
+        top: int | None = 5,
+        *,
+        encoding: Progress | None = None,
+    ) -> Comparison:
+        """Return the phrases whose log-odds differ most between pictures, both ways.
+
+        Args:
+            images: two or more, see `embed_many`; the first that can be read is the reference. A
+                bad one is a result with its error.
+            lists: name -> phrases, at least two each; log-odds are within the list.
+            top: of each list, how many phrases that rise most, and how many that fall most, each
+                other picture adds to what is returned; None or 0 for all phrases.
+            encoding: see `encode_texts`.
+
+        Raises:
+            GazeError: fewer than two pictures can be read; the message names the bad ones.
+            PhraseListError: a list has fewer than two phrases.
+
+        """
+        listed = {name: words.checked(phrases) for name, phrases in lists.items()}
+        compare.check(listed)
+        return compare.compare(
+            self.embed_many(images),
+            self.ranking(listed, encoding=encoding),
+            top,
+            model=self.manifest.name,
+            variant=self.variant,
+            templates=self.templates,
+        )
 
     @overload
     def see(
-        self, image: Picture, phrase: str, against: str | Sequence[str] | None = ..., *,
+        self, image: Picture, phrase: str, against: str | Iterable[str] | None = ..., *,
         runs: int = ..., corrected: bool = ..., progress: Progress | None = ...,
+        encoding: Progress | None = ...,
     ) -> HeatMap: ...  # fmt: skip
     @overload
     def see(
         self, image: Picture, phrase: list[str] | tuple[str, ...],
-        against: str | Sequence[str] | None = ..., *,
+        against: str | Iterable[str] | None = ..., *,
         runs: int = ..., corrected: bool = ..., progress: Progress | None = ...,
+        encoding: Progress | None = ...,
     ) -> list[HeatMap]: ...  # fmt: skip
     def see(
         self,
         image: Picture,
         phrase: str | Sequence[str],
-        against: str | Sequence[str] | None = None,
+        against: str | Iterable[str] | None = None,
         *,
         runs: int = RUNS,
         corrected: bool = False,
         progress: Progress | None = None,
+        encoding: Progress | None = None,
     ) -> HeatMap | list[HeatMap]:
         """Return where a picture speaks for a phrase: parts of it are covered one by one.
 
         Args:
-            image: a PIL image or a path.
+            image: see `embed_many`.
             phrase: a phrase, or several, which share the runs of the graph.
             against: the name of a shipped list, or phrases; a phrase that is not among them is
                 added. None: the shortest shipped list that has the phrase, else `genres`.
             runs: how many versions of the picture may be looked at, at least 20.
             corrected: see `probabilities`.
             progress: called with (done, runs).
+            encoding: see `encode_texts`.
 
         Returns:
             A map for a phrase, a list of maps for a sequence.
@@ -287,7 +382,9 @@ class Clip:
 
         """
         asked = questions([phrase] if isinstance(phrase, str) else phrase, against)
-        maps = self.heat_maps(image, asked, runs=runs, corrected=corrected, progress=progress)
+        maps = self.heat_maps(
+            image, asked, runs=runs, corrected=corrected, progress=progress, encoding=encoding
+        )
         return maps[0] if isinstance(phrase, str) else maps
 
     def heat_maps(
@@ -298,22 +395,27 @@ class Clip:
         runs: int = RUNS,
         corrected: bool = False,
         progress: Progress | None = None,
+        encoding: Progress | None = None,
     ) -> list[HeatMap]:
         """Return a map for each question; all of them share the runs of the graph; see `see`."""
-        pictures = self._pictures()
+        if not asked:
+            return []
+        pictures = self._images()
         square, box = pictures.square(image)
-        return heat_maps(
-            partial(
-                HeatMap, label_of(image), self.manifest.name, self.variant, box=box,
-                templates=self.templates, corrected=corrected,
-            ),
-            square,
-            asked,
-            pictures.encode_squares,
-            partial(self.ranking, corrected=corrected),
-            runs=runs,
-            progress=progress,
-        )  # fmt: skip
+        ranked = self.ranking(lists_of(asked), corrected=corrected, encoding=encoding)
+        found = explain(
+            square, asked, pictures.encode_squares, ranked, runs=runs, progress=progress
+        )
+        return [
+            HeatMap(
+                label_of(image), self.manifest.name, self.variant, question.phrase, question.list,
+                log_odds, similarity.probability(log_odds), tuple(map(tuple, grid)), box,
+                found.runs, self.templates, corrected,
+            )
+            for question, log_odds, grid in zip(
+                asked, found.log_odds.tolist(), found.grids.tolist(), strict=True
+            )
+        ]  # fmt: skip
 
     def close(self) -> None:
         """Let pictures that are under way come to their end, free the towers, close the store.
@@ -341,27 +443,21 @@ class Clip:
         self.close()
 
     def _neutral_mean(self) -> NDArray[np.float32]:
-        """Return the neutral pictures' mean vector; they are looked at once, store or no store."""
+        """Return the neutral pictures' mean embedding; they are looked at once, store or none."""
         if self._neutral is None:
-            self._neutral = self._pictures().neutral()
+            self._neutral = self._images().neutral()
         return self._neutral
 
-    def _raised(self, images: Iterable[Picture]) -> Iterator[NDArray[np.float32]]:
-        """Yield the pictures' vectors; the first bad picture is raised."""
-        for _, outcome in self._pictures().encode(images):
-            if isinstance(outcome, PictureError):
-                raise outcome
-            yield outcome
-
-    def _pictures(self) -> ImageEncoder:
+    def _images(self) -> ImageEncoder:
+        limit = self.spec.max_megapixels
         return ImageEncoder(
             self.manifest,
             self._files.digest("vision"),
-            self._open_store() if self._keep else None,
+            self._open_store() if self.spec.store else None,
             self._towers.vision,
             self._pools,
-            self._threads or usable_cpus(),
-            self._max_pixels,
+            self.spec.threads or usable_cpus(),
+            int(limit * 1e6) if limit else None,
         )
 
     def _open_store(self) -> Store:
@@ -369,3 +465,10 @@ class Clip:
         if self._store is None:
             raise ClosedError
         return self._store
+
+
+def _raised(found: Embedding | PictureError) -> Embedding:
+    """Return an embedding; raise the reason why there is none."""
+    if isinstance(found, PictureError):
+        raise found
+    return found

@@ -9,32 +9,29 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, overload
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from PIL import Image
+    from collections.abc import Iterable, Mapping
 
     from clip_gaze.clip import Clip
-
-    Picture = Image.Image | str | os.PathLike[str]
+    from clip_gaze.pictures.encoder import Picture
 
 _opening = threading.Lock()
 
 
 @overload
-def gaze(
-    image: Picture, prompts: Sequence[str], only_show_best: int | None = ...,
-    format_output: bool = ..., batch_size: int | None = ..., device: str = ...,
-    model: str | os.PathLike[str] | None = ..., *, corrected: bool = ...,
-) -> list[str] | list[tuple[str, float]]: ...  # fmt: skip
-@overload
-def gaze(
-    image: Picture, prompts: Mapping[str, Sequence[str]], only_show_best: int | None = ...,
+def gaze(  # type: ignore[overload-overlap] # a mapping is an iterable, too
+    image: Picture, prompts: Mapping[str, Iterable[str]], only_show_best: int | None = ...,
     format_output: bool = ..., batch_size: int | None = ..., device: str = ...,
     model: str | os.PathLike[str] | None = ..., *, corrected: bool = ...,
 ) -> dict[str, list[str]] | dict[str, list[tuple[str, float]]]: ...  # fmt: skip
+@overload
+def gaze(
+    image: Picture, prompts: Iterable[str], only_show_best: int | None = ...,
+    format_output: bool = ..., batch_size: int | None = ..., device: str = ...,
+    model: str | os.PathLike[str] | None = ..., *, corrected: bool = ...,
+) -> list[str] | list[tuple[str, float]]: ...  # fmt: skip
 def gaze(
     image: Picture,
-    prompts: Sequence[str] | Mapping[str, Sequence[str]],
+    prompts: Iterable[str] | Mapping[str, Iterable[str]],
     only_show_best: int | None = 5,
     format_output: bool = True,
     batch_size: int | None = None,  # noqa: ARG001 - no result and no memory depends on it
@@ -69,7 +66,7 @@ def gaze(
 
 def probabilities(
     image: Picture,
-    prompts: Sequence[str],
+    prompts: Iterable[str],
     batch_size: int | None = None,  # noqa: ARG001 - no result and no memory depends on it
     device: str = "cpu",
     model: str | os.PathLike[str] | None = None,

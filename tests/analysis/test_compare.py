@@ -23,11 +23,11 @@ from PIL import Image
 
 import clip_gaze
 from clip_gaze import Clip, GazeError, wording
-from clip_gaze.analysis import compare as comparing
-from clip_gaze.analysis.compare import Change, Compared, Comparison, changes, compare
+from clip_gaze.analysis.compare import changes
 from clip_gaze.drawing import canvas, chart
 from clip_gaze.errors import PhraseListError, PictureError
 from clip_gaze.output import compare_text
+from clip_gaze.results import Change, Compared, Comparison
 from painter import paint
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def paintings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_what_was_painted_leads_both_ways(clip: Clip, paintings: Path) -> None:
-    found = compare(clip, [paintings / "pop.png", paintings / "tonalism.png"], MOVEMENTS, 3)
+    found = clip.compare([paintings / "pop.png", paintings / "tonalism.png"], MOVEMENTS, 3)
     assert found.reference == str(paintings / "pop.png")
     assert (found.model, found.variant) == ("demo", "fp32")
     (tonal,) = found.images
@@ -96,7 +96,7 @@ def test_grey_tells_of_black_and_white_and_a_mirror_of_little(clip: Clip, tmp_pa
 
 def test_figures_equal_those_of_an_oracle(clip: Clip, paintings: Path) -> None:
     paths = [paintings / "pop.png", paintings / "cubism.png"]
-    found = compare(clip, paths, {"surfaces": clip_gaze.SURFACES}, None)
+    found = clip.compare(paths, {"surfaces": clip_gaze.SURFACES}, None)
     pixels = clip.encode_images(paths).astype(np.float64)
     words = clip.encode_texts(clip_gaze.SURFACES).astype(np.float64)
     powers = np.exp(pixels @ words.T * clip.manifest.logit_scale)
@@ -116,7 +116,7 @@ def test_figures_equal_those_of_an_oracle(clip: Clip, paintings: Path) -> None:
 def test_the_other_way_round_every_difference_is_negative(clip: Clip, paintings: Path) -> None:
     one, two = paintings / "pop.png", paintings / "cubism.png"
     there, back = (
-        {row.phrase: row for row in compare(clip, pair, MOVEMENTS, 4).images[0].lists["movements"]}
+        {row.phrase: row for row in clip.compare(pair, MOVEMENTS, 4).images[0].lists["movements"]}
         for pair in ([one, two], [two, one])
     )
     assert len(there) == 8
@@ -149,33 +149,33 @@ def test_rise_and_fall_change_places_with_the_pictures(
 def test_the_same_picture_twice_differs_in_nothing(clip: Clip, paintings: Path) -> None:
     path = paintings / "pop.png"
     with Image.open(path) as image:
-        found = compare(clip, [path, image.copy()], MOVEMENTS, None)
+        found = clip.compare([path, image.copy()], MOVEMENTS, None)
     assert found.images[0].same
     rows = found.images[0].lists["movements"]
     assert len(rows) == len(clip_gaze.MOVEMENTS)
     assert {row.difference for row in rows} == {0}
-    assert compare(clip, [path, path], MOVEMENTS, 5).images[0].lists == {"movements": ()}
+    assert clip.compare([path, path], MOVEMENTS, 5).images[0].lists == {"movements": ()}
 
 
 def test_all_pictures_have_the_same_phrases_in_one_order(clip: Clip, paintings: Path) -> None:
     names = ("pop.png", "tonalism.png", "cubism.png")
-    found = compare(clip, [paintings / name for name in names], MOVEMENTS, 2)
+    found = clip.compare([paintings / name for name in names], MOVEMENTS, 2)
     tonal, cubist = ([row.phrase for row in each.lists["movements"]] for each in found.images)
     assert tonal == cubist
     assert 4 <= len(tonal) <= 8
-    alone = compare(clip, [paintings / "pop.png", paintings / "cubism.png"], MOVEMENTS, 2)
+    alone = clip.compare([paintings / "pop.png", paintings / "cubism.png"], MOVEMENTS, 2)
     assert {row.phrase for row in alone.images[0].lists["movements"]} <= set(cubist)
 
 
 def test_saturated_phrases_have_finite_log_odds(clip: Clip, paintings: Path) -> None:
-    found = compare(clip, [paintings / "pop.png", paintings / "tonalism.png"], MOVEMENTS, None)
+    found = clip.compare([paintings / "pop.png", paintings / "tonalism.png"], MOVEMENTS, None)
     rows = found.images[0].lists["movements"]
     assert all(math.isfinite(value) for row in rows for value in (row.before, row.after))
 
 
 def test_a_bad_picture_is_a_result_and_the_rest_is_compared(clip: Clip, paintings: Path) -> None:
     names = ("broken.png", "pop.png", "none.png", "cubism.png")
-    found = compare(clip, [paintings / name for name in names], MOVEMENTS)
+    found = clip.compare([paintings / name for name in names], MOVEMENTS)
     assert found.reference == str(paintings / "pop.png")
     assert [each.status for each in found.images] == ["error", "error", "ok"]
     assert "no such file" in str(found.images[1].error)
@@ -194,25 +194,25 @@ def test_pictures_in_memory_have_the_names_that_they_are_given(clip: Clip, paint
         ("second", "second: is damaged"),
         ("third", None),
     ]
-    paths = compare(clip, [paintings / "pop.png", paintings / "cubism.png"], MOVEMENTS)
+    paths = clip.compare([paintings / "pop.png", paintings / "cubism.png"], MOVEMENTS)
     assert found.images[1].lists == paths.images[0].lists
 
 
 def test_one_readable_picture_is_not_enough(clip: Clip, paintings: Path) -> None:
     with pytest.raises(GazeError, match=r"none\.png: no such file.*takes two"):
-        compare(clip, [paintings / "none.png", paintings / "pop.png"], MOVEMENTS)
+        clip.compare([paintings / "none.png", paintings / "pop.png"], MOVEMENTS)
     with pytest.raises(PictureError, match="no such file"):
         comparing.with_edits(clip, paintings / "none.png", MOVEMENTS)
 
 
 def test_a_phrase_alone_cannot_be_compared(clip: Clip, paintings: Path) -> None:
     with pytest.raises(PhraseListError, match="'mine'"):
-        compare(clip, [paintings / "pop.png"] * 2, {"mine": ["a cat"]})
+        clip.compare([paintings / "pop.png"] * 2, {"mine": ["a cat"]})
 
 
 def test_templates_are_kept(paintings: Path) -> None:
     with Clip("demo", store=False, templates=("a painting {}",)) as opened:
-        found = compare(opened, [paintings / "pop.png"] * 2, {"tools": clip_gaze.TOOLS})
+        found = opened.compare([paintings / "pop.png"] * 2, {"tools": clip_gaze.TOOLS})
     assert found.templates == ("a painting {}",)
     assert '"a painting {}"' in "".join(compare_text.text(found))
 
@@ -365,7 +365,7 @@ def test_a_picture_of_the_chart_has_its_colours_and_is_twice_its_size() -> None:
 
 
 def test_a_difference_of_nothing_is_said(paintings: Path, clip: Clip) -> None:
-    found = compare(clip, [paintings / "pop.png"] * 2, MOVEMENTS)
+    found = clip.compare([paintings / "pop.png"] * 2, MOVEMENTS)
     assert "all differences are 0" in "".join(compare_text.text(found))
     assert "all differences are 0" in canvas.svg(chart.draw(found, thumbs(2)))
 

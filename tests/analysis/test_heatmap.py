@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,13 +12,14 @@ from PIL import Image
 import clip_gaze
 import evaluate_maps
 from clip_gaze.analysis import heatmap, occlusion, similarity
-from clip_gaze.analysis.ranking import Ranking, ranking
+from clip_gaze.analysis.ranking import ranking
 from clip_gaze.errors import GazeError, PhraseListError, PictureError
-from clip_gaze.results import HeatMap
+from clip_gaze.results import HeatMap, Question
 from clip_gaze.texts import phrases
+from clip_gaze.texts.questions import questions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -31,7 +31,6 @@ SIZE = 96
 FLOOR = 0.85
 # The same where all subjects leave the middle free: the demo model takes one in four for another.
 FLOOR_ASIDE = 0.75
-MAKE = partial(HeatMap, image="", model="planted", variant="fp32", box=(0.0, 0.0, 1.0, 1.0))
 # What a planted model looks at: top, bottom, left, right, as parts of the square.
 PLACES = [(0.0, 0.25, 0.0, 0.25), (0.6, 0.9, 0.1, 0.4), (0.4, 0.6, 0.4, 0.6), (0.7, 1.0, 0.7, 1.0)]
 
@@ -60,18 +59,20 @@ def planted(pixels: NDArray[np.uint8], place: tuple[float, ...]) -> heatmap.Enco
     return encode
 
 
-def axes(lists: Mapping[str, Sequence[str]]) -> Ranking:
-    """Rank two phrases whose vectors are the axes."""
-    return ranking(lists, lambda phrases: np.eye(len(list(phrases)), 2, dtype=np.float32), 10.0)
-
-
 def maps_of(
     pixels: NDArray[np.uint8], encode: heatmap.Encode, runs: int = occlusion.RUNS
 ) -> tuple[HeatMap, HeatMap]:
-    """Return the maps of two phrases whose vectors are the axes."""
-    asked = heatmap.questions(["one", "two"], ["one", "two"])
-    first, second = heatmap.heat_maps(MAKE, pixels, asked, encode, axes, runs=runs)
-    return first, second
+    """Return the maps of two phrases whose embeddings are the axes."""
+    asked = questions(["one", "two"], ["one", "two"])
+    lists = heatmap.lists_of(asked)
+    axes = ranking(lists, lambda phrases: np.eye(len(phrases), 2, dtype=np.float32), 10.0)
+    found = heatmap.explain(pixels, asked, encode, axes, runs=runs)
+    one, two = (
+        HeatMap("", "planted", "fp32", question.phrase, None, 0.0, 0.5,
+                tuple(map(tuple, grid)), (0.0, 0.0, 1.0, 1.0), found.runs)
+        for question, grid in zip(asked, found.grids.tolist(), strict=True)
+    )  # fmt: skip
+    return one, two
 
 
 def hottest(heat: HeatMap) -> tuple[float, float]:
@@ -144,21 +145,21 @@ def test_the_square_may_have_any_size(picture: MakePicture, size: int) -> None:
 
 
 def test_a_phrase_is_weighed_against_its_own_list() -> None:
-    (artist,) = heatmap.questions(["by paul cézanne"])
+    (artist,) = questions(["by paul cézanne"])
     assert artist.list == "artists_by_training_prevalence"  # the shorter of two that have it
     assert artist.phrases == phrases.load("artists_by_training_prevalence")
 
 
 def test_a_phrase_of_no_list_joins_one_for_itself_alone() -> None:
-    boat, house = heatmap.questions(["a red boat", "a blue house"])
+    boat, house = questions(["a red boat", "a blue house"])
     assert boat.list == house.list == "genres"
     assert boat.phrases == (*phrases.load("genres"), "a red boat")
-    assert heatmap.questions(["a red boat"], "movements")[0].phrases[-1] == "a red boat"
+    assert questions(["a red boat"], "movements")[0].phrases[-1] == "a red boat"
 
 
 def test_a_list_of_one_s_own_has_no_name() -> None:
-    (question,) = heatmap.questions(["b"], ["a", "b", "a"])
-    assert question == heatmap.Question("b", None, ("a", "b"))
+    (question,) = questions(["b"], ["a", "b", "a"])
+    assert question == Question("b", None, ("a", "b"))
 
 
 @pytest.mark.parametrize(
@@ -174,7 +175,7 @@ def test_a_question_that_makes_no_sense_is_refused(
     asked: str, against: str | list[str] | None, message: str
 ) -> None:
     with pytest.raises(PhraseListError, match=message):
-        heatmap.questions([asked], against)
+        questions([asked], against)
 
 
 def test_a_map_says_how_likely_its_phrase_is(tiny_model: Path, picture: MakePicture) -> None:

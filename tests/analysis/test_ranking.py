@@ -40,7 +40,7 @@ def test_probabilities_are_the_softmax_within_each_list() -> None:
     found = ranking(LISTS, encode, 20.0)
     for name, phrases in LISTS.items():
         wanted = softmax(20.0 * encode(phrases).astype(float) @ PICTURE)
-        assert found.probabilities(PICTURE, name) == pytest.approx(wanted, abs=1e-6)
+        assert found.probabilities(PICTURE[None], name)[0] == pytest.approx(wanted, abs=1e-6)
         assert [score.phrase for score in found.best(PICTURE, None)[name]] == [
             phrases[at] for at in np.argsort(-wanted)
         ]
@@ -59,11 +59,13 @@ def test_a_phrase_in_two_lists_is_asked_for_in_one_go() -> None:
 
 def test_a_correction_takes_each_phrases_mean_logit_away() -> None:
     several = encode(["grey", "noise", "gradient"])
-    found = ranking(LISTS, encode, 20.0, several.mean(axis=0))
+    found = ranking(LISTS, encode, 20.0).corrected(several.mean(axis=0))
     texts = encode(LISTS["letters"]).astype(float)
     plain = 20.0 * texts @ PICTURE
     corrected = plain - (20.0 * several @ texts.T).mean(axis=0)
-    assert found.probabilities(PICTURE, "letters") == pytest.approx(softmax(corrected), abs=1e-5)
+    assert found.probabilities(PICTURE[None], "letters")[0] == pytest.approx(
+        softmax(corrected), abs=1e-5
+    )
     for score in found.best(PICTURE, None)["letters"]:
         assert isinstance(score, CorrectedScore)
         assert score.plain == pytest.approx(
@@ -72,8 +74,8 @@ def test_a_correction_takes_each_phrases_mean_logit_away() -> None:
 
 
 def test_a_picture_that_is_the_neutral_mean_favours_no_phrase() -> None:
-    found = ranking(LISTS, encode, 20.0, PICTURE)
-    assert found.probabilities(PICTURE, "letters") == pytest.approx([1 / 3] * 3)
+    found = ranking(LISTS, encode, 20.0).corrected(PICTURE)
+    assert found.probabilities(PICTURE[None], "letters")[0] == pytest.approx([1 / 3] * 3)
 
 
 def test_clips_correction_is_that_of_the_neutral_pictures(

@@ -121,7 +121,7 @@ def test_a_phrase_alone_has_the_logit_it_has_among_thousands(dim: int) -> None:
 def test_best_is_a_stable_sort_cut_off(values: list[float], top: int | None) -> None:
     pairs = sorted(enumerate(values), key=lambda pair: -pair[1])
     wanted = [at for at, _ in pairs]
-    assert similarity.best(values, top) == (wanted[:top] if top else wanted)
+    assert similarity.best(np.array(values, np.float64), top) == (wanted[:top] if top else wanted)
 
 
 @given(st.lists(st.floats(-3000, 3000, width=32), min_size=2, max_size=60), st.randoms())

@@ -85,14 +85,15 @@ def test_a_corrected_map_is_another_map_and_says_so(tmp_path: Path) -> None:
 def test_maps_of_corrected_results_are_corrected() -> None:
     """What leads after the correction is asked the corrected question, not the plain one."""
     from clip_gaze import Clip
-    from clip_gaze.output import maps
     from clip_gaze.texts import phrases
+    from clip_gaze.texts.questions import of_first
 
     lists = {"genres": phrases.load("genres")}
     with Clip("demo") as clip:
         (result,) = clip.gaze_many([PICTURE], lists, 1, corrected=True)
-        (heat,) = maps.of_first(clip, result, lists, 50)
         (score,) = result.lists["genres"]
+        asked = of_first({"genres": score.phrase}, lists)
+        (heat,) = clip.heat_maps(PICTURE, asked, runs=50, corrected=True)
     assert heat.corrected
     assert heat.phrase == score.phrase
     assert heat.probability == pytest.approx(score.probability, abs=1e-9)

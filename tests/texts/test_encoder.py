@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from clip_gaze import Clip, PhraseListError
-from clip_gaze.texts import encoder
+from clip_gaze.texts import templates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,11 +22,11 @@ TEMPLATES = ("a painting {}", "a picture, {}, in a museum")
 @pytest.mark.parametrize("template", ["", "a painting", "{} and {}", "{ }"])
 def test_a_template_has_one_place_for_the_phrase(template: str) -> None:
     with pytest.raises(PhraseListError, match="once, where the phrase"):
-        encoder.checked([template])
+        templates.checked([template])
 
 
 def test_a_template_given_twice_counts_once() -> None:
-    assert encoder.checked([*TEMPLATES, TEMPLATES[0]]) == TEMPLATES
+    assert templates.checked([*TEMPLATES, TEMPLATES[0]]) == TEMPLATES
 
 
 def test_a_vector_is_the_normalised_mean_over_the_templates(tiny_model: Path) -> None:

@@ -151,7 +151,7 @@ def test_a_phrase_that_stands_twice_is_kept_once_with_a_note(
     path = written(tmp_path, "b\na\nb\nb \na\n")
     assert phrases.read(path) == ("b", "a")
     assert [record.getMessage() for record in caplog.records] == [
-        f"{path}: 3 phrases stand twice; kept once"
+        f"{path}: 3 duplicate phrases ignored"
     ]
 
 

@@ -1,150 +1,86 @@
-"""Which phrases a model finds more or less likely in one picture than in another."""
+"""Find the phrases that are likelier in one picture than in another, and those that are less so."""
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from clip_gaze.analysis import similarity
 from clip_gaze.errors import GazeError, PhraseListError, PictureError
-from clip_gaze.pictures import edits
-from clip_gaze.pictures.encoder import label_of
-from clip_gaze.pictures.load import most_pixels, upright
-from clip_gaze.pictures.preprocess import rgb
+from clip_gaze.results import Change, Compared, Comparison
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
-    from PIL import Image
 
-    from clip_gaze.clip import Clip
-    from clip_gaze.pictures.encoder import Picture
+    from clip_gaze.analysis.ranking import Ranking
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A phrase's log-odds within its list, in the reference and in another picture.
+def check(lists: Mapping[str, Sequence[str]]) -> None:
+    """Refuse a list in which nothing can be compared.
 
-    Attributes:
-        phrase: the phrase.
-        before: log(p / (1 - p)) in the reference, natural logarithm.
-        after: the same in the other picture.
-        difference: after - before; the odds change by the factor exp(difference).
+    Raises:
+        PhraseListError: a list has fewer than two phrases.
 
     """
-
-    phrase: str
-    before: float
-    after: float
-    difference: float
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """A picture compared with the reference, or the reason why it could not be.
-
-    Attributes:
-        image: the picture's path, an edit's name, or "" for a picture in memory.
-        lists: list name -> changes; empty where status is "error".
-        same: whether no phrase of any list differs at all.
-        status: "ok", or "error" for a picture that could not be read.
-        error: the reason, for status "error".
-
-    """
-
-    image: str
-    lists: Mapping[str, tuple[Change, ...]] = field(default_factory=dict)
-    same: bool = False
-    status: Literal["ok", "error"] = "ok"
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Pictures compared with the first of them that can be read, the reference.
-
-    All pictures have the same phrases of a list, in one order: first what rises most in any of
-    them, last what falls most.
-
-    Attributes:
-        reference: the reference's path, or "" for a picture in memory.
-        model: the model's name.
-        variant: the variant's name.
-        templates: the sentences that phrases were put into; empty where they stood alone.
-        images: the other pictures, in the order in which they were given.
-
-    """
-
-    reference: str
-    model: str
-    variant: str
-    templates: tuple[str, ...]
-    images: tuple[Compared, ...]
+    for name, phrases in lists.items():
+        if len(phrases) < 2:
+            msg = f"list {name!r}: a phrase needs others to be compared with; add some"
+            raise PhraseListError(msg)
 
 
 def compare(
-    clip: Clip,
-    images: Iterable[Picture],
-    lists: Mapping[str, Sequence[str]],
+    pictures: Iterable[tuple[str, NDArray[np.float32] | PictureError]],
+    ranking: Ranking,
     top: int | None = 5,
+    *,
+    model: str,
+    variant: str,
+    templates: tuple[str, ...] = (),
 ) -> Comparison:
     """Return the phrases whose log-odds differ most between pictures, both ways.
 
     Args:
-        clip: the model.
-        images: PIL images or paths, two or more; the first that can be read is the reference.
-            A bad picture is a result with its error.
-        lists: name -> phrases, at least two each; log-odds are within the list.
+        pictures: each picture's name, and its (d,) embedding or why it could not be read; the
+            first that could be read is the reference.
+        ranking: the lists, of two phrases or more.
         top: of each list, how many phrases that rise most, and how many that fall most, each
             other picture adds to what is returned; None or 0 for all phrases.
+        model: the model's name.
+        variant: the variant's name.
+        templates: the sentences that phrases were put into.
 
     Raises:
-        GazeError: fewer than two pictures can be read; the message names the bad ones.
-        PhraseListError: a list has fewer than two phrases.
+        GazeError: fewer than two pictures could be read; the message names the bad ones.
 
     """
-    return named(clip, ((label_of(image), image) for image in images), lists, top)
-
-
-def with_edits(
-    clip: Clip,
-    path: str | os.PathLike[str],
-    lists: Mapping[str, Sequence[str]],
-    top: int | None = 5,
-    max_pixels: int | None = None,
-) -> Comparison:
-    """Return what each of `edits.EDITS` does to the phrases of one picture; see `compare`.
-
-    Raises:
-        PictureError: the picture cannot be read.
-        PhraseListError: a list has fewer than two phrases.
-
-    """
-    return named(clip, edited(path, max_pixels), lists, top)
-
-
-def edited(
-    path: str | os.PathLike[str], max_pixels: int | None = None
-) -> Iterator[tuple[str, Image.Image]]:
-    """Yield a picture file, upright and in RGB, and then each of its edits, with their names.
-
-    Args:
-        path: the file.
-        max_pixels: a larger picture is refused; None: see `opening.most_pixels`.
-
-    Raises:
-        PictureError: it cannot be read.
-
-    """
-    # An edit, and what it is made in, stand beside the picture: there is room for two.
-    image = rgb(upright(path, max_pixels or most_pixels(2)))
-    yield os.fspath(path), image
-    for name, edit in edits.EDITS.items():
-        yield name, edit(image)
+    pictures = list(pictures)
+    errors = [str(found) for _, found in pictures if isinstance(found, PictureError)]
+    read = [(name, found) for name, found in pictures if not isinstance(found, PictureError)]
+    if len(read) < 2:
+        msg = "; ".join([*errors, "comparing takes two pictures that can be read"])
+        raise GazeError(msg)
+    embeds = np.stack([embedding for _, embedding in read])
+    odds = {name: ranking.log_odds(embeds, name) for name in ranking.lists}
+    shown = {name: _shown(values, top) for name, values in odds.items()}
+    rows = iter(range(len(read)))
+    compared = []
+    for picture, found in pictures:
+        if isinstance(found, PictureError):
+            compared.append(Compared(picture, status="error", error=str(found)))
+        elif row := next(rows):
+            changed = {
+                name: tuple(
+                    _change(ranking.lists[name][0][at], *values[[0, row], at].tolist())
+                    for at in shown[name]
+                )
+                for name, values in odds.items()
+            }
+            same = all(np.array_equal(values[0], values[row]) for values in odds.values())
+            compared.append(Compared(picture, changed, same))
+    return Comparison(read[0][0], model, variant, templates, tuple(compared))
 
 
 def changes(
@@ -161,59 +97,10 @@ def changes(
     ([1], [0])
 
     """
-    differences: list[float] = (after - before).tolist()
+    differences = after - before
     rise = similarity.best(differences, top)
-    fall = similarity.best([-value for value in differences], top)
+    fall = similarity.best(-differences, top)
     return [at for at in rise if differences[at] > 0], [at for at in fall if differences[at] < 0]
-
-
-def named(
-    clip: Clip,
-    images: Iterable[tuple[str, Picture | PictureError]],
-    lists: Mapping[str, Sequence[str]],
-    top: int | None = 5,
-) -> Comparison:
-    """Compare pictures that have names, or an error in their place; see `compare`."""
-    for name, phrases in lists.items():
-        if len(phrases) < 2:
-            msg = f"list {name!r}: a phrase needs others to be compared with; add some"
-            raise PhraseListError(msg)
-    # Texts first: then the text tower can go before the vision tower comes.
-    ranking = clip.ranking(lists)
-    labels: list[str] = []
-    found: list[NDArray[np.float32] | PictureError] = []
-    for label, image in images:
-        labels.append(label)
-        try:
-            found.append(image if isinstance(image, PictureError) else clip.encode_images([image]))
-        except PictureError as error:
-            found.append(error)
-    errors = [str(each) for each in found if isinstance(each, PictureError)]
-    embeds = [each for each in found if not isinstance(each, PictureError)]
-    if len(embeds) < 2:
-        msg = "; ".join([*errors, "comparing takes two pictures that can be read"])
-        raise GazeError(msg)
-    vectors = np.concatenate(embeds)
-    odds = {name: ranking.log_odds(vectors, name) for name in lists}
-    shown = {name: _shown(values, top) for name, values in odds.items()}
-    rows = iter(range(len(embeds)))
-    compared = []
-    reference = ""
-    for label, each in zip(labels, found, strict=True):
-        if isinstance(each, PictureError):
-            compared.append(Compared(label, status="error", error=str(each)))
-        elif row := next(rows):
-            cells = {
-                name: tuple(
-                    _change(lists[name][at], *values[[0, row], at].tolist()) for at in shown[name]
-                )
-                for name, values in odds.items()
-            }
-            same = all(np.array_equal(values[0], values[row]) for values in odds.values())
-            compared.append(Compared(label, cells, same))
-        else:
-            reference = label
-    return Comparison(reference, clip.manifest.name, clip.variant, clip.templates, tuple(compared))
 
 
 def _shown(values: NDArray[np.float64], top: int | None) -> list[int]:
@@ -230,7 +117,7 @@ def _shown(values: NDArray[np.float64], top: int | None) -> list[int]:
     if top:
         sides = [changes(values[0], row, top) for row in values[1:]]
         wanted = {at for rise, fall in sides for at in (*rise, *fall)}
-    return [at for at in similarity.best(largest.tolist(), None) if at in wanted]
+    return [at for at in similarity.best(largest, None) if at in wanted]
 
 
 def _change(phrase: str, before: float, after: float) -> Change:

@@ -1,16 +1,12 @@
-"""Where a picture speaks for a phrase: how its log-odds change as parts are covered."""
+"""Measure where a picture speaks for phrases: how their log-odds change as parts are covered."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clip_gaze.analysis import similarity
-from clip_gaze.analysis.occlusion import RUNS, warmth
-from clip_gaze.errors import PhraseListError
-from clip_gaze.texts import phrases
+from clip_gaze.analysis.occlusion import RUNS, Occlusion, occlude
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,117 +15,48 @@ if TYPE_CHECKING:
 
     from clip_gaze.analysis.occlusion import Floats, Pixels, Progress
     from clip_gaze.analysis.ranking import Ranking
-    from clip_gaze.results import HeatMap
+    from clip_gaze.results import Question
 
     # From (n, size, size, 3) to (n, d), L2-normalised.
     Encode = Callable[[Pixels], NDArray[np.float32]]
 
-# A phrase that stands in no list is weighed against this one: what people write themselves
-# mostly names what a picture shows, and so do its phrases.
-OTHERWISE = "genres"
+
+def lists_of(asked: Sequence[Question]) -> dict[str, tuple[str, ...]]:
+    """Return the phrases that questions are weighed against, each set once, under short names."""
+    return {str(at): listed for at, listed in enumerate(dict.fromkeys(q.phrases for q in asked))}
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A phrase and what it is weighed against.
-
-    Attributes:
-        phrase: the phrase.
-        list: name of the list; None for phrases without a name.
-        phrases: all of them, the phrase among them.
-
-    """
-
-    phrase: str
-    list: str | None
-    phrases: tuple[str, ...]
-
-
-def questions(asked: Sequence[str], against: str | Sequence[str] | None = None) -> list[Question]:
-    """Return what each phrase is weighed against.
-
-    Args:
-        asked: phrases.
-        against: the name of a shipped list, or phrases; a phrase that is not among them is added,
-            for itself alone. None: the shortest shipped list that has the phrase, else `genres`.
-
-    Raises:
-        PhraseListError: a list is unknown, or a phrase is blank or would stand alone.
-
-    >>> [question.list for question in questions(["tonalism movement", "a red boat"])]
-    ['movements', 'genres']
-
-    """
-    found = []
-    for phrase in asked:
-        if not phrase.strip():
-            msg = "a phrase is blank; write what to look for"
-            raise PhraseListError(msg)
-        name = _own_list(phrase) if against is None else against
-        known = phrases.load(name) if isinstance(name, str) else tuple(dict.fromkeys(name))
-        every = known if phrase in known else (*known, phrase)
-        if len(every) < 2:
-            msg = f"{phrase!r} has nothing to be weighed against; give a list of other phrases"
-            raise PhraseListError(msg)
-        found.append(Question(phrase, name if isinstance(name, str) else None, every))
-    return found
-
-
-def _own_list(phrase: str) -> str:
-    holding = [name for name in phrases.names() if phrase in phrases.load(name)]
-    return min(holding, key=lambda name: len(phrases.load(name)), default=OTHERWISE)
-
-
-def heat_maps(
-    make: Callable[..., HeatMap],
+def explain(
     pixels: Pixels,
     asked: Sequence[Question],
     encode: Encode,
-    rank: Callable[[Mapping[str, Sequence[str]]], Ranking],
+    ranking: Ranking,
     *,
     runs: int = RUNS,
     progress: Progress | None = None,
-) -> list[HeatMap]:
-    """Return a map for each question; all of them share the runs of the graph.
+) -> Occlusion:
+    """Return what each part of a picture is worth to q questions, which share the graph's runs.
 
     Args:
-        make: `HeatMap`, with what it says of the picture and the model filled in.
         pixels: (size, size, 3) uint8, the square that the model sees.
         asked: q questions.
-        encode: returns the (n, d) float32 vectors, L2-normalised, of (n, size, size, 3) uint8.
-        rank: returns the ranking of lists.
-        runs: see `warmth`.
-        progress: see `warmth`.
+        encode: returns the (n, d) float32 embeddings, L2-normalised, of (n, size, size, 3) uint8.
+        ranking: of `lists_of(asked)`.
+        runs: see `occlude`.
+        progress: see `occlude`.
 
     Raises:
         GazeError: `runs` is less than 20.
 
     """
-    if not asked:
-        return []
-    # Questions mostly share a list, whose log-odds are then found once for all of them.
-    lists = dict.fromkeys(each.phrases for each in asked)
-    names = {listed: str(at) for at, listed in enumerate(lists)}
-    ranking = rank({name: listed for listed, name in names.items()})
+    names: Mapping[tuple[str, ...], str] = {
+        listed: name for name, listed in lists_of(asked).items()
+    }
 
     def score(squares: Pixels) -> Floats:
-        vectors = encode(squares)
-        odds = {listed: ranking.log_odds(vectors, name) for listed, name in names.items()}
-        return np.stack(
-            [odds[each.phrases][:, each.phrases.index(each.phrase)] for each in asked], axis=1
-        )
+        embeds = encode(squares)
+        odds = {name: ranking.log_odds(embeds, name) for name in names.values()}
+        columns = [odds[names[q.phrases]][:, q.phrases.index(q.phrase)] for q in asked]
+        return np.stack(columns, axis=1)
 
-    found = warmth(pixels, score, runs=runs, progress=progress)
-    return [
-        make(
-            phrase=question.phrase,
-            list=question.list,
-            log_odds=value,
-            probability=similarity.probability(value),
-            grid=tuple(tuple(row) for row in grid),
-            runs=found.runs,
-        )
-        for question, value, grid in zip(
-            asked, found.log_odds.tolist(), found.grids.tolist(), strict=True
-        )
-    ]
+    return occlude(pixels, score, runs=runs, progress=progress)

@@ -1,4 +1,4 @@
-"""Occlusion: what each part of a picture is worth, found by covering parts of it."""
+"""Cover parts of a picture, and estimate what each place is worth to some score."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _PER_BATCH = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Warmth:
+class Occlusion:
     """What covering a picture's parts does to q phrases.
 
     Attributes:
@@ -59,9 +59,9 @@ class Warmth:
     runs: int
 
 
-def warmth(
+def occlude(
     pixels: Pixels, score: Score, *, runs: int = RUNS, progress: Progress | None = None
-) -> Warmth:
+) -> Occlusion:
     """Cover windows of a picture, large ones first, and find out what each place is worth.
 
     Coarse windows cover all of it, then smaller ones do, then the smallest go where the others
@@ -117,7 +117,7 @@ def warmth(
     fine = [choice[at] for at in sorted(warmest.tolist())]
     windows += fine
     drops = np.concatenate([drops, uncovered - lost(fine)])
-    return Warmth(uncovered, _estimate(windows, drops, size).reshape(-1, CELLS, CELLS), done)
+    return Occlusion(uncovered, _estimate(windows, drops, size).reshape(-1, CELLS, CELLS), done)
 
 
 @dataclass(frozen=True, slots=True)

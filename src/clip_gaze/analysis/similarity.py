@@ -1,4 +1,4 @@
-"""Arithmetic on vectors: normalise, logits, softmax, the best N."""
+"""Compute cosine logits, softmax and log-odds, and find the best N."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 
@@ -46,7 +44,7 @@ def logits(
 
 
 def softmax(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return probabilities over the last axis, which sum to 1 (float64, so that they do).
+    """Return probabilities over the last axis; float64, so that they sum to 1.
 
     They do not depend on the order of the values, to the last bit.
 
@@ -60,19 +58,19 @@ def softmax(values: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(powers / np.sort(powers, axis=-1).sum(axis=-1, keepdims=True))
 
 
-def best(probabilities: Sequence[float], top: int | None) -> list[int]:
+def best(values: NDArray[np.float64], top: int | None) -> list[int]:
     """Return the positions of the `top` highest values, highest first, equal ones in order.
 
     Args:
-        probabilities: n values.
+        values: (n,) float64.
         top: how many; None or 0 for all.
 
-    >>> best([0.2, 0.5, 0.2, 0.1], 3)
+    >>> best(np.array([0.2, 0.5, 0.2, 0.1]), 3)
     [1, 0, 2]
 
     """
-    order = sorted(range(len(probabilities)), key=probabilities.__getitem__, reverse=True)
-    return order[:top] if top else order
+    order: list[int] = np.argsort(-values, kind="stable")[: top or None].tolist()
+    return order
 
 
 def probability(log_odds: float) -> float:

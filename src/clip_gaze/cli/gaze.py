@@ -14,6 +14,7 @@ from clip_gaze.cli.options import (
     Counted,
     chosen_lists,
     covering,
+    encoding,
     list_options,
     model_options,
     opened,
@@ -23,11 +24,12 @@ from clip_gaze.cli.options import (
 )
 from clip_gaze.drawing import heatmap
 from clip_gaze.errors import GazeError, PictureError
-from clip_gaze.output import maps, render, tables, writers
+from clip_gaze.output import render, tables, writers
 from clip_gaze.pictures import collect
 from clip_gaze.results import PictureResult
 from clip_gaze.system.paths import shipped
 from clip_gaze.texts import phrases
+from clip_gaze.texts.questions import of_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -124,7 +126,7 @@ def _gaze(
     if kind == "parquet" and output is None:
         raise click.UsageError("--format parquet goes with -o FILE")
     writers.check(output)
-    with opened(**options) as clip:
+    with opened(**options) as clip, encoding() as bar:
         done: set[str] = set()
         if resume and output is not None:
             like = PictureResult(
@@ -136,7 +138,7 @@ def _gaze(
             done = writers.resume(output, kind, like, rows, header)
         left = [path for path in paths if str(path) not in done]
         best = None if wide else top or None
-        found = clip.gaze_many(left, lists, best, corrected=corrected)
+        found = clip.gaze_many(left, lists, best, corrected=corrected, encoding=bar)
         if see is not None:
             found = _with_maps(clip, found, paths, lists, see)
         results = Counted(found, len(left))
@@ -170,14 +172,18 @@ def _with_maps(
     except OSError as error:
         msg = f"{folder}: no folder can be made here ({error.strerror}); name another"
         raise GazeError(msg) from error
-    names = maps.names(paths)
+    names = heatmap.names(paths)
     for result in results:
         if result.status == "error":
             yield result
             continue
         try:
             with covering(RUNS) as progress:
-                found = maps.of_first(clip, result, lists, RUNS, progress)
+                first = {name: scores[0].phrase for name, scores in result.lists.items() if scores}
+                asked = of_first(first, lists)
+                found = clip.heat_maps(
+                    result.image, asked, corrected=result.corrected, progress=progress
+                )
             if found:
                 heatmap.write(result.image, found, folder / names[Path(result.image)])
             yield result

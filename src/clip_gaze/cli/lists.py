@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from clip_gaze.analysis import similarity
-from clip_gaze.cli.options import chosen_lists, for_reader, model_options, opened
+from clip_gaze.cli.options import chosen_lists, encoding, for_reader, model_options, opened
 from clip_gaze.output import render, writers
 from clip_gaze.pictures import neutral
 from clip_gaze.results import Bias, FavouredPhrase
@@ -56,9 +56,9 @@ def bias(name: str, top: int, kind: str, **options: Any) -> None:
     NAME is a shipped list. What counts is the mean logit over pictures that show nothing.
     """
     listed = chosen_lists([name], (), ())[name]
-    with opened(**options) as clip:
-        logits = clip.favour(listed)
-        shares: list[float] = similarity.softmax(logits).tolist()
+    with opened(**options) as clip, encoding() as bar:
+        logits = clip.bias(listed, encoding=bar)
+        shares = similarity.softmax(logits)
         found = Bias(
             name,
             clip.manifest.name,
@@ -67,7 +67,7 @@ def bias(name: str, top: int, kind: str, **options: Any) -> None:
             neutral.COUNT,
             len(listed),
             tuple(
-                FavouredPhrase(listed[at], float(logits[at]), shares[at])
+                FavouredPhrase(listed[at], float(logits[at]), float(shares[at]))
                 for at in similarity.best(shares, top)
             ),
         )

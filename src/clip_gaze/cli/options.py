@@ -6,13 +6,14 @@ import contextlib
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import click
 
-from clip_gaze.errors import PhraseListError
+from clip_gaze.errors import PhraseListError, PictureError
 from clip_gaze.model import registry
 from clip_gaze.output import render
+from clip_gaze.results import PictureResult
 from clip_gaze.texts import phrases
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from tqdm import tqdm
 
     from clip_gaze.clip import Clip
-    from clip_gaze.results import PictureResult
     from clip_gaze.texts.encoder import Progress
 
     Command = Callable[..., Any]
@@ -108,7 +108,7 @@ def chosen_lists(
             msg = f"two phrase lists are called {name!r}; rename {file}"
             raise PhraseListError(msg)
         chosen[name] = phrases.read(file)
-    spoken = tuple(dict.fromkeys(phrase.strip() for phrase in own if phrase.strip()))
+    spoken = phrases.unique(phrase.strip() for phrase in own if phrase.strip())
     if own and not spoken:
         msg = "--phrase is blank; write a phrase"
         raise PhraseListError(msg)
@@ -132,32 +132,31 @@ def _bar(**options: Any) -> tqdm[Any]:
 
 
 @contextlib.contextmanager
-def opened(
-    model: str | None, variant: str | None, progress: Progress | None = None, **options: Any
-) -> Iterator[Clip]:
-    """Open a model, and say what it says of itself.
-
-    The progress of encoding phrases is shown as a bar, where it is not passed to `progress`.
-    """
+def opened(model: str | None, variant: str | None, **options: Any) -> Iterator[Clip]:
+    """Open a model, and say what it says of itself."""
     from clip_gaze.clip import Clip  # noqa: PLC0415 - loads onnxruntime; --help stays quick
 
-    bars: list[tqdm[Any]] = []
+    with Clip(model, variant, **options) as clip:
+        if clip.manifest.note:
+            click.echo(f"clip-gaze: {clip.manifest.note}", err=True)
+        yield clip
 
-    def show(done: int, total: int) -> None:
-        if not bars:
-            bars.append(_bar(total=total, desc="encoding phrases", unit="", delay=0.5, leave=False))
-        bars[0].update(done - bars[0].n)
-        if done == total:
-            bars.pop().close()
 
-    try:
-        with Clip(model, variant, progress=progress or show, **options) as clip:
-            if clip.manifest.note:
-                click.echo(f"clip-gaze: {clip.manifest.note}", err=True)
-            yield clip
-    finally:
-        for bar in bars:
-            bar.close()
+@contextlib.contextmanager
+def encoding() -> Iterator[Progress]:
+    """Show a bar while phrases are encoded; yields what is told of the progress."""
+    with contextlib.ExitStack() as bars:
+        shown: list[tqdm[Any]] = []
+
+        def show(done: int, total: int) -> None:
+            if not shown:
+                bar = _bar(total=total, desc="encoding phrases", unit="", delay=0.5, leave=False)
+                shown.append(bars.enter_context(bar))
+            shown[0].update(done - shown[0].n)
+            if done == total:
+                shown.pop().close()
+
+        yield show
 
 
 @contextlib.contextmanager
@@ -170,24 +169,28 @@ def covering(runs: int) -> Iterator[Callable[[int, int], object]]:
         yield lambda done, _: bar.update(done - bar.n)
 
 
-class Counted:
-    """Passes results on, counts them, names each bad picture on stderr, and shows a bar."""
+class Counted(Generic[_T]):
+    """Passes results on, counts them, names each bad picture on stderr, and shows a bar.
 
-    def __init__(self, results: Iterable[PictureResult], total: int) -> None:
+    A result is a `PictureResult`, or a picture's name with its embedding or error.
+    """
+
+    def __init__(self, results: Iterable[_T], total: int) -> None:
         """Prepare to pass on `results`, of which there are `total`."""
         self._results = results
         self._total = total
         self.ok = self.failed = 0
 
-    def __iter__(self) -> Iterator[PictureResult]:
+    def __iter__(self) -> Iterator[_T]:
         """Yield the results."""
         results = self._results
         if self._total > 1 and sys.stderr.isatty():
             results = _bar(iterable=results, total=self._total, unit=" pictures")
         for result in results:
-            if result.error:
+            error = _error_of(result)
+            if error:
                 self.failed += 1
-                say(f"clip-gaze: error: {result.error}")
+                say(f"clip-gaze: error: {error}")
             else:
                 self.ok += 1
             yield result
@@ -198,6 +201,14 @@ class Counted:
         if self.failed and not self.ok:
             raise NothingWrittenError
         return SOME_FAILED if self.failed else 0
+
+
+def _error_of(result: object) -> str | None:
+    """Return why there is no result for a picture; None where there is one."""
+    if isinstance(result, PictureResult):
+        return result.error
+    assert isinstance(result, tuple)  # noqa: S101 - the other kind that is counted
+    return str(result[1]) if isinstance(result[1], PictureError) else None
 
 
 def written(results: Iterable[PictureResult], kind: str, *, to_terminal: bool) -> Iterator[str]:

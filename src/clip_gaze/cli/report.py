@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,19 +12,27 @@ from clip_gaze.cli.options import (
     Counted,
     NothingWrittenError,
     chosen_lists,
+    encoding,
     list_options,
     model_options,
     opened,
     picture_options,
 )
-from clip_gaze.output import maps, writers
 from clip_gaze.output import report as reports
+from clip_gaze.output import writers
 from clip_gaze.pictures import collect
+from clip_gaze.texts.questions import of_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from clip_gaze.results import PictureResult
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from clip_gaze.errors import PictureError
+    from clip_gaze.results import HeatMap
+
+    Found = tuple[str, NDArray[np.float32] | PictureError]
 
 # Of many pictures the thumbnails are smaller, or the page becomes too large to send.
 _MANY = 1000
@@ -75,23 +82,28 @@ def report(
     paths = collect.pictures(images, recursive=recursive, exclude=exclude)
     if title is None and len(images) == 1 and Path(images[0]).is_dir():
         title = Path(images[0]).resolve().name
-    with opened(**options) as clip:
-        results = Counted(clip.gaze_many(paths, chosen, None), len(paths))
+    with opened(**options) as clip, encoding() as bar:
+        ranking = clip.ranking(chosen, encoding=bar)
+
+        def maps(name: str, embedding: NDArray[np.float32]) -> list[HeatMap]:
+            return clip.heat_maps(
+                name, of_first(ranking.first(embedding), chosen), runs=QUALITIES["quick"]
+            )
+
+        heading = reports.Heading(
+            clip.manifest.name, clip.variant, clip.templates, title or "Pictures and phrases",
+            clip.manifest.note,
+        )  # fmt: skip
+        results = Counted(clip.embed_many(paths), len(paths))
+        edge = _EDGE if len(paths) <= _MANY else _EDGE_OF_MANY
         size = reports.write(
-            _some(results),
-            output,
-            title=title,
-            note=clip.manifest.note,
-            edge=_EDGE if len(paths) <= _MANY else _EDGE_OF_MANY,
-            see=partial(maps.of_first, clip, lists=chosen, runs=QUALITIES["quick"])
-            if see
-            else None,
+            _some(results), ranking, heading, output, edge=edge, see=maps if see else None
         )
     click.echo(f"clip-gaze: {output}: {results.ok:,} pictures, {size / 1e6:,.1f} MB", err=True)
     return results.exit_code
 
 
-def _some(results: Counted) -> Iterator[PictureResult]:
+def _some(results: Counted[Found]) -> Iterator[Found]:
     """Pass results on; where all failed, end with an error, which leaves an old page as it was."""
     yield from results
     if not results.ok:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clip_gaze.analysis.occlusion import QUALITIES
-from clip_gaze.cli.options import covering, megapixels_option, model_options, opened
+from clip_gaze.cli.options import covering, encoding, megapixels_option, model_options, opened
 from clip_gaze.drawing import canvas, heatmap
 from clip_gaze.output import render, writers
 from clip_gaze.texts import phrases
@@ -75,10 +75,11 @@ def see(
     _check(kind, output)
     against = phrases.read(file) if file is not None else name
     runs = QUALITIES[quality]
-    with opened(**options) as clip, covering(runs) as progress:
+    with opened(**options) as clip, encoding() as bar, covering(runs) as progress:
         maps = clip.see(
-            image, list(asked), against, runs=runs, corrected=corrected, progress=progress
-        )
+            image, list(asked), against,
+            runs=runs, corrected=corrected, progress=progress, encoding=bar,
+        )  # fmt: skip
     if output is None:
         writers.to_stdout(render.json_maps(maps))
     elif _is_json(kind, output):

@@ -16,8 +16,8 @@ from clip_gaze.wording import factor, made_by, per_cent
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from clip_gaze.analysis.compare import Change, Compared, Comparison
     from clip_gaze.drawing.canvas import Mark
+    from clip_gaze.results import Change, Compared, Comparison
 
 MOST = 6  # pictures
 

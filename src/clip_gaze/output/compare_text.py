@@ -15,7 +15,7 @@ from clip_gaze.wording import factor, made_by, per_cent
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from clip_gaze.analysis.compare import Change, Comparison
+    from clip_gaze.results import Change, Comparison
 
 COLUMNS = (
     "reference", "image", "model", "variant", "templates", "status", "list", "phrase",

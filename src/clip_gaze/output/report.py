@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -21,14 +21,16 @@ from clip_gaze.pictures.preprocess import rgb
 from clip_gaze.system.files import whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from jinja2 import Template
     from numpy.typing import NDArray
 
-    from clip_gaze.results import HeatMap, PictureResult, Score
+    from clip_gaze.analysis.ranking import Ranking
+    from clip_gaze.results import HeatMap
 
-    See = Callable[[PictureResult], Sequence[HeatMap]]
+    Embedding = NDArray[np.float32]
+    See = Callable[[str, Embedding], Sequence[HeatMap]]
 
 # A probability is kept as a level of 16 bits, even steps of its logarithm: 65535 is 1, each level
 # below is 0.037 % less, level 1 is e**-24, and 0 is all that is smaller.
@@ -38,6 +40,26 @@ _STEP = 24 / (_TOP_LEVEL - 1)
 _PIECE = 3 << 16
 
 
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What a page says above its pictures.
+
+    Attributes:
+        model: the model's name.
+        variant: the variant's name.
+        templates: the sentences that phrases were put into.
+        title: heading of the page.
+        note: what the model's manifest says that each result must carry.
+
+    """
+
+    model: str
+    variant: str
+    templates: Sequence[str] = ()
+    title: str = "Pictures and phrases"
+    note: str = ""
+
+
 @dataclass(slots=True)
 class _Collection:
     """What the page shows, gathered as results come; what is large lies in temporary files.
@@ -45,7 +67,7 @@ class _Collection:
     Attributes:
         thumbs: one base64 WebP a line.
         maps: the same, of heat maps.
-        columns: list name -> phrase -> its column.
+        order: list name -> where each of its phrases, sorted, stands in the list.
         levels: list name -> rows of levels (little-endian uint16), one a picture.
         pictures: path, link from the page, width and height of the thumbnail.
         mapped: for each picture, the lists and phrases that it has maps for.
@@ -55,47 +77,47 @@ class _Collection:
 
     thumbs: IO[bytes]
     maps: IO[bytes]
-    model: str = ""
-    variant: str = ""
-    templates: tuple[str, ...] = ()
-    columns: dict[str, dict[str, int]] = field(default_factory=dict)
-    levels: dict[str, IO[bytes]] = field(default_factory=dict)
+    order: dict[str, NDArray[np.intp]]
+    levels: dict[str, IO[bytes]]
     pictures: list[tuple[str, str, int, int]] = field(default_factory=list)
     mapped: list[list[tuple[str | None, str]]] = field(default_factory=list)
     errors: list[tuple[str, str]] = field(default_factory=list)
 
 
 def write(
-    results: Iterable[PictureResult],
+    pictures: Iterable[tuple[str, Embedding | PictureError]],
+    ranking: Ranking,
+    heading: Heading,
     out: str | os.PathLike[str],
     *,
-    title: str | None = None,
-    note: str = "",
     edge: int = 160,
     see: See | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> int:
-    """Write a page that shows results and opens from disk, whole or not at all.
+    """Write a page that shows pictures and their phrases, and opens from disk.
 
     Args:
-        results: pictures by path, each with all phrases of each list (`only_show_best=None`).
-            A thumbnail is made of each as it comes; none is kept in memory.
+        pictures: what `Clip.embed_many` yields for paths. A thumbnail is made of each as it
+            comes; none is kept in memory.
+        ranking: the lists, each with phrases that differ.
+        heading: what the page says above them.
         out: the page; a file that is there is replaced once the new one is whole.
-        title: heading of the page; None: "Pictures and phrases".
-        note: what the model's manifest says that each result must carry.
         edge: longer edge of the thumbnails in pixels.
-        see: returns the heat maps that the page shows of a result, one a list; None: it has none.
-        progress: called with the number of results taken so far.
+        see: returns the heat maps that the page shows of a picture, from its path and embedding,
+            one a list; None: it has none.
+        progress: called with the number of pictures taken so far.
 
     Returns:
         Size of the page in bytes.
 
     Raises:
-        GazeError: jinja2 is missing, `out` is no place for a file, or a result lacks phrases
-            that those before it have.
+        GazeError: jinja2 is missing, `out` is no place for a file, or there are no phrases.
 
     """
     template = _template()
+    if not ranking.lists or not all(phrases for phrases, _ in ranking.lists.values()):
+        msg = "a report needs phrases; name a list with some"
+        raise GazeError(msg)
     out = Path(out)
     if out.exists() and not out.is_file():
         msg = f"{out}: is not a file; name one for the page"
@@ -106,8 +128,8 @@ def write(
             part.open("w", encoding="utf-8", errors="replace", newline="\n") as page,
             contextlib.ExitStack() as stack,
         ):
-            found = _gather(results, out.absolute().parent, edge, stack, see, progress)
-            page.writelines(template.generate(**_context(found, title, note, edge)))
+            found = _gather(pictures, ranking, out.absolute().parent, edge, stack, see, progress)
+            page.writelines(template.generate(asdict(heading), **_context(found, ranking, edge)))
         return part.stat().st_size
 
 
@@ -132,45 +154,47 @@ def _template() -> Template:
 
 
 def _gather(
-    results: Iterable[PictureResult],
+    pictures: Iterable[tuple[str, Embedding | PictureError]],
+    ranking: Ranking,
     folder: Path,
     edge: int,
     stack: contextlib.ExitStack,
     see: See | None,
     progress: Callable[[int], object] | None,
 ) -> _Collection:
-    """Take all results; a picture that cannot be opened again is one with an error."""
-    thumbs, maps = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(2))  # noqa: SIM115 - closes them
-    found = _Collection(thumbs, maps)
-    for done, result in enumerate(results, 1):
-        found.model, found.variant = result.model, result.variant
-        found.templates = result.templates
-        if result.status == "error":
-            found.errors.append((result.image, _reason(result.image, result.error or "")))
+    """Take all pictures; one that cannot be opened again is one with an error."""
+
+    def file() -> IO[bytes]:
+        return stack.enter_context(tempfile.TemporaryFile())
+
+    order = {
+        name: np.array(sorted(range(len(phrases)), key=phrases.__getitem__), np.intp)
+        for name, (phrases, _) in ranking.lists.items()
+    }
+    found = _Collection(file(), file(), order, {name: file() for name in order})
+    for done, (name, embedding) in enumerate(pictures, 1):
+        try:
+            if isinstance(embedding, PictureError):
+                raise embedding
+            small = thumbnails.small(name, edge)
+            thumb = thumbnails.webp(small, name)
+            heats = see(name, embedding) if see else []
+        except PictureError as error:
+            # Without the path that it starts with: the page shows it beside.
+            found.errors.append((name, str(error).removeprefix(f"{name}: ")))
         else:
-            try:
-                small = thumbnails.small(result.image, edge)
-                thumb = thumbnails.webp(small, result.image)
-                heats = see(result) if see else []
-            except PictureError as error:
-                found.errors.append((result.image, _reason(result.image, str(error))))
-            else:
-                _keep_levels(found, result, stack)
-                found.thumbs.write(base64.b64encode(thumb) + b"\n")
-                for heat in heats:
-                    drawn = thumbnails.webp(heatmap.over(rgb(small), heat), result.image)
-                    found.maps.write(base64.b64encode(drawn) + b"\n")
-                found.mapped.append([(heat.list, heat.phrase) for heat in heats])
-                link = _link(result.image, folder)
-                found.pictures.append((result.image, link, *small.size))
+            for listed, columns in order.items():
+                (row,) = ranking.probabilities(embedding[None], listed)
+                found.levels[listed].write(_levels(row[columns]).tobytes())
+            found.thumbs.write(base64.b64encode(thumb) + b"\n")
+            for heat in heats:
+                drawn = thumbnails.webp(heatmap.over(rgb(small), heat), name)
+                found.maps.write(base64.b64encode(drawn) + b"\n")
+            found.mapped.append([(heat.list, heat.phrase) for heat in heats])
+            found.pictures.append((name, _link(name, folder), *small.size))
         if progress is not None:
             progress(done)
     return found
-
-
-def _reason(image: str, error: str) -> str:
-    """Return an error without the path that it starts with: the page shows it beside."""
-    return error.removeprefix(f"{image}: ")
 
 
 def _link(image: str, folder: Path) -> str:
@@ -182,43 +206,6 @@ def _link(image: str, folder: Path) -> str:
     return quote(os.fsencode(near.replace(os.sep, "/")))
 
 
-def _keep_levels(found: _Collection, result: PictureResult, stack: contextlib.ExitStack) -> None:
-    """Add a picture's row to each list.
-
-    Raises:
-        GazeError: there are none, or they are not those of the pictures before.
-
-    """
-    if not all(result.lists.values()) or not result.lists:
-        msg = f"{result.image}: was asked about no phrases; name a list with some"
-        raise GazeError(msg)
-    if not found.pictures:
-        for name, scores in result.lists.items():
-            phrases = sorted({score.phrase for score in scores})
-            found.columns[name] = {phrase: column for column, phrase in enumerate(phrases)}
-            found.levels[name] = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
-    if result.lists.keys() != found.columns.keys():
-        msg = f"{result.image}: its lists are not those of the pictures before; ask all the same"
-        raise GazeError(msg)
-    for name, scores in result.lists.items():
-        row = _row(scores, found.columns[name])
-        if row is None:
-            msg = f"{result.image}: lacks phrases of {name!r}; look with only_show_best=None"
-            raise GazeError(msg)
-        found.levels[name].write(_levels(row).tobytes())
-
-
-def _row(scores: Sequence[Score], columns: Mapping[str, int]) -> NDArray[np.float64] | None:
-    """Return (len(columns),) probabilities by column; None where the phrases are others."""
-    row = np.full(len(columns), np.nan)
-    for score in scores:
-        column = columns.get(score.phrase)
-        if column is None:
-            return None
-        row[column] = score.probability
-    return None if np.isnan(row).any() else row
-
-
 def _levels(probabilities: NDArray[np.float64]) -> NDArray[np.uint16]:
     """Return the level of each probability; order is kept, but for ties within one step."""
     logarithms = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
@@ -226,25 +213,21 @@ def _levels(probabilities: NDArray[np.float64]) -> NDArray[np.uint16]:
     return np.clip(levels, 0, _TOP_LEVEL).astype("<u2")
 
 
-def _context(found: _Collection, title: str | None, note: str, edge: int) -> dict[str, Any]:
-    """Return what the template fills in."""
+def _context(found: _Collection, ranking: Ranking, edge: int) -> dict[str, Any]:
+    """Return what the template fills in of what was gathered."""
     from clip_gaze.output.markup import part  # noqa: PLC0415 - as in `_template`
 
     style = part("web/static/base.css") + part("output/templates/report.css")
     script = part("output/templates/report_data.js") + part("output/templates/report.js")
     return {
-        "title": title or "Pictures and phrases",
-        "note": note,
-        "model": found.model,
-        "variant": found.variant,
-        "templates": found.templates,
-        "names": list(found.columns),
+        "names": list(found.order),
         "errors": found.errors,
         "facts": {
             "edge": edge,
             "step": _STEP,
             "lists": [
-                {"name": name, "phrases": list(columns)} for name, columns in found.columns.items()
+                {"name": name, "phrases": [ranking.lists[name][0][at] for at in columns]}
+                for name, columns in found.order.items()
             ],
             "pictures": found.pictures,
             "mapped": found.mapped if any(found.mapped) else [],

@@ -1,4 +1,4 @@
-"""Phrases to vectors: from the store where they are known, else from the text tower."""
+"""Encode phrases with the text tower, or take their embeddings from the store."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 from clip_gaze.analysis.similarity import normalise
 from clip_gaze.errors import PhraseListError
 from clip_gaze.system.malloc import give_back
+from clip_gaze.texts.templates import ensemble
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -22,103 +23,86 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], object]
 
-PLACE = "{}"
 
+class TextEncoder:
+    """The text side of a model: its tokenizer, its text tower, and the store."""
 
-def encode(
-    phrases: Iterable[str],
-    *,
-    manifest: Manifest,
-    files: Files,
-    store: Store,
-    tower: Callable[[], Tower],
-    progress: Progress | None = None,
-) -> NDArray[np.float32]:
-    """Return the vector of each phrase; each is encoded once, wherever it stands.
+    def __init__(
+        self, manifest: Manifest, files: Files, store: Store, tower: Callable[[], Tower]
+    ) -> None:
+        """Prepare to encode.
 
-    Args:
-        phrases: any text.
-        manifest: of the model.
-        files: the model's files.
-        store: where vectors are kept.
-        tower: returns the text tower; called only if a phrase is missing.
-        progress: called with (done, total) after each batch.
+        Args:
+            manifest: of the model.
+            files: the model's files.
+            store: where embeddings are kept.
+            tower: returns the text tower; called only if a phrase is not known.
 
-    Returns:
-        (n, d) float32, L2-normalised.
+        """
+        self._manifest = manifest
+        self._tokenizer = files.paths["tokenizer"]
+        self._key = f"text:{files.digest('text')}:{files.digests['tokenizer']}"
+        self._store = store
+        self._tower = tower
 
-    Raises:
-        PhraseListError: a phrase has lone surrogates, as undecodable bytes leave them.
-    """
-    phrases = list(phrases)
-    for phrase in phrases:
-        if not phrase.isascii() and any("\ud800" <= letter <= "\udfff" for letter in phrase):
-            msg = f"the phrase {phrase!r} is not text; is it encoded as UTF-8?"
-            raise PhraseListError(msg)
-    rows = {phrase: row for row, phrase in enumerate(dict.fromkeys(phrases))}
-    vectors = np.empty((len(rows), manifest.embedding_dim), np.float32)
-    encoder = f"text:{files.digest('text')}:{files.digests['tokenizer']}"
-    known = store.get(encoder, list(rows), manifest.embedding_dim)
-    for phrase, vector in known.items():
-        vectors[rows[phrase]] = vector
-    missing = [phrase for phrase in rows if phrase not in known]
-    if missing:
-        # The graph first: while it is loaded, there is more of it than afterwards. The tokenizer,
-        # 30 MB with CLIP's vocabulary, is gone before the graph runs.
-        from clip_gaze.texts.tokenizer import Tokenizer  # noqa: PLC0415 - 3 MB; warm lists need none
+    def encode(
+        self,
+        phrases: Sequence[str],
+        templates: Sequence[str] = (),
+        *,
+        keep: bool = True,
+        progress: Progress | None = None,
+    ) -> NDArray[np.float32]:
+        """Return the embedding of each phrase; each is encoded once, wherever it stands.
 
-        graph = tower()
-        context_length = manifest.text.context_length
-        batches = Tokenizer(files.paths["tokenizer"], context_length).batches(missing)
-        give_back()
-        done = 0
-        for some, input_ids in batches:
-            embeds = normalise(graph.texts(input_ids))
-            # Kept at once: what is done stays done if the process is killed.
-            store.put(encoder, dict(zip(some, embeds, strict=True)))
-            vectors[[rows[phrase] for phrase in some]] = embeds
-            done += len(some)
-            if progress is not None:
-                progress(done, len(missing))
-    if len(rows) == len(phrases):
-        return vectors
-    return vectors[[rows[phrase] for phrase in phrases]]
+        Args:
+            phrases: n texts.
+            templates: see `templates.ensemble`.
+            keep: whether the store keeps what is new.
+            progress: called with (done, total) after each batch of new texts.
 
+        Returns:
+            (n, d) float32, L2-normalised.
 
-def checked(templates: Sequence[str]) -> tuple[str, ...]:
-    """Return templates, each once.
+        Raises:
+            PhraseListError: a phrase has lone surrogates, as undecodable bytes leave them.
+        """
 
-    Raises:
-        PhraseListError: one of them does not say where the phrase stands.
-    """
-    for template in templates:
-        if template.count(PLACE) != 1:
-            msg = f"the template {template!r} must have {PLACE} once, where the phrase stands"
-            raise PhraseListError(msg)
-    return tuple(dict.fromkeys(templates))
+        def encode(texts: Sequence[str]) -> NDArray[np.float32]:
+            return self._encode(texts, keep=keep, progress=progress)
 
+        return ensemble(phrases, templates, encode)
 
-def ensemble(
-    phrases: Iterable[str],
-    templates: Sequence[str],
-    encode_all: Callable[[Iterable[str]], NDArray[np.float32]],
-) -> NDArray[np.float32]:
-    """Return one vector a phrase: the mean over templates of its L2-normalised vectors.
+    def _encode(
+        self, texts: Sequence[str], *, keep: bool, progress: Progress | None
+    ) -> NDArray[np.float32]:
+        for text in texts:
+            if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
+                msg = f"the phrase {text!r} is not text; is it encoded as UTF-8?"
+                raise PhraseListError(msg)
+        rows = {text: row for row, text in enumerate(dict.fromkeys(texts))}
+        embeds = np.empty((len(rows), self._manifest.embedding_dim), np.float32)
+        known = self._store.get(self._key, list(rows), self._manifest.embedding_dim)
+        for text, embedding in known.items():
+            embeds[rows[text]] = embedding
+        missing = [text for text in rows if text not in known]
+        if missing:
+            # The graph first: while it is loaded, there is more of it than afterwards. The
+            # tokenizer, 30 MB with CLIP's vocabulary, is gone before the graph runs.
+            from clip_gaze.texts.tokenizer import Tokenizer  # noqa: PLC0415 - 3 MB; warm lists need none
 
-    As CLIP's authors do for ImageNet (Radford et al., 2021, section 3.1.4).
-
-    Args:
-        phrases: any text.
-        templates: each with {} where the phrase stands; none: the phrase stands alone.
-        encode_all: returns (n, d) float32, L2-normalised, for n texts.
-
-    Returns:
-        (n, d) float32, L2-normalised.
-    """
-    if not templates:
-        return encode_all(phrases)
-    phrases = list(phrases)
-    sentences = [template.replace(PLACE, phrase) for phrase in phrases for template in templates]
-    vectors = encode_all(sentences)
-    grouped = vectors.reshape(len(phrases), len(templates), vectors.shape[1])
-    return normalise(grouped.mean(axis=1))
+            tower = self._tower()
+            context_length = self._manifest.text.context_length
+            batches = Tokenizer(self._tokenizer, context_length).batches(missing)
+            give_back()
+            done = 0
+            for some, input_ids in batches:
+                found = normalise(tower.texts(input_ids))
+                if keep:
+                    # At once: what is done stays done if the process is killed.
+                    self._store.put(self._key, dict(zip(some, found, strict=True)))
+                embeds[[rows[text] for text in some]] = found
+                done += len(some)
+                if progress is not None:
+                    progress(done, len(missing))
+        return embeds if len(rows) == len(texts) else embeds[[rows[text] for text in texts]]

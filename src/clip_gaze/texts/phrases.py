@@ -1,18 +1,20 @@
-"""Phrase lists: the ones that ship, and any text file of the user's own."""
+"""Read phrase lists: those that ship, text files, and what a caller passes."""
 
 from __future__ import annotations
 
 import difflib
 import logging
+import unicodedata
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clip_gaze.errors import PhraseListError
 from clip_gaze.system.paths import shipped
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterable
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +54,7 @@ def read(path: str | os.PathLike[str]) -> tuple[str, ...]:
     """Read phrases from a UTF-8 text file, one a line.
 
     White space around a phrase is dropped, and so are blank lines and lines that start with `#`.
-    A phrase that stands twice is kept once, and a note is logged.
+    A phrase that stands twice is kept once, and a warning is logged.
 
     Args:
         path: the file, with or without a byte order mark.
@@ -87,7 +89,39 @@ def read(path: str | os.PathLike[str]) -> tuple[str, ...]:
     if not phrases:
         msg = f"{path}: holds no phrase; write one a line"
         raise PhraseListError(msg)
-    unique = tuple(dict.fromkeys(phrases))
-    if len(unique) < len(phrases):
-        logger.warning("%s: %d phrases stand twice; kept once", path, len(phrases) - len(unique))
-    return unique
+    found = unique(phrases)
+    if len(found) < len(phrases):
+        logger.warning("%s: %d duplicate phrases ignored", path, len(phrases) - len(found))
+    return found
+
+
+def unique(phrases: Iterable[str]) -> tuple[str, ...]:
+    """Return phrases, each once, in Unicode's composed form (NFC), which the model reads anyway.
+
+    >>> len(unique(["by paul c\u00e9zanne", "by paul ce\u0301zanne"]))
+    1
+    """
+    return tuple(dict.fromkeys(unicodedata.normalize("NFC", phrase) for phrase in phrases))
+
+
+def checked(phrases: Any) -> tuple[str, ...]:
+    """Return what a caller passed as phrases: any iterable of strings, in its own order.
+
+    Raises:
+        PhraseListError: it is something else, such as a single string.
+
+    >>> checked(name for name in ("on wood", "on wood"))
+    ('on wood', 'on wood')
+    """
+    try:
+        found = None if isinstance(phrases, (str, bytes)) else tuple(phrases)
+    except TypeError:
+        found = None
+    if found is None or not all(isinstance(phrase, str) for phrase in found):
+        other = phrases if found is None else next(p for p in found if not isinstance(p, str))
+        msg = (
+            f"phrases should be strings in a list or the like, not {type(other).__name__}"
+            f" ({str(other)[:40]!r})"
+        )
+        raise PhraseListError(msg)
+    return tuple(map(str, found))

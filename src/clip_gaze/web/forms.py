@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from clip_gaze.analysis.heatmap import questions
 from clip_gaze.analysis.occlusion import QUALITIES
 from clip_gaze.errors import PhraseListError
 from clip_gaze.output.render import clean
 from clip_gaze.texts import phrases
+from clip_gaze.texts.questions import questions
 from clip_gaze.web.guard import RefusedError
 from clip_gaze.web.multipart import MOST_FILES, quoted
 
@@ -194,7 +194,7 @@ def _phrases(form: Form, name: str) -> tuple[str, ...]:
         raise RefusedError(400, f"{name} is blank; write a phrase")
     if any(len(phrase) > LONGEST_PHRASE for phrase in stripped):
         raise RefusedError(413, f"{name} is too long; at most {LONGEST_PHRASE} letters")
-    return tuple(dict.fromkeys(stripped))
+    return phrases.unique(stripped)
 
 
 def _top(form: Form) -> int | None:

@@ -10,7 +10,7 @@ from PIL import Image
 
 import clip_gaze
 from clip_gaze.cli.main import main
-from clip_gaze.output import maps
+from clip_gaze.texts.questions import of_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,8 @@ def test_the_first_phrase_of_each_list_has_a_map_within_that_list(
     picture().save(tmp_path / "a.png")
     with clip_gaze.Clip(tiny_model) as clip:
         (result,) = clip.gaze_many([tmp_path / "a.png"], LISTS, 1)
-        found = maps.of_first(clip, result, LISTS, 20)
+        first = {name: scores[0].phrase for name, scores in result.lists.items()}
+        found = clip.heat_maps(tmp_path / "a.png", of_first(first, LISTS), runs=20)
         alone = clip.see(tmp_path / "a.png", found[0].phrase, LISTS["mine"], runs=20)
     assert [heat.list for heat in found] == ["mine", "surfaces"]  # "alone" has no rival
     for heat in found:
@@ -78,12 +79,12 @@ def test_a_run_that_goes_on_names_maps_as_it_would_have_in_one_go(
 def test_a_picture_that_is_gone_by_then_is_a_bad_one(
     tiny_model: Path, picture: MakePicture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def gone(*_: object) -> None:
+    def gone(*_: object, **__: object) -> None:
         raise clip_gaze.PictureError("a.png: no such file")
 
     for name in ("a.png", "b.png"):
         picture().save(tmp_path / name)
-    monkeypatch.setattr(maps, "of_first", gone)
+    monkeypatch.setattr(clip_gaze.Clip, "heat_maps", gone)
     words = ["gaze", tmp_path / "a.png", "--list", "tools", "--see", tmp_path / "maps", "--model",
              tiny_model]  # fmt: skip
     done = CliRunner().invoke(main, [*map(str, words)])

@@ -1,0 +1,30 @@
+"""Describe a model and how it is run, as a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """All that a `Clip` is made from; it can be pickled and sent to another process.
+
+    Attributes:
+        model: a name under models/, or a model folder; None: clip-vit-base-patch32.
+        variant: one of the model's variants; None: its default.
+        threads: CPU threads for each graph, up to 256; None: all that this process may use.
+        offline: never touch the network.
+        store: keep embeddings of phrases and files for later runs, and use those that are kept.
+        max_megapixels: larger picture files are refused; None: what fits in the free memory.
+        templates: such as "a painting {}": a phrase's embedding is the mean of its embeddings in
+            each of them; none: it stands alone.
+
+    """
+
+    model: str | None = None
+    variant: str | None = None
+    threads: int | None = None
+    offline: bool = False
+    store: bool = True
+    max_megapixels: float | None = None
+    templates: tuple[str, ...] = ()

@@ -1,0 +1,69 @@
+"""Choose the phrases that a phrase is weighed against in a heat map."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clip_gaze.errors import PhraseListError
+from clip_gaze.results import Question
+from clip_gaze.texts import phrases
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+# A phrase that stands in no list is weighed against this one: what people write themselves
+# mostly names what a picture shows, and so do its phrases.
+OTHERWISE = "genres"
+
+
+def questions(asked: Iterable[str], against: str | Iterable[str] | None = None) -> list[Question]:
+    """Return what each phrase is weighed against.
+
+    Args:
+        asked: phrases.
+        against: the name of a shipped list, or phrases; a phrase that is not among them is added,
+            for itself alone. None: the shortest shipped list that has the phrase, else `genres`.
+
+    Raises:
+        PhraseListError: a list is unknown, or a phrase is blank or would stand alone.
+
+    >>> [question.list for question in questions(["tonalism movement", "a red boat"])]
+    ['movements', 'genres']
+
+    """
+    others = None if against is None or isinstance(against, str) else phrases.checked(against)
+    found = []
+    for phrase in phrases.checked(asked):
+        if not phrase.strip():
+            msg = "a phrase is blank; write what to look for"
+            raise PhraseListError(msg)
+        name = against if isinstance(against, str) else _shortest_with(phrase)
+        known = phrases.load(name) if others is None else tuple(dict.fromkeys(others))
+        every = known if phrase in known else (*known, phrase)
+        if len(every) < 2:
+            msg = f"{phrase!r} has nothing to be weighed against; give a list of other phrases"
+            raise PhraseListError(msg)
+        found.append(Question(phrase, name if others is None else None, every))
+    return found
+
+
+def of_first(first: Mapping[str, str], lists: Mapping[str, Sequence[str]]) -> list[Question]:
+    """Return a question for the phrase that comes first in each list.
+
+    Args:
+        first: list name -> its likeliest phrase.
+        lists: list name -> all of its phrases.
+
+    Returns:
+        None for a list of a single phrase, which has nothing to be weighed against.
+    """
+    return [
+        Question(phrase, name, tuple(dict.fromkeys(lists[name])))
+        for name, phrase in first.items()
+        if len(set(lists[name])) > 1
+    ]
+
+
+def _shortest_with(phrase: str) -> str:
+    holding = [name for name in phrases.names() if phrase in phrases.load(name)]
+    return min(holding, key=lambda name: len(phrases.load(name)), default=OTHERWISE)
