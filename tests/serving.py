@@ -14,7 +14,6 @@ from clip_gaze.clip import Clip
 from clip_gaze.web import server as page_server
 from clip_gaze.web.address import Address
 from clip_gaze.web.app import Page, Settings
-from clip_gaze.web.service import Relay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -147,15 +146,14 @@ def form(*parts: Part) -> bytes:
 
 
 @contextlib.contextmanager
-def serving(**settings: Any) -> Iterator[Served]:
+def serving(max_megapixels: float | None = None, **settings: Any) -> Iterator[Served]:
     """Serve the demo model's page in a thread of this process, on a free port."""
-    relay = Relay()
     with (
-        Clip("demo", threads=1, offline=True, store=False, progress=relay) as clip,
+        Clip("demo", threads=1, offline=True, store=False, max_megapixels=max_megapixels) as clip,
         page_server.listening("127.0.0.1", 0) as (taken, loopback),
     ):
         port = taken.getsockname()[1]
-        page = Page(clip, relay, Settings(Address("127.0.0.1", port, loopback), **settings))
+        page = Page(clip, Settings(Address("127.0.0.1", port, loopback), **settings))
         ready = threading.Event()
         server = page_server.made(page, ready.set)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]})

@@ -105,7 +105,7 @@ def test_every_public_name_of_the_original_is_there(original: Path) -> None:
 
 def test_every_error_derives_from_gaze_error_and_a_failed_download_is_a_model_error() -> None:
     errors = [name for name in clip_gaze.__all__ if name.endswith("Error")]
-    assert len(errors) == 5
+    assert len(errors) == 6
     for name in errors:
         assert issubclass(getattr(clip_gaze, name), clip_gaze.GazeError)
     assert issubclass(clip_gaze.DownloadError, clip_gaze.ModelError)

@@ -417,6 +417,15 @@ class Clip:
             )
         ]  # fmt: skip
 
+    def opened(self, image: Picture) -> Image.Image:
+        """Return a picture as a PIL image, upright, if it is within this object's limits.
+
+        Raises:
+            PictureError: it cannot be read.
+
+        """
+        return self._images().opened(image)
+
     def close(self) -> None:
         """Let pictures that are under way come to their end, free the towers, close the store.
 

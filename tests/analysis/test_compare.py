@@ -27,6 +27,8 @@ from clip_gaze.analysis.compare import changes
 from clip_gaze.drawing import canvas, chart
 from clip_gaze.errors import PhraseListError, PictureError
 from clip_gaze.output import compare_text
+from clip_gaze.pictures.edits import edited
+from clip_gaze.pictures.source import Content, Decoded
 from clip_gaze.results import Change, Compared, Comparison
 from painter import paint
 
@@ -79,7 +81,7 @@ def test_grey_tells_of_black_and_white_and_a_mirror_of_little(clip: Clip, tmp_pa
     for seed in range(10):
         path = tmp_path / f"{seed}.png"
         paint(seed, 200, study=True, photography="infrared film").image.save(path)
-        for each in comparing.with_edits(clip, path, lists, None).images:
+        for each in clip.compare(edited(path), lists, None).images:
             for row in each.lists["photography"]:
                 by_phrase = changes.setdefault(each.image, {})
                 by_phrase.setdefault(row.phrase, []).append(row.difference)
@@ -182,17 +184,16 @@ def test_a_bad_picture_is_a_result_and_the_rest_is_compared(clip: Clip, painting
 
 
 def test_pictures_in_memory_have_the_names_that_they_are_given(clip: Clip, paintings: Path) -> None:
-    bad = PictureError("second: is damaged")
-    named = [
-        ("first", Image.open(paintings / "pop.png")),
-        ("second", bad),
-        ("third", Image.open(paintings / "cubism.png")),
+    images = [
+        Decoded(Image.open(paintings / "pop.png"), "first"),
+        Content(b"no picture", "second"),
+        Decoded(Image.open(paintings / "cubism.png"), "third"),
     ]
-    found = comparing.named(clip, named, MOVEMENTS)
+    found = clip.compare(images, MOVEMENTS)
     assert found.reference == "first"
-    assert [(each.image, each.error) for each in found.images] == [
-        ("second", "second: is damaged"),
-        ("third", None),
+    assert [(each.image, each.status) for each in found.images] == [
+        ("second", "error"),
+        ("third", "ok"),
     ]
     paths = clip.compare([paintings / "pop.png", paintings / "cubism.png"], MOVEMENTS)
     assert found.images[1].lists == paths.images[0].lists
@@ -202,7 +203,7 @@ def test_one_readable_picture_is_not_enough(clip: Clip, paintings: Path) -> None
     with pytest.raises(GazeError, match=r"none\.png: no such file.*takes two"):
         clip.compare([paintings / "none.png", paintings / "pop.png"], MOVEMENTS)
     with pytest.raises(PictureError, match="no such file"):
-        comparing.with_edits(clip, paintings / "none.png", MOVEMENTS)
+        list(edited(paintings / "none.png"))
 
 
 def test_a_phrase_alone_cannot_be_compared(clip: Clip, paintings: Path) -> None:

@@ -45,7 +45,7 @@ SURFACES = ("list", "surfaces")
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Served]:
-    with serving(max_pixels=PIXELS) as server:
+    with serving(max_megapixels=PIXELS / 1e6) as server:
         yield server
 
 

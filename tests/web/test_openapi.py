@@ -27,7 +27,7 @@ EXAMPLES = {"gaze": 15, "see": 5, "compare": 15, "card": 5, "lists": 1, "models"
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[Served]:
-    with serving(max_pixels=10_000) as server:
+    with serving(max_megapixels=0.01) as server:
         yield server
 
 

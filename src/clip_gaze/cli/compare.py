@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clip_gaze.analysis import compare as comparing
 from clip_gaze.cli.options import (
     SOME_FAILED,
     chosen_lists,
+    encoding,
     for_reader,
     list_options,
     model_options,
@@ -18,18 +18,17 @@ from clip_gaze.cli.options import (
     picture_options,
 )
 from clip_gaze.drawing import canvas, chart
-from clip_gaze.errors import PictureError
 from clip_gaze.output import compare_text, writers
 from clip_gaze.pictures import collect
-from clip_gaze.pictures.load import most_pixels, upright
+from clip_gaze.pictures.edits import edited
+from clip_gaze.pictures.load import upright
 from clip_gaze.pictures.preprocess import rgb
+from clip_gaze.pictures.source import source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from PIL import Image
-
-    Named = tuple[str, Image.Image | PictureError]
+    from clip_gaze.pictures.source import Source
 
 
 @click.command()
@@ -70,15 +69,13 @@ def compare(
     chosen = chosen_lists(*(options.pop(each) for each in ("lists", "files", "own")))
     paths = collect.pictures(images, recursive=recursive, exclude=exclude)
     _check(paths, kind, output, edits=edits)
-    megapixels = options["max_megapixels"]
-    pixels = int(megapixels * 1e6) if megapixels else None
-    pictures = comparing.edited(paths[0], pixels) if edits else _opened(paths, pixels)
-    small: list[Image.Image] = []
-    with opened(**options) as clip:
-        if edits or output is not None:
-            found = comparing.named(clip, _kept(pictures, small), chosen, top)
-        else:
-            found = comparing.compare(clip, paths, chosen, top)
+    limit = options["max_megapixels"]
+
+    def pictures() -> Iterable[Source]:
+        return edited(paths[0], limit) if edits else map(source, paths)
+
+    with opened(**options) as clip, encoding() as bar:
+        found = clip.compare(pictures(), chosen, top, encoding=bar)
     bad = [each for each in found.images if each.status == "error"]
     for each in bad:
         click.echo(f"clip-gaze: error: {each.error}", err=True)
@@ -88,6 +85,9 @@ def compare(
         made = compare_text.to_csv(found) if kind == "csv" else [compare_text.to_json(found)]
         writers.to_stdout(made)
     if output is not None:
+        names = {each.image for each in bad}
+        read = (each for each in pictures() if each.name not in names)
+        small = [chart.thumbnail(rgb(upright(each, limit))) for each in read]
         canvas.write(chart.draw(found, small), output)
     return SOME_FAILED if bad else 0
 
@@ -103,20 +103,3 @@ def _check(paths: Sequence[Path], kind: str, output: Path | None, *, edits: bool
         raise click.UsageError(msg)
     if output is not None:
         canvas.check(output)
-
-
-def _opened(paths: Sequence[Path], pixels: int | None) -> Iterator[Named]:
-    """Yield picture files, upright and in RGB, or what is wrong with them, with their names."""
-    for path in paths:
-        try:
-            yield str(path), rgb(upright(path, pixels or most_pixels()))
-        except PictureError as error:
-            yield str(path), error
-
-
-def _kept(pictures: Iterable[Named], small: list[Image.Image]) -> Iterator[Named]:
-    """Pass pictures on; those that could be read leave a small copy for the chart."""
-    for name, picture in pictures:
-        if not isinstance(picture, PictureError):
-            small.append(chart.thumbnail(picture))
-        yield name, picture

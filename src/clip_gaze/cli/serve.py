@@ -62,7 +62,6 @@ def serve(
     token: str | None,
     max_upload: float,
     queue: int,
-    max_megapixels: float | None,
     **options: Any,
 ) -> None:
     """Serve a page to look at pictures with, and its API, on this machine alone.
@@ -72,7 +71,7 @@ def serve(
     """  # fmt: skip
     try:
         # Needed for this command alone; the others stay quick, and work without it.
-        from clip_gaze.web import app, server, service  # noqa: PLC0415
+        from clip_gaze.web import app, server  # noqa: PLC0415
     except ModuleNotFoundError as error:
         missing = str(error.name).partition(".")[0]
         if missing not in _NEEDED:
@@ -81,19 +80,17 @@ def serve(
         raise GazeError(msg) from None
     if token is not None and not _TOKEN.fullmatch(token):
         raise click.UsageError("--token has 8 letters or more: a to z, A to Z, 0 to 9, -, . and _")
-    relay = service.Relay()
     with server.listening(host, port) as (taken, loopback):
         address = Address(host, taken.getsockname()[1], loopback)
         if token is None and not loopback:
             token = secrets.token_urlsafe(18)
         url = address.url + (f"?token={token}" if token else "")
-        pixels = int(max_megapixels * 1e6) if max_megapixels else None
-        settings = app.Settings(address, token, int(max_upload * (1 << 20)), queue, pixels)
+        settings = app.Settings(address, token, int(max_upload * (1 << 20)), queue)
 
         def ready() -> None:
             click.echo(f"clip-gaze serves {url}")
             if browse:
                 threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
 
-        with opened(**options, progress=relay) as clip:
-            server.serve(app.Page(clip, relay, settings), taken, ready)
+        with opened(**options) as clip:
+            server.serve(app.Page(clip, settings), taken, ready)

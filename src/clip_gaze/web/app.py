@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from clip_gaze.clip import Clip
     from clip_gaze.web.address import Address
     from clip_gaze.web.queue import Job
-    from clip_gaze.web.service import Relay
 
 DEMO = "demo"
 
@@ -47,7 +46,6 @@ class Settings:
         token: what every request must carry; None: nothing.
         max_body: bytes that a request may have.
         places: how many questions can wait, beside the one that is answered.
-        max_pixels: larger pictures are refused; None: what fits in half the free memory.
 
     """
 
@@ -55,25 +53,23 @@ class Settings:
     token: str | None = None
     max_body: int = 64 << 20
     places: int = 16
-    max_pixels: int | None = None
 
 
 class Page:
     """The page: an ASGI application, and the thread behind it."""
 
-    def __init__(self, clip: Clip, relay: Relay, settings: Settings) -> None:
+    def __init__(self, clip: Clip, settings: Settings) -> None:
         """Prepare to serve.
 
         Args:
             clip: the model; whoever opened it closes it, after the last answer.
-            relay: what `clip` tells its progress.
             settings: how.
 
         """
         self._clip = clip
         self._settings = settings
         self._worker = Worker(settings.places)
-        jobs = Jobs(clip, relay, settings.max_pixels)
+        jobs = Jobs(clip)
         version = metadata.version("clip-gaze")
         folder = resources.files("clip_gaze.web")
         static = {each.name: each.read_bytes() for each in (folder / "static").iterdir()}

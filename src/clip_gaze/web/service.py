@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from clip_gaze.analysis import compare
 from clip_gaze.drawing import canvas, card
 from clip_gaze.errors import PictureError
 from clip_gaze.output import compare_text, render
-from clip_gaze.pictures.load import most_pixels, upright_upload
+from clip_gaze.pictures.source import Content, Decoded
 from clip_gaze.results import PictureResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
-    from PIL import Image
 
     from clip_gaze.clip import Clip
+    from clip_gaze.pictures.source import Source
     from clip_gaze.results import HeatMap, Score
     from clip_gaze.texts.encoder import Progress
     from clip_gaze.web import forms
@@ -30,45 +27,12 @@ if TYPE_CHECKING:
     from clip_gaze.web.queue import Job
 
 
-class Relay:
-    """Passes the progress of encoding phrases on to the job that is done, if there is one."""
-
-    def __init__(self) -> None:
-        """Pass nothing on yet."""
-        self._listener: Progress | None = None
-
-    def __call__(self, done: int, total: int) -> None:
-        """Take the progress from `Clip`."""
-        if self._listener is not None:
-            self._listener(done, total)
-
-    @contextlib.contextmanager
-    def to(self, job: Job, name: str) -> Iterator[None]:
-        """Tell a job of the progress with a list, and let it stop there."""
-        self._listener = lambda done, total: job.tell(
-            "encoding", {"list": name, "done": done, "total": total}
-        )
-        try:
-            yield
-        finally:
-            self._listener = None
-
-
 class Jobs:
     """Answers questions with one model; for one thread at a time."""
 
-    def __init__(self, clip: Clip, relay: Relay, max_pixels: int | None) -> None:
-        """Prepare to answer.
-
-        Args:
-            clip: the model.
-            relay: what the model tells its progress.
-            max_pixels: larger pictures are refused; None: what fits in half the free memory.
-
-        """
+    def __init__(self, clip: Clip) -> None:
+        """Prepare to answer with a model."""
         self._clip = clip
-        self._relay = relay
-        self._max_pixels = max_pixels
 
     def gaze(self, asked: forms.Gaze, job: Job) -> bytes:
         """Return the JSON that `clip-gaze gaze` writes for these pictures.
@@ -77,8 +41,7 @@ class Jobs:
             PictureError: the only picture cannot be read. In a stream it is a result all the same.
 
         """
-        pictures = (self._opened_or_error(upload, job) for upload in asked.uploads)
-        results, errors = self._results(asked, pictures, job)
+        results, errors = self._results(asked, _sources(asked.uploads, job), job)
         if errors and len(results) == 1 and not job.streamed:
             raise errors[0]
         return "".join(render.json_array(results)).encode("utf-8")
@@ -90,7 +53,7 @@ class Jobs:
             PictureError: it cannot be read.
 
         """
-        maps = self._maps(asked, self._opened(asked.upload), job)
+        maps = self._maps(asked, _content(asked.upload), job)
         job.tell("maps", {"maps": [asdict(each) for each in maps]})
         return "".join(render.json_maps(maps)).encode("utf-8")
 
@@ -101,9 +64,9 @@ class Jobs:
             GazeError: fewer than two of them can be read.
 
         """
-        images = ((upload.name, self._opened_or_error(upload, job)) for upload in asked.uploads)
-        with self._relay.to(job, "all"):
-            found = compare.named(self._clip, images, asked.lists, asked.top)
+        found = self._clip.compare(
+            _sources(asked.uploads, job), asked.lists, asked.top, encoding=_telling(job, "all")
+        )
         return compare_text.to_json(found).encode("utf-8")
 
     def card(self, asked: forms.Card, job: Job) -> bytes:
@@ -113,51 +76,53 @@ class Jobs:
             PictureError: the picture cannot be read.
 
         """
-        image = self._opened(asked.gaze.uploads[0])
-        results, errors = self._results(asked.gaze, iter([image]), job)
+        sent = _content(asked.gaze.uploads[0])
+        image = self._clip.opened(sent)
+        picture = Decoded(image, sent.name)
+        results, errors = self._results(asked.gaze, [picture], job)
         if errors:
             raise errors[0]
-        heat = None if asked.see is None else self._maps(asked.see, image, job)[0]
+        heat = None if asked.see is None else self._maps(asked.see, picture, job)[0]
         drawn = card.draw(image, results[0], note=self._clip.manifest.note, heat=heat)
         file = io.BytesIO()
         canvas.picture(drawn).save(file, "PNG")
         return file.getvalue()
 
     def _results(
-        self, asked: forms.Gaze, pictures: Iterator[Image.Image | PictureError], job: Job
+        self, asked: forms.Gaze, pictures: Iterable[Source], job: Job
     ) -> tuple[list[PictureResult], list[PictureError]]:
         """Look at the pictures, and then ask one list after the other, and tell of each."""
         results: list[PictureResult] = []
         errors: list[PictureError] = []
-        vectors: list[NDArray[np.float32] | None] = []
-        for index, (upload, picture) in enumerate(zip(asked.uploads, pictures, strict=True)):
-            job.check()
+        embeds: list[NDArray[np.float32] | None] = []
+        for index, (name, found) in enumerate(self._clip.embed_many(pictures)):
             result = PictureResult(
-                upload.name,
+                name,
                 self._clip.manifest.name,
                 self._clip.variant,
                 templates=self._clip.templates,
                 corrected=asked.corrected,
             )
-            try:
-                vectors.append(self._vector(picture))
-            except PictureError as error:
-                vectors.append(None)
-                errors.append(error)
-                result = replace(result, status="error", error=str(error))
+            if isinstance(found, PictureError):
+                embeds.append(None)
+                errors.append(found)
+                result = replace(result, status="error", error=str(found))
                 job.tell("picture", {"index": index, "result": asdict(result)})
+            else:
+                embeds.append(found)
             results.append(result)
         shown: list[dict[str, tuple[Score, ...]]] = [{} for _ in results]
         for name, listed in asked.lists.items() if len(errors) < len(results) else ():
-            with self._relay.to(job, name):
-                found = self._clip.ranking({name: listed}, corrected=asked.corrected)
-            for index, vector in enumerate(vectors):
-                if vector is not None:
+            ranking = self._clip.ranking(
+                {name: listed}, corrected=asked.corrected, encoding=_telling(job, name)
+            )
+            for index, embedding in enumerate(embeds):
+                if embedding is not None:
                     job.check()
-                    shown[index] |= found.best(vector, asked.top)
+                    shown[index] |= ranking.best(embedding, asked.top)
                     self._tell_scores(job, index, results[index].image, name, shown[index][name])
-        for index, vector in enumerate(vectors):
-            if vector is not None:
+        for index, embedding in enumerate(embeds):
+            if embedding is not None:
                 results[index] = replace(results[index], lists=shown[index])
                 job.tell("picture", {"index": index, "result": asdict(results[index])})
         return results, errors
@@ -168,32 +133,30 @@ class Jobs:
         rows = [asdict(score) for score in scores]
         job.tell("list", {"index": index, "image": image, "list": name, "scores": rows})
 
-    def _vector(self, picture: Image.Image | PictureError) -> NDArray[np.float32]:
-        if isinstance(picture, PictureError):
-            raise picture
-        (vector,) = self._clip.encode_images([picture])
-        return np.asarray(vector)
+    def _maps(self, asked: forms.See, picture: Source, job: Job) -> list[HeatMap]:
+        """Return the maps of a question."""
+        return self._clip.see(
+            picture,
+            list(asked.phrases),
+            asked.against,
+            runs=asked.runs,
+            corrected=asked.corrected,
+            progress=lambda done, total: job.tell("progress", {"done": done, "total": total}),
+            encoding=_telling(job, asked.against if isinstance(asked.against, str) else ""),
+        )
 
-    def _maps(self, asked: forms.See, image: Image.Image, job: Job) -> list[HeatMap]:
-        """Return the maps of a question, with the upload's name in them."""
-        name = asked.against if isinstance(asked.against, str) else ""
-        with self._relay.to(job, name):
-            maps = self._clip.see(
-                image,
-                list(asked.phrases),
-                asked.against,
-                runs=asked.runs,
-                corrected=asked.corrected,
-                progress=lambda done, total: job.tell("progress", {"done": done, "total": total}),
-            )
-        return [replace(each, image=asked.upload.name) for each in maps]
 
-    def _opened_or_error(self, upload: Upload, job: Job) -> Image.Image | PictureError:
+def _telling(job: Job, name: str) -> Progress:
+    """Return what tells a job of the progress with a list, and lets it stop there."""
+    return lambda done, total: job.tell("encoding", {"list": name, "done": done, "total": total})
+
+
+def _content(upload: Upload) -> Content:
+    return Content(upload.file.getvalue(), upload.name)
+
+
+def _sources(uploads: Iterable[Upload], job: Job) -> Iterator[Source]:
+    """Yield pictures as they are asked for, and let the job stop between them."""
+    for upload in uploads:
         job.check()
-        try:
-            return self._opened(upload)
-        except PictureError as error:
-            return error
-
-    def _opened(self, upload: Upload) -> Image.Image:
-        return upright_upload(upload.file, upload.name, self._max_pixels or most_pixels())
+        yield _content(upload)
