@@ -16,7 +16,8 @@ from clip_gaze.analysis.ranking import Ranking, ranking
 from clip_gaze.errors import ClosedError, PictureError
 from clip_gaze.model import download, registry
 from clip_gaze.model.towers import Towers
-from clip_gaze.pictures.encoder import ImageEncoder, Pools, label_of
+from clip_gaze.pictures.encoder import ImageEncoder, Pools
+from clip_gaze.pictures.source import source
 from clip_gaze.results import HeatMap, PictureResult
 from clip_gaze.store import Store
 from clip_gaze.system.paths import cache_folder
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from clip_gaze.analysis.heatmap import Question
     from clip_gaze.model.manifest import Manifest
-    from clip_gaze.pictures.encoder import Picture
+    from clip_gaze.pictures.source import Picture
     from clip_gaze.texts.encoder import Progress
 
 
@@ -300,11 +301,11 @@ class Clip:
         progress: Progress | None = None,
     ) -> list[HeatMap]:
         """Return a map for each question; all of them share the runs of the graph; see `see`."""
-        pictures = self._pictures()
-        square, box = pictures.square(image)
+        pictures, found = self._pictures(), source(image)
+        square, box = pictures.square(found)
         return heat_maps(
             partial(
-                HeatMap, label_of(image), self.manifest.name, self.variant, box=box,
+                HeatMap, found.name, self.manifest.name, self.variant, box=box,
                 templates=self.templates, corrected=corrected,
             ),
             square,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -10,19 +9,16 @@ import numpy as np
 
 from clip_gaze.analysis import similarity
 from clip_gaze.errors import GazeError, PhraseListError, PictureError
-from clip_gaze.pictures import edits
-from clip_gaze.pictures.encoder import label_of
-from clip_gaze.pictures.load import most_pixels, upright
-from clip_gaze.pictures.preprocess import rgb
+from clip_gaze.pictures.edits import edited
+from clip_gaze.pictures.source import source
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
-    from PIL import Image
 
     from clip_gaze.clip import Clip
-    from clip_gaze.pictures.encoder import Picture
+    from clip_gaze.pictures.source import Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +103,12 @@ def compare(
         PhraseListError: a list has fewer than two phrases.
 
     """
-    return named(clip, ((label_of(image), image) for image in images), lists, top)
+    return named(clip, ((each.name, each) for each in map(source, images)), lists, top)
 
 
 def with_edits(
     clip: Clip,
-    path: str | os.PathLike[str],
+    picture: Picture,
     lists: Mapping[str, Sequence[str]],
     top: int | None = 5,
     max_pixels: int | None = None,
@@ -124,27 +120,7 @@ def with_edits(
         PhraseListError: a list has fewer than two phrases.
 
     """
-    return named(clip, edited(path, max_pixels), lists, top)
-
-
-def edited(
-    path: str | os.PathLike[str], max_pixels: int | None = None
-) -> Iterator[tuple[str, Image.Image]]:
-    """Yield a picture file, upright and in RGB, and then each of its edits, with their names.
-
-    Args:
-        path: the file.
-        max_pixels: a larger picture is refused; None: see `opening.most_pixels`.
-
-    Raises:
-        PictureError: it cannot be read.
-
-    """
-    # An edit, and what it is made in, stand beside the picture: there is room for two.
-    image = rgb(upright(path, max_pixels or most_pixels(2)))
-    yield os.fspath(path), image
-    for name, edit in edits.EDITS.items():
-        yield name, edit(image)
+    return named(clip, edited(picture, max_pixels), lists, top)
 
 
 def changes(

@@ -21,6 +21,7 @@ from clip_gaze.drawing import canvas, chart
 from clip_gaze.errors import PictureError
 from clip_gaze.output import compare_text, writers
 from clip_gaze.pictures import collect
+from clip_gaze.pictures.edits import edited
 from clip_gaze.pictures.load import most_pixels, upright
 from clip_gaze.pictures.preprocess import rgb
 
@@ -72,7 +73,7 @@ def compare(
     _check(paths, kind, output, edits=edits)
     megapixels = options["max_megapixels"]
     pixels = int(megapixels * 1e6) if megapixels else None
-    pictures = comparing.edited(paths[0], pixels) if edits else _opened(paths, pixels)
+    pictures = edited(paths[0], pixels) if edits else _opened(paths, pixels)
     small: list[Image.Image] = []
     with opened(**options) as clip:
         if edits or output is not None:

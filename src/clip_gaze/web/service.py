@@ -13,7 +13,8 @@ from clip_gaze.analysis import compare
 from clip_gaze.drawing import canvas, card
 from clip_gaze.errors import PictureError
 from clip_gaze.output import compare_text, render
-from clip_gaze.pictures.load import most_pixels, upright_upload
+from clip_gaze.pictures.load import most_pixels, upright
+from clip_gaze.pictures.source import Content
 from clip_gaze.results import PictureResult
 
 if TYPE_CHECKING:
@@ -196,4 +197,5 @@ class Jobs:
             return error
 
     def _opened(self, upload: Upload) -> Image.Image:
-        return upright_upload(upload.file, upload.name, self._max_pixels or most_pixels())
+        sent = Content(upload.file.getvalue(), upload.name)
+        return upright(sent, self._max_pixels or most_pixels())
