@@ -18,7 +18,8 @@ from clip_gaze.errors import ClosedError, PictureError
 from clip_gaze.model import download, registry
 from clip_gaze.model.spec import ModelSpec
 from clip_gaze.model.towers import Towers
-from clip_gaze.pictures.encoder import ImageEncoder, Pools, label_of
+from clip_gaze.pictures.encoder import ImageEncoder, Pools
+from clip_gaze.pictures.source import source
 from clip_gaze.results import HeatMap, PictureResult
 from clip_gaze.store import Store
 from clip_gaze.system.paths import cache_folder
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from clip_gaze.model.manifest import Manifest
-    from clip_gaze.pictures.encoder import Picture
+    from clip_gaze.pictures.source import Picture
     from clip_gaze.results import Comparison, Question
     from clip_gaze.texts.encoder import Progress
 
@@ -131,8 +132,9 @@ class Clip:
         """Embed pictures one after the other, in order; nothing happens before the first is taken.
 
         Args:
-            images: PIL images, taken as they are, or paths, opened upright. They are asked for as
-                results are taken, so that not all need to be in memory.
+            images: paths, bytes and binary files of pictures, opened upright; PIL images and
+                arrays of uint8, (height, width) or (height, width, 3 or 4), taken as they are.
+                They are asked for as results are taken, so that not all need to be in memory.
 
         Yields:
             The picture's name (its path, or "" for one in memory), and its embedding, (d,)
@@ -400,15 +402,15 @@ class Clip:
         """Return a map for each question; all of them share the runs of the graph; see `see`."""
         if not asked:
             return []
-        pictures = self._images()
-        square, box = pictures.square(image)
+        pictures, picture = self._images(), source(image)
+        square, box = pictures.square(picture)
         ranked = self.ranking(lists_of(asked), corrected=corrected, encoding=encoding)
         found = explain(
             square, asked, pictures.encode_squares, ranked, runs=runs, progress=progress
         )
         return [
             HeatMap(
-                label_of(image), self.manifest.name, self.variant, question.phrase, question.list,
+                picture.name, self.manifest.name, self.variant, question.phrase, question.list,
                 log_odds, similarity.probability(log_odds), tuple(map(tuple, grid)), box,
                 found.runs, self.templates, corrected,
             )
@@ -416,15 +418,6 @@ class Clip:
                 asked, found.log_odds.tolist(), found.grids.tolist(), strict=True
             )
         ]  # fmt: skip
-
-    def opened(self, image: Picture) -> Image.Image:
-        """Return a picture as a PIL image, upright, if it is within this object's limits.
-
-        Raises:
-            PictureError: it cannot be read.
-
-        """
-        return self._images().opened(image)
 
     def close(self) -> None:
         """Let pictures that are under way come to their end, free the towers, close the store.
@@ -458,7 +451,6 @@ class Clip:
         return self._neutral
 
     def _images(self) -> ImageEncoder:
-        limit = self.spec.max_megapixels
         return ImageEncoder(
             self.manifest,
             self._files.digest("vision"),
@@ -466,7 +458,7 @@ class Clip:
             self._towers.vision,
             self._pools,
             self.spec.threads or usable_cpus(),
-            int(limit * 1e6) if limit else None,
+            self.spec.max_pixels,
         )
 
     def _open_store(self) -> Store:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from clip_gaze.clip import Clip
-    from clip_gaze.pictures.encoder import Picture
+    from clip_gaze.pictures.source import Picture
 
 _opening = threading.Lock()
 

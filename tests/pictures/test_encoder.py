@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import sqlite3
 import threading
-from typing import TYPE_CHECKING, Any
+import weakref
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import clip_gaze
 from clip_gaze.model.session import Tower
 from clip_gaze.pictures import encoder as module
 from clip_gaze.pictures.preprocess import pixel_values
+from clip_gaze.pictures.source import Content
 from clip_gaze.texts.phrases import load
 from serving import PATIENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from PIL import Image
+    from collections.abc import Callable, Iterator
 
     MakePicture = Callable[..., Image.Image]
 
@@ -44,13 +46,13 @@ def folder(tmp_path: Path, picture: MakePicture) -> list[Path]:
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the names of the files that get decoded during the test."""
     found: list[str] = []
-    real = module.upright
+    real = module.decoded
 
-    def counted(path: Path, *others: Any) -> Image.Image:
-        found.append(path.name)
-        return real(path, *others)
+    def counted(file: IO[bytes], name: str, *others: Any) -> Image.Image:
+        found.append(Path(name).name)
+        return real(file, name, *others)
 
-    monkeypatch.setattr(module, "upright", counted)
+    monkeypatch.setattr(module, "decoded", counted)
     return found
 
 
@@ -80,6 +82,70 @@ def test_the_stream_names_each_picture_beside_its_vector_or_error(
     assert bad == [False, False, True, False, True, False]
 
 
+def test_pictures_of_every_kind_have_one_vector(
+    tiny_model: Path, folder: list[Path], picture: MakePicture
+) -> None:
+    path = folder[3]
+    image = picture(43, 60, seed=3)
+    with clip_gaze.Clip(tiny_model) as clip, path.open("rb") as file:
+        wanted = clip.encode_images([path])[0]
+        given = [path.read_bytes(), image, file, np.asarray(image), Content(path.read_bytes(), "a")]
+        found = list(clip._pictures().encode(given))  # type: ignore[arg-type]
+        assert [name for name, _ in found] == ["", "", "", "", "a"]
+        for _, vector in found:
+            assert np.allclose(vector, wanted, atol=1e-6)
+
+
+def test_what_is_no_picture_is_a_result_among_others(
+    tiny_model: Path, folder: list[Path], picture: MakePicture
+) -> None:
+    short = Image.open(io.BytesIO(folder[3].read_bytes()[:2000]))
+    closed = picture()
+    closed.close()
+    images = [short, folder[0], closed, np.zeros((2, 3)), None, io.StringIO("a"), b"no", picture()]
+    with clip_gaze.Clip(tiny_model) as clip:
+        results = list(clip.gaze_many(images, WORDS))  # type: ignore[arg-type]
+    bad = [at for at, result in enumerate(results) if result.error]
+    assert bad == [0, 2, 3, 4, 5, 6]
+    assert [result.image for result in results] == ["", str(folder[0]), *[""] * 6]
+    assert all(len((result.error or "").splitlines()) < 2 for result in results)
+
+
+def test_an_open_file_is_read_before_the_next_one_is_asked_for(
+    tiny_model: Path, folder: list[Path]
+) -> None:
+    def opened_in_turn() -> Iterator[IO[bytes]]:
+        for path in folder[:4]:
+            with path.open("rb") as file:
+                yield file
+
+    with clip_gaze.Clip(tiny_model) as clip:
+        rows = clip.encode_images(opened_in_turn())
+        assert np.allclose(rows, clip.encode_images(folder[:4]), atol=1e-6)
+
+
+def test_a_decoded_picture_is_let_go_before_the_graph_runs(
+    tiny_model: Path, picture: MakePicture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[weakref.ref[Image.Image]] = []
+    alive: list[int] = []
+    run = Tower.images
+
+    def one(seed: int) -> Image.Image:
+        image = picture(seed=seed)
+        made.append(weakref.ref(image))
+        return image
+
+    def running(self: Tower, pixels: np.ndarray) -> np.ndarray:
+        alive.append(sum(each() is not None for each in made))
+        return run(self, pixels)
+
+    monkeypatch.setattr(Tower, "images", running)
+    with clip_gaze.Clip(tiny_model) as clip:
+        clip.encode_images(map(one, range(4)))
+    assert alive == [0, 0, 0, 0]
+
+
 def test_a_picture_does_not_depend_on_its_neighbours(tiny_model: Path, folder: list[Path]) -> None:
     together = looked(tiny_model, folder, store=False)
     for path, result in zip(folder, together, strict=True):
@@ -94,14 +160,14 @@ def test_a_second_look_decodes_nothing_and_loads_no_tower(
     tiny_model: Path, folder: list[Path], opened: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = looked(tiny_model, folder)
-    assert len(opened) == 23
+    assert len(opened) == 22  # one is gone
     opened.clear()
 
     loaded: list[object] = []
     monkeypatch.setattr("clip_gaze.model.towers.Tower", lambda *which: loaded.append(which))
     assert looked(tiny_model, folder) == first
     assert loaded == []
-    assert sorted(opened) == [folder[5].name, folder[11].name]  # the bad one, the one that is gone
+    assert opened == [folder[5].name]  # the bad one
 
 
 def test_a_moved_picture_is_known_by_its_content(
@@ -125,15 +191,15 @@ def test_a_changed_picture_is_looked_at_anew(
 def test_a_file_written_to_while_it_is_read_is_not_remembered(
     tiny_model: Path, folder: list[Path], picture: MakePicture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = module.upright
+    real = module.decoded
 
-    def racing(path: Path, *others: Any) -> Image.Image:
-        image = real(path, *others)
-        picture(90, 90, seed=77).save(path)
-        os.utime(path, ns=(1, 1))
+    def racing(file: IO[bytes], name: str, *others: Any) -> Image.Image:
+        image = real(file, name, *others)
+        picture(90, 90, seed=77).save(name)
+        os.utime(name, ns=(1, 1))
         return image
 
-    monkeypatch.setattr(module, "upright", racing)
+    monkeypatch.setattr(module, "decoded", racing)
     looked(tiny_model, folder[:1])
     monkeypatch.undo()
     (again,) = looked(tiny_model, folder[:1])
@@ -171,14 +237,14 @@ def test_few_pictures_are_open_at_once(
     """However many there are: no more than there are threads."""
     open_now, most = 0, 0
     lock = threading.Lock()
-    real, run = module.upright, Tower.images
+    real, run = module.decoded, Tower.images
 
-    def opening(path: Path, *others: Any) -> Image.Image:
+    def opening(file: IO[bytes], *others: Any) -> Image.Image:
         nonlocal open_now, most
         with lock:
             open_now += 1
             most = max(most, open_now)
-        return real(path, *others)
+        return real(file, *others)
 
     def running(self: Tower, pixels: np.ndarray) -> np.ndarray:
         nonlocal open_now
@@ -186,7 +252,7 @@ def test_few_pictures_are_open_at_once(
             open_now -= len(pixels)
         return run(self, pixels)
 
-    monkeypatch.setattr(module, "upright", opening)
+    monkeypatch.setattr(module, "decoded", opening)
     monkeypatch.setattr(Tower, "images", running)
     many = [path for path in folder if path not in (folder[5], folder[11])] * 8
     looked(tiny_model, many, store=False, threads=2)

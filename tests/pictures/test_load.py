@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import io
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +16,7 @@ from PIL import Image, ImageFile, ImageOps
 from clip_gaze.errors import PictureError, PictureSizeError
 from clip_gaze.pictures import load
 from clip_gaze.pictures.preprocess import square
+from clip_gaze.pictures.source import Content
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,16 +139,26 @@ def test_a_damaged_picture_opens_or_gives_one_line(
         assert square(image, 16).shape == (16, 16, 3)
 
 
-def test_a_decompression_bomb_is_refused(
+@pytest.mark.filterwarnings("error")
+def test_no_limit_of_the_process_holds_but_our_own(
     tmp_path: Path, picture: MakePicture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "bomb.png"
+    path = tmp_path / "large.png"
     picture(100, 50).save(path)
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2499)  # Pillow refuses above twice its limit
-    assert "has more than 0.0025 million pixels" in said(path)
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2500)
-    with pytest.warns(Image.DecompressionBombWarning):
+    for limit in (1, 4000):  # Pillow refuses above twice its limit, and warns above it
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
         assert load.upright(path).size == (100, 50)
+        assert limit == Image.MAX_IMAGE_PIXELS
+
+
+def test_a_limit_of_pillows_that_cannot_be_passed_by_is_named(
+    tmp_path: Path, picture: MakePicture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "large.webp"
+    picture(100, 50).save(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)
+    assert "limit of 4000 pixels" in said(path)
+    assert "MAX_IMAGE_PIXELS" in said(path)
 
 
 def test_a_picture_above_the_limit_is_refused_before_it_is_decoded(
@@ -171,31 +184,104 @@ def test_a_picture_beyond_the_memory_says_so(
     assert "more memory" in said(tmp_path / "large.bmp")
 
 
-def test_an_upload_equals_the_same_file(tmp_path: Path, picture: MakePicture) -> None:
+def test_the_same_content_is_the_same_picture_from_anywhere(
+    tmp_path: Path, picture: MakePicture
+) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    picture(40, 30).save(tmp_path / "a.jpg", exif=exif)
-    file = io.BytesIO((tmp_path / "a.jpg").read_bytes())
-    found = load.upright_upload(file, "a.jpg")
-    assert found.size == (30, 40)
-    assert np.array_equal(np.asarray(found), np.asarray(load.upright(tmp_path / "a.jpg")))
+    path = tmp_path / "a.jpg"
+    picture(40, 30).save(path, exif=exif)
+    wanted = np.asarray(load.upright(path))
+    assert wanted.shape == (40, 30, 3)
+    with path.open("rb") as file:
+        every = (str(path), path.read_bytes(), file, Content(path.read_bytes(), "a"))
+        for given in every:
+            assert np.array_equal(np.asarray(load.upright(given)), wanted)
+
+
+def test_a_picture_in_memory_is_taken_as_it_is(picture: MakePicture) -> None:
+    image = picture(40, 30)
+    image.getexif()[0x0112] = 6
+    assert load.upright(image) is image
+    assert np.array_equal(np.asarray(load.upright(np.asarray(image))), np.asarray(image))
 
 
 @pytest.mark.parametrize("kind", ["EPS", "PDF", "ICO", "PCX"])
-def test_an_upload_of_another_kind_is_not_opened(kind: str, picture: MakePicture) -> None:
-    file = io.BytesIO()
-    picture(32, 32).save(file, kind)
-    with pytest.raises(PictureError, match=r"^mine: is not a picture that is read here; send JPEG"):
-        load.upright_upload(file, "mine")
+def test_other_kinds_are_not_opened_whatever_the_file_is_called(
+    kind: str, tmp_path: Path, picture: MakePicture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "picture.jpg"
+    picture(32, 32).save(path, kind)
+    monkeypatch.setattr(subprocess, "check_call", None)  # starts Ghostscript, if anything does
+    assert "is not a picture that is read here; JPEG, PNG, GIF, " in said(path)
 
 
-def test_an_upload_has_the_errors_of_a_file(tmp_path: Path, picture: MakePicture) -> None:
+def test_kinds_that_others_than_pillow_open_are_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Plain(ImageFile.ImageFile):
+        format = "PLAIN"
+
+        def _open(self) -> None:
+            self._size, self._mode = (2, 1), "L"
+            self.tile = [ImageFile._Tile("raw", (0, 0, 2, 1), 5, "L")]
+
+    monkeypatch.setattr(Image, "OPEN", dict(Image.OPEN))
+    Image.register_open("PLAIN", Plain, lambda head: head.startswith(b"plain"))
+    (tmp_path / "a.plain").write_bytes(b"plain\x05\x09")
+    assert np.asarray(load.upright(tmp_path / "a.plain")).tolist() == [[5, 9]]
+
+
+HEIC = """
+import sys
+from PIL import Image
+from clip_gaze.errors import PictureError
+from clip_gaze.pictures.load import upright
+try:
+    print(upright(sys.argv[1]).size)
+except PictureError as error:
+    print(error)
+"""
+
+
+def test_a_heic_photo_is_read_whatever_it_is_called(tmp_path: Path, picture: MakePicture) -> None:
+    heif = pytest.importorskip("pillow_heif")
+    path = tmp_path / "photo.jpg"
+    heif.from_pillow(picture(64, 48)).save(path)
+    # In a process where nothing has opened such a picture yet.
+    command = [sys.executable, "-c", HEIC, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "(64, 48)\n"
+
+
+def test_content_has_the_errors_of_a_file(tmp_path: Path, picture: MakePicture) -> None:
     path = tmp_path / "short.png"
     picture(100, 50).save(path)
     whole = path.read_bytes()
     path.write_bytes(whole[:900])
     with pytest.raises(PictureError, match="damaged") as raised:
-        load.upright_upload(io.BytesIO(whole[:900]), str(path))
+        load.upright(Content(whole[:900], str(path)))
     assert str(raised.value) == said(path)
     with pytest.raises(PictureSizeError, match=r"^mine: has more than 0\.005 million pixels"):
-        load.upright_upload(io.BytesIO(whole), "mine", 4999)
+        load.upright(Content(whole, "mine"), 4999)
+
+
+@pytest.mark.parametrize("close", [True, False])
+def test_a_pil_image_that_cannot_be_decoded_says_so(
+    close: bool, tmp_path: Path, picture: MakePicture
+) -> None:
+    path = tmp_path / "short.png"
+    picture(100, 50).save(path)
+    path.write_bytes(path.read_bytes()[:900])
+    image = Image.open(path)
+    if close:
+        image.close()
+    with pytest.raises(PictureError, match=r"^picture in memory: the picture is damaged or cut"):
+        load.upright(image)
+    image.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "b.png")
+    assert "is not a regular file" in said(tmp_path / "b.png")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def opened(path: Path, edge: int = 64) -> Image.Image:
     small = thumbnails.small(path, edge)
-    image = Image.open(io.BytesIO(thumbnails.webp(small, path)))
+    image = Image.open(io.BytesIO(thumbnails.webp(small, str(path))))
     assert image.format == "WEBP"
     assert image.size == small.size
     return image
@@ -71,10 +71,16 @@ def test_a_picture_that_cannot_become_a_webp_is_named(
     small = thumbnails.small(tmp_path / "a.png", 64)
     monkeypatch.setattr(Image.Image, "save", refuse)
     with pytest.raises(PictureError, match=r"a\.png.*no WebP here"):
-        thumbnails.webp(small, tmp_path / "a.png")
+        thumbnails.webp(small, "a.png")
 
 
 def test_what_is_no_picture_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("no", encoding="utf-8")
     with pytest.raises(PictureError, match=r"a\.png"):
         thumbnails.small(tmp_path / "a.png", 64)
+
+
+def test_a_picture_in_memory_stays_as_it_is(picture: MakePicture) -> None:
+    image = picture(200, 100)
+    assert thumbnails.small(image, 64).size == (64, 32)
+    assert image.size == (200, 100)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
-from clip_gaze.pictures.load import UPLOADS
+from clip_gaze.pictures.load import KINDS
 from clip_gaze.texts import phrases
 from painter import paint
 from serving import Served, serving
@@ -238,7 +238,7 @@ def test_models_are_those_that_ship_and_the_one_in_use_is_first(served: Served) 
     assert [each["note"] for each in found[1:]] == [None] * (len(found) - 1)
 
 
-@pytest.mark.parametrize("kind", sorted(set(UPLOADS) - {"MPO"}))
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"MPO", "PSD"}))
 def test_each_kind_of_picture_is_read_from_memory(served: Served, kind: str) -> None:
     if kind == "HEIF":
         import pillow_heif

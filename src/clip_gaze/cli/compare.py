@@ -21,7 +21,7 @@ from clip_gaze.drawing import canvas, chart
 from clip_gaze.output import compare_text, writers
 from clip_gaze.pictures import collect
 from clip_gaze.pictures.edits import edited
-from clip_gaze.pictures.load import upright
+from clip_gaze.pictures.load import most_pixels, upright
 from clip_gaze.pictures.preprocess import rgb
 from clip_gaze.pictures.source import source
 
@@ -69,13 +69,13 @@ def compare(
     chosen = chosen_lists(*(options.pop(each) for each in ("lists", "files", "own")))
     paths = collect.pictures(images, recursive=recursive, exclude=exclude)
     _check(paths, kind, output, edits=edits)
-    limit = options["max_megapixels"]
 
-    def pictures() -> Iterable[Source]:
+    def pictures(limit: int | None) -> Iterable[Source]:
         return edited(paths[0], limit) if edits else map(source, paths)
 
     with opened(**options) as clip, encoding() as bar:
-        found = clip.compare(pictures(), chosen, top, encoding=bar)
+        limit = clip.spec.max_pixels
+        found = clip.compare(pictures(limit), chosen, top, encoding=bar)
     bad = [each for each in found.images if each.status == "error"]
     for each in bad:
         click.echo(f"clip-gaze: error: {each.error}", err=True)
@@ -86,8 +86,8 @@ def compare(
         writers.to_stdout(made)
     if output is not None:
         names = {each.image for each in bad}
-        read = (each for each in pictures() if each.name not in names)
-        small = [chart.thumbnail(rgb(upright(each, limit))) for each in read]
+        read = (each for each in pictures(limit) if each.name not in names)
+        small = [chart.thumbnail(rgb(upright(each, limit or most_pixels()))) for each in read]
         canvas.write(chart.draw(found, small), output)
     return SOME_FAILED if bad else 0
 

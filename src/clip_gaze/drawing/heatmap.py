@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from clip_gaze.drawing.canvas import Mark
+    from clip_gaze.pictures.source import Picture
     from clip_gaze.results import HeatMap
 
 EDGE = 640
@@ -50,7 +51,7 @@ _SCALE, _NARROWEST = 5, 190
 
 
 def write(
-    image: Image.Image | str | os.PathLike[str],
+    image: Picture,
     maps: Sequence[HeatMap],
     out: str | os.PathLike[str],
     *,
@@ -59,7 +60,7 @@ def write(
     """Draw maps into a file, whole or not at all.
 
     Args:
-        image: the picture that the maps are of: a PIL image, or a path, opened upright.
+        image: the picture that the maps are of; see `source.source`.
         maps: see `sheet`.
         out: a PNG, JPEG, WebP or SVG file, as its name ends.
         edge: see `sheet`.
@@ -74,7 +75,7 @@ def write(
 
 
 def sheet(
-    image: Image.Image | str | os.PathLike[str],
+    image: Picture,
     maps: Sequence[HeatMap],
     *,
     edge: int = EDGE,
@@ -83,7 +84,7 @@ def sheet(
     """Return the picture, and beside it each map over the picture, with its scale of colours.
 
     Args:
-        image: the picture that the maps are of: a PIL image, or a path, opened upright.
+        image: the picture that the maps are of; see `source.source`.
         maps: one or more. The scale of each ends where its strongest cell is.
         edge: longer edge of the picture in each panel, in pixels.
         gap: room between panels and around them, in a drawing's units.
@@ -96,7 +97,7 @@ def sheet(
     if not maps:
         msg = "there is no map to draw; ask for a phrase"
         raise GazeError(msg)
-    opened = image if isinstance(image, Image.Image) else upright(image)
+    opened = upright(image)
     part = _part(maps[0].box)
     edges = zip(part, opened.size * 2, strict=True)
     left, top, right, bottom = (round(share * length) for share, length in edges)

@@ -28,3 +28,8 @@ class ModelSpec:
     store: bool = True
     max_megapixels: float | None = None
     templates: tuple[str, ...] = ()
+
+    @property
+    def max_pixels(self) -> int | None:
+        """The largest picture file that is opened, in pixels."""
+        return int(self.max_megapixels * 1e6) if self.max_megapixels else None

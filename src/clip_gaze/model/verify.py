@@ -8,23 +8,18 @@ import json
 from typing import TYPE_CHECKING
 
 from clip_gaze.errors import ModelError
-from clip_gaze.system.files import whole
+from clip_gaze.system import files
 from clip_gaze.system.paths import cache_folder
 
 if TYPE_CHECKING:
     import os
     from pathlib import Path
 
-_CHUNK = 1 << 20
-
 
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file's content, as 64 lower-case hexadecimal digits."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return files.sha256(file)
 
 
 def check(
@@ -104,5 +99,5 @@ def _write(stamp: Path, data: dict[str, object]) -> None:
     """Write a stamp whole or not at all; without a writable cache the file is hashed next time."""
     with contextlib.suppress(OSError):
         stamp.parent.mkdir(parents=True, exist_ok=True)
-        with whole(stamp) as part:
+        with files.whole(stamp) as part:
             part.write_text(json.dumps(data), encoding="utf-8")

@@ -6,8 +6,14 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageFilter, ImageOps
 
+from clip_gaze.pictures.load import most_pixels, upright
+from clip_gaze.pictures.preprocess import rgb
+from clip_gaze.pictures.source import Decoded, source
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from clip_gaze.pictures.source import Picture
 
 # Of each edge, so that about half of the picture is left: its subject, without what is around it.
 _KEPT = 0.7
@@ -44,3 +50,22 @@ EDITS: dict[str, Callable[[Image.Image], Image.Image]] = {
     "blur": blur,
     "mirrored": mirrored,
 }
+
+
+def edited(picture: Picture, max_pixels: int | None = None) -> Iterator[Decoded]:
+    """Yield a picture, upright and in RGB, and then each of its edits under the edit's name.
+
+    Args:
+        picture: see `source.source`.
+        max_pixels: a larger file is refused; None: see `load.most_pixels`.
+
+    Raises:
+        PictureError: it cannot be read.
+
+    """
+    found = source(picture)
+    # An edit, and what it is made in, stand beside the picture: there is room for two.
+    image = rgb(upright(found, max_pixels or most_pixels(2)))
+    yield Decoded(image, found.name)
+    for name, edit in EDITS.items():
+        yield Decoded(edit(image), name)

@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-import os
-import stat
 import threading
 from collections import deque
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import astuple
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
 from clip_gaze.analysis.similarity import normalise
 from clip_gaze.errors import ClosedError, PictureError
-from clip_gaze.model import verify
 from clip_gaze.pictures import neutral
-from clip_gaze.pictures.load import most_pixels, upright
+from clip_gaze.pictures.load import decoded, explained, most_pixels, upright
 from clip_gaze.pictures.preprocess import normalised, pixel_values, seen, square
+from clip_gaze.pictures.source import Content, Decoded, File, source
+from clip_gaze.system.files import sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
+    from PIL import Image
 
     from clip_gaze.model.manifest import Manifest
     from clip_gaze.model.session import Tower
-    from clip_gaze.store import Stamp, Store
+    from clip_gaze.pictures.source import Picture
+    from clip_gaze.store import Store
 
-    Picture = Image.Image | str | os.PathLike[str]
     Vector = NDArray[np.float32]
     Outcome = Vector | PictureError
 
@@ -106,7 +104,7 @@ class ImageEncoder:
             tower: returns the vision tower; called only if a picture is not known.
             pools: where the threads come from.
             workers: how many files are looked at side by side, each in a thread.
-            max_pixels: larger files are refused; None: see `opening.most_pixels`.
+            max_pixels: larger files are refused; None: see `load.most_pixels`.
         """
         self._manifest = manifest
         self._encoder = f"vision:{digest}:{astuple(manifest.image)}"
@@ -119,39 +117,37 @@ class ImageEncoder:
     def encode(self, images: Iterable[Picture]) -> Iterator[tuple[str, Outcome]]:
         """Encode pictures in threads and yield them in order, known ones from the store.
 
-        PIL images are asked for one after the other, and turned into pixels at once. Paths are
-        asked for up to 256 at a time, and looked at side by side, a few ahead of what is taken.
+        Paths are asked for up to 256 at a time, other pictures one after the other: an open file
+        is read before the next picture is asked for, and a decoded one is turned into pixels.
 
         Args:
-            images: PIL images, taken as they are, or paths, opened upright.
+            images: see `source.source`; one that is something else is yielded with that error.
 
         Yields:
-            What the picture is called (see `label_of`), and its (d,) float32 vector, L2-normalised,
-            or what is wrong with it.
+            What the picture is called, "" if it has no path, and its (d,) float32 vector,
+            L2-normalised, or what is wrong with it.
 
         """
-        waiting: deque[tuple[str, Callable[[], Outcome]]] = deque()
+        waiting: deque[tuple[str, Outcome | Future[Outcome]]] = deque()
 
         def next_one() -> tuple[str, Outcome]:
-            name, result = waiting.popleft()
-            return name, result()
+            name, outcome = waiting.popleft()
+            return name, outcome.result() if isinstance(outcome, Future) else outcome
 
         with self._pools.pool(self._workers) as pool:
-            for chunk in _chunks(images):
-                if isinstance(chunk[0], Image.Image):
+            for taken in self._taken(images):
+                if isinstance(taken, tuple):
+                    name, pixels = taken
+                    outcome = pixels if isinstance(pixels, PictureError) else self._vector(pixels)
+                    waiting.append((name, outcome))
                     while waiting:
                         yield next_one()
-                    yield "", self._from_image(chunk)
                     continue
-                paths = [path for path in chunk if not isinstance(path, Image.Image)]
-                known = self._known([Path(path) for path in paths])
-                for path in paths:
-                    result: Callable[[], Outcome]
-                    if Path(path) in known:
-                        result = partial(known.__getitem__, Path(path))
-                    else:
-                        result = pool.submit(self._from_file, Path(path)).result
-                    waiting.append((label_of(path), result))
+                known = self._known(taken)
+                for each in taken:
+                    vector = known.get(each.name)
+                    begun = pool.submit(self._from_file, each) if vector is None else vector
+                    waiting.append((each.name, begun))
                     if len(waiting) > _AHEAD * self._workers:
                         yield next_one()
             while waiting:
@@ -179,7 +175,7 @@ class ImageEncoder:
         """Return what the graph sees of a picture, and which part of it that is.
 
         Args:
-            image: a PIL image, taken as it is, or a path, opened upright.
+            image: see `source.source`.
 
         Returns:
             (size, size, 3) uint8; left, top, right and bottom from 0 to 1.
@@ -188,10 +184,11 @@ class ImageEncoder:
             PictureError: it cannot be read.
 
         """
-        if not isinstance(image, Image.Image):
-            image = upright(image, self._max_pixels)
+        found = source(image)
+        opened = upright(found, self._max_pixels)
         size = self._manifest.image.size
-        return square(image, size), seen(*image.size, size)
+        with explained(found.name):
+            return square(opened, size), seen(*opened.size, size)
 
     def encode_squares(self, squares: NDArray[np.uint8]) -> Vector:
         """Return the vectors of (n, size, size, 3) uint8, (n, d), L2-normalised; keep none."""
@@ -199,93 +196,98 @@ class ImageEncoder:
         with self._pools.pool(self._workers) as pool:
             return np.stack(list(pool.map(self._vector, pixels)))
 
-    def _known(self, paths: list[Path]) -> dict[Path, Vector]:
-        """Return the vectors of files that have not changed since they were encoded."""
+    def _taken(
+        self, images: Iterable[Picture]
+    ) -> Iterator[list[File | Content] | tuple[str, NDArray[np.float32] | PictureError]]:
+        """Yield files in growing groups, the content of one alone, and what is decoded as pixels.
+
+        Nothing here keeps a decoded picture once it is pixels.
+        """
+        group: list[File | Content] = []
+        size = 1
+        for image in images:
+            found = self._read(image)
+            del image
+            if isinstance(found, File):
+                group.append(found)
+                if len(group) >= size:
+                    yield group
+                    group, size = [], min(2 * size, _PER_QUERY)
+                continue
+            if group:
+                yield group
+                group = []
+            yield [found] if isinstance(found, Content) else found
+            del found
+        if group:
+            yield group
+
+    def _read(
+        self, image: Picture
+    ) -> File | Content | tuple[str, NDArray[np.float32] | PictureError]:
+        """Return what to read a picture from, or the pixels of one that is decoded already."""
+        name = ""
+        try:
+            found = source(image)
+            if not isinstance(found, Decoded):
+                return found
+            name = found.name
+            return name, self._pixels(upright(found), name)
+        except PictureError as error:
+            return name, error
+
+    def _known(self, sources: list[File | Content]) -> dict[str, Vector]:
+        """Return the vectors of files that have not changed since they were encoded, by name."""
         if self._store is None:
             return {}
-        stamps = {path: stamp for path in paths if (stamp := _stamp(path)) is not None}
+        files = [each for each in sources if isinstance(each, File)]
+        stamps = {each.path: stamp for each in files if (stamp := each.stamp())}
         digests = self._store.digests(stamps)
         vectors = self._store.get(
             self._encoder, list(digests.values()), self._manifest.embedding_dim
         )
-        return {path: vectors[digest] for path, digest in digests.items() if digest in vectors}
+        return {
+            each.name: vectors[digest]
+            for each in files
+            if (digest := digests.get(each.path)) in vectors
+        }
 
-    def _from_image(self, alone: list[Picture]) -> Outcome:
-        """Take the PIL image out of its list, so that nothing keeps it once it is pixels."""
-        image = alone.pop()
-        assert isinstance(image, Image.Image)  # noqa: S101 - `_chunks` puts it there
-        try:
-            pixels = pixel_values(image, self._manifest.image)
-        except PictureError as error:
-            return error
-        del image
-        return self._vector(pixels)
-
-    def _from_file(self, path: Path) -> Outcome:
+    def _from_file(self, file: File | Content) -> Outcome:
         """Look at a file; one whose content was seen before is not decoded."""
+        before = file.stamp()
         try:
-            if self._store is None or (before := _stamp(path)) is None:
-                return self._look(path)
-            digest = verify.sha256(path)
-            found = self._store.get(self._encoder, [digest], self._manifest.embedding_dim)
-            vector = found[digest] if found else self._look(path)
+            with file.open() as stream:
+                if self._store is None or before is None or isinstance(file, Content):
+                    return self._look(stream, file.name)
+                with explained(file.name):
+                    digest = sha256(stream)
+                    stream.seek(0)
+                found = self._store.get(self._encoder, [digest], self._manifest.embedding_dim)
+                vector = found[digest] if found else self._look(stream, file.name)
         except PictureError as error:
             return error
-        except OSError as error:
-            return PictureError(f"{path}: cannot be read ({error.strerror})")
         # Where it was written to meanwhile, the digest may not be that of the pixels.
-        if _stamp(path) == before:
+        if file.stamp() == before:
             if not found:
                 self._store.put(self._encoder, {digest: vector})
-            self._store.stamp(path, before, digest)
+            self._store.stamp(file.path, before, digest)
         return vector
 
-    def _look(self, path: Path) -> Vector:
+    def _look(self, stream: IO[bytes], name: str) -> Vector:
         """Decode a file, and load the graph meanwhile if it is not there yet."""
         beside = ThreadPoolExecutor(1)
         try:
             load = partial(beside.submit, self._tower)
-            pixels = pixel_values(upright(path, self._max_pixels, load), self._manifest.image)
+            pixels = self._pixels(decoded(stream, name, self._max_pixels, load), name)
         finally:
             beside.shutdown(wait=False)  # what is wrong with a picture is said at once
         return self._vector(pixels)
+
+    def _pixels(self, image: Image.Image, name: str) -> NDArray[np.float32]:
+        with explained(name):
+            return pixel_values(image, self._manifest.image)
 
     def _vector(self, pixels: NDArray[np.float32]) -> Vector:
         """Return the vector of one picture's (3, size, size) float32, (d,), L2-normalised."""
         (vector,) = normalise(self._tower().images(pixels[None]))
         return np.asarray(vector)
-
-
-def label_of(image: Picture) -> str:
-    """Return what a picture is called in results: its path, or nothing for a PIL image."""
-    return "" if isinstance(image, Image.Image) else os.fspath(image)
-
-
-def _stamp(path: Path) -> Stamp | None:
-    """Return size and modification time of a regular file; None for anything else."""
-    try:
-        found = path.stat()
-    except (OSError, ValueError):
-        return None
-    return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
-
-
-def _chunks(images: Iterable[Picture]) -> Iterator[list[Picture]]:
-    """Yield each PIL image alone, and paths in growing groups."""
-    chunk: list[Picture] = []
-    size = 1
-    for image in images:
-        if isinstance(image, Image.Image):
-            if chunk:
-                yield chunk
-            chunk = []
-            alone: list[Picture] = [image]
-            del image  # the list is emptied by its reader; nothing here may keep the picture
-            yield alone
-            continue
-        chunk.append(image)
-        if len(chunk) >= size:
-            yield chunk
-            chunk, size = [], min(2 * size, _PER_QUERY)
-    if chunk:
-        yield chunk

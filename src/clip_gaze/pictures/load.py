@@ -1,4 +1,4 @@
-"""Opening picture files upright; one that cannot be opened says why in one line."""
+"""Pictures are opened upright; one that cannot be opened says why in one line."""
 
 from __future__ import annotations
 
@@ -6,26 +6,30 @@ import contextlib
 import logging
 import struct
 from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from clip_gaze.errors import PictureError, PictureSizeError
+from clip_gaze.pictures.source import Decoded, source
 from clip_gaze.system.resources import free_bytes
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable, Iterator
-    from typing import IO
+
+    from clip_gaze.pictures.source import Picture
 
 logger = logging.getLogger(__name__)
 
-_HEIC = (".heic", ".heif")
-# Kinds of picture that are read where anybody may send one, by their names in Pillow.
-UPLOADS = (
-    "AVIF", "BMP", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TGA", "TIFF", "WEBP",
+# Kinds of picture that are read, by their names in Pillow, which for some of the others starts
+# programs and writes files.
+KINDS = (
+    "JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "AVIF", "HEIF", "JPEG2000", "MPO", "PSD",
+    "TGA",
 )  # fmt: skip
+# The brands of ISO media files that are HEIC: ISO/IEC 23008-12, and `mif1` for either.
+_HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_NOT_SUCH = (SyntaxError, IndexError, TypeError, struct.error, UnidentifiedImageError)
 # Pillow keeps four bytes a pixel, and turning or converting a picture makes another one.
 _BYTES_PER_PIXEL = 12
 
@@ -43,106 +47,111 @@ def most_pixels(workers: int = 1) -> int | None:
     return None if free is None else free // 2 // workers // _BYTES_PER_PIXEL
 
 
-def upright(
-    path: str | os.PathLike[str],
+def upright(picture: Picture, max_pixels: int | None = None) -> Image.Image:
+    """Decode a picture, and turn it as its EXIF orientation says where it comes from a file.
+
+    Args:
+        picture: see `source.source`; of an animation the first frame is taken.
+        max_pixels: a larger file is refused before it is decoded; None: nothing is.
+
+    Returns:
+        The decoded picture, in the file's own mode; a PIL image itself.
+
+    Raises:
+        PictureError: it cannot be read, is of a kind that is not read here, damaged or too large.
+
+    """
+    found = source(picture)
+    if not isinstance(found, Decoded):
+        with found.open() as file:
+            return decoded(file, found.name, max_pixels)
+    with explained(found.name):
+        found.image.load()
+    return found.image
+
+
+def decoded(
+    file: IO[bytes],
+    name: str,
     max_pixels: int | None = None,
     found: Callable[[], object] = lambda: None,
 ) -> Image.Image:
-    """Open a picture file and turn it as its EXIF orientation says.
+    """Decode an open picture file and turn it as its EXIF orientation says; see `upright`.
 
     Args:
-        path: the file; of an animation the first frame is taken.
-        max_pixels: a larger picture is refused before it is decoded; Pillow has a limit too.
+        file: the file, at its beginning.
+        name: what the picture is called in an error.
+        max_pixels: a larger picture is refused before it is decoded; None: nothing is.
         found: called when the file has turned out to be a picture, before it is decoded.
 
-    Returns:
-        The decoded picture, in the file's own mode.
-
-    Raises:
-        PictureError: there is no such file, it is not a picture, or it is damaged or too large.
-
     """
-    path = Path(path)
-    try:
-        if path.suffix.lower() in _HEIC:
-            _open_heic()
-        with _explained(str(path), max_pixels), Image.open(path) as image:
-            found()
-            return _loaded(image, str(path), max_pixels)
-    except FileNotFoundError:
-        msg = f"{path}: no such file; check the name and the folder"
-        raise PictureError(msg) from None
-    except IsADirectoryError:
-        msg = f"{path}: is a folder; name the pictures in it"
-        raise PictureError(msg) from None
-    except PermissionError:
-        # Windows answers so for a folder too.
-        reason = "is a folder; name the pictures in it" if path.is_dir() else "may not be read"
-        msg = f"{path}: {reason}"
-        raise PictureError(msg) from None
-    except UnidentifiedImageError:
-        more = "; `pip install 'clip-gaze[heic]'`" if path.suffix.lower() in _HEIC else ""
-        msg = f"{path}: is not a picture that Pillow can open{more}"
-        raise PictureError(msg) from None
-
-
-def upright_upload(file: IO[bytes], name: str, max_pixels: int | None = None) -> Image.Image:
-    """Open a picture that somebody sent, held in memory; see `upright`.
-
-    Args:
-        file: the picture file, of one of the kinds of UPLOADS: for some of the others Pillow
-            starts programs and writes files.
-        name: what the picture is called in an error.
-        max_pixels: a larger picture is refused before it is decoded; Pillow has a limit too.
-
-    Raises:
-        PictureError: it is not such a picture, or it is damaged or too large.
-
-    """
-    _open_heic()
-    Image.init()
-    kinds = [kind for kind in UPLOADS if kind in Image.OPEN]
-    try:
-        with _explained(name, max_pixels), Image.open(file, formats=kinds) as image:
-            return _loaded(image, name, max_pixels)
-    except UnidentifiedImageError:
-        msg = f"{name}: is not a picture that is read here; send JPEG, PNG, WebP, TIFF or the like"
-        raise PictureError(msg) from None
+    with explained(name), _identified(file) as image:
+        if max_pixels is not None and image.width * image.height > max_pixels:
+            msg = (
+                f"has more than {max_pixels / 1e6:.3g} million pixels, which is the limit; raise "
+                "it with --max-megapixels (max_megapixels), or make the picture smaller"
+            )
+            raise PictureSizeError(msg)
+        found()
+        image.load()
+        return _turned(image, name)
 
 
 @contextlib.contextmanager
-def _explained(name: str, max_pixels: int | None) -> Iterator[None]:
-    """Say in one line what is wrong with a picture, but for what only a path can have."""
+def explained(name: str) -> Iterator[None]:
+    """Let any failure with a picture be a `PictureError` of one line that names it."""
+    label = name or "picture in memory"
     try:
         yield
-    except (FileNotFoundError, IsADirectoryError, PermissionError, UnidentifiedImageError):
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        limits = [limit for limit in (max_pixels, Image.MAX_IMAGE_PIXELS) if limit is not None]
-        msg = (
-            f"{name}: has more than {min(limits) / 1e6:.3g} million pixels, which is the limit; "
-            "raise it with --max-megapixels, or make the picture smaller"
-        )
+    except PictureError as error:
+        msg = f"{label}: {error}"
+        raise type(error)(msg) from error.__cause__
+    except Image.DecompressionBombError as error:
+        msg = f"{label}: {error}; Pillow's limit, raise PIL.Image.MAX_IMAGE_PIXELS"
         raise PictureSizeError(msg) from None
     except MemoryError:
-        msg = f"{name}: needs more memory than there is; make it smaller first"
+        msg = f"{label}: needs more memory than there is; make it smaller first"
         raise PictureError(msg) from None
     except Exception as error:
         # Pillow's decoders raise many kinds of error on damaged files (OSError, SyntaxError,
         # ValueError, struct.error, ...): each means that this file cannot be read.
-        msg = f"{name}: the picture is damaged or cut short ({error})"
+        reason = " ".join(str(error).split())
+        what = "the picture is damaged or cut short"
+        if isinstance(error, OSError) and error.strerror:  # the system's, not Pillow's
+            what, reason = "cannot be read", error.strerror
+        msg = f"{label}: {what} ({reason})"
         raise PictureError(msg) from error
 
 
-def _loaded(image: Image.Image, name: str, max_pixels: int | None) -> Image.Image:
-    _hold(image, max_pixels)
-    image.load()
-    return _turned(image, name)
+def _identified(file: IO[bytes]) -> Image.Image:
+    """Return a picture that is not decoded yet, by what its file begins with.
 
-
-def _hold(image: Image.Image, max_pixels: int | None) -> None:
-    if max_pixels is not None and image.width * image.height > max_pixels:
-        raise Image.DecompressionBombError
+    `Image.open` does the same, but holds pictures to a limit that is set for the whole process,
+    and leaves an unknown file to every kind that Pillow has.
+    """
+    head = file.read(16)
+    heic = head[4:8] == b"ftyp" and head[8:12] in _HEIC
+    if heic:
+        _open_heic()
+    tried: set[str] = set()
+    for load in (Image.preinit, Image.init):  # first the usual kinds, which are quick to load
+        load()
+        # What was registered by others than Pillow is there to be read.
+        others = [kind for kind, (make, _) in Image.OPEN.items() if "PIL." not in make.__module__]
+        # TGA has no mark that it begins with: it is tried when the file is nothing else.
+        for kind in sorted({*KINDS, *others} & Image.OPEN.keys() - tried, key="TGA".__eq__):
+            tried.add(kind)
+            make, accept = Image.OPEN[kind]
+            fits = accept is None or accept(head)  # a text says that the kind's library is missing
+            if fits and not isinstance(fits, str):
+                file.seek(0)
+                # What only looked so says it by one of these errors, as in `Image.open`.
+                with contextlib.suppress(*_NOT_SUCH):
+                    return make(file, "")
+    known = ", ".join(KINDS)
+    advice = "`pip install 'clip-gaze[heic]'` for HEIC" if heic else f"{known} are"
+    msg = f"is not a picture that is read here; {advice}"
+    raise PictureError(msg)
 
 
 def _turned(image: Image.Image, name: str) -> Image.Image:

@@ -10,52 +10,57 @@ from PIL import Image, ImageCms
 
 from clip_gaze.errors import PictureError
 from clip_gaze.pictures.load import upright
+from clip_gaze.pictures.source import source
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator
+
+    from clip_gaze.pictures.source import Picture
 
 _QUALITY = 60
 
 
-def small(path: str | os.PathLike[str], edge: int) -> Image.Image:
+def small(picture: Picture, edge: int) -> Image.Image:
     """Return a picture made small, in sRGB: RGB, or RGBA where it is transparent.
 
     Args:
-        path: the file; it is turned as its EXIF orientation says.
+        picture: see `source.source`; a PIL image stays as it is.
         edge: what its longer edge is at most, in pixels.
 
     Raises:
         PictureError: it cannot be opened, or cannot be made small.
 
     """
-    image = upright(path)
+    found = source(picture)
+    image = upright(found)
+    if image is picture:
+        image = image.copy()
     profile = image.info.get("icc_profile")
     image.thumbnail((edge, edge), Image.Resampling.BICUBIC)
-    with _named(path, image):
+    with _named(found.name, image):
         return _in_srgb(image, profile)
 
 
-def webp(image: Image.Image, path: str | os.PathLike[str]) -> bytes:
+def webp(image: Image.Image, name: str) -> bytes:
     """Return a small picture as a WebP file.
 
     Raises:
-        PictureError: it cannot be written so; `path` names it.
+        PictureError: it cannot be written so; `name` says which one.
 
     """
     file = io.BytesIO()
-    with _named(path, image):
+    with _named(name, image):
         image.save(file, "WEBP", quality=_QUALITY)
     return file.getvalue()
 
 
 @contextlib.contextmanager
-def _named(path: str | os.PathLike[str], image: Image.Image) -> Iterator[None]:
+def _named(name: str, image: Image.Image) -> Iterator[None]:
     """Say which picture it is that Pillow cannot handle."""
     try:
         yield
     except (OSError, ValueError) as error:
-        msg = f"{path}: a picture in mode {image.mode} cannot be made a thumbnail ({error})"
+        msg = f"{name}: a picture in mode {image.mode} cannot be made a thumbnail ({error})"
         raise PictureError(msg) from error
 
 

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from clip_gaze.errors import GazeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+_CHUNK = 1 << 20
+
+
+def sha256(file: IO[bytes]) -> str:
+    """Return the SHA-256 of the rest of a binary file, as 64 lower-case hexadecimal digits."""
+    digest = hashlib.sha256()
+    while chunk := file.read(_CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def check_place(target: Path) -> None:

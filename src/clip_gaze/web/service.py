@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from clip_gaze.drawing import canvas, card
 from clip_gaze.errors import PictureError
 from clip_gaze.output import compare_text, render
+from clip_gaze.pictures.load import most_pixels, upright
 from clip_gaze.pictures.source import Content, Decoded
 from clip_gaze.results import PictureResult
 
@@ -77,7 +78,7 @@ class Jobs:
 
         """
         sent = _content(asked.gaze.uploads[0])
-        image = self._clip.opened(sent)
+        image = upright(sent, self._clip.spec.max_pixels or most_pixels())
         picture = Decoded(image, sent.name)
         results, errors = self._results(asked.gaze, [picture], job)
         if errors:

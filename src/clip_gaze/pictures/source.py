@@ -1,0 +1,165 @@
+"""What a picture is read from: a file, bytes in memory, or pixels that are decoded already."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from PIL import Image
+
+from clip_gaze.errors import PictureError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from clip_gaze.store import Stamp
+
+# SQLite's integers end here; some file systems keep stranger times.
+_LAST_TIME = 2**63
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A picture file on this machine; its name is its path, as it was given."""
+
+    name: str
+
+    @property
+    def path(self) -> Path:
+        """The path."""
+        return Path(self.name)
+
+    def open(self) -> IO[bytes]:
+        """Open the file for reading.
+
+        Raises:
+            PictureError: there is no such file, it may not be read, or it is something else.
+
+        """
+        try:
+            if stat.S_ISREG(self.path.stat().st_mode):  # to open a pipe would wait for a writer
+                return self.path.open("rb")
+            is_folder = self.path.is_dir()
+            reason = (
+                "is a folder; name the pictures in it" if is_folder else "is not a regular file"
+            )
+        except FileNotFoundError:
+            reason = "no such file; check the name and the folder"
+        except PermissionError:
+            reason = "may not be read"
+        except (OSError, ValueError) as error:
+            reason = f"cannot be read ({getattr(error, 'strerror', None) or error})"
+        msg = f"{self.name}: {reason}"
+        raise PictureError(msg)
+
+    def stamp(self) -> Stamp | None:
+        """Return size in bytes and modification time in ns; None where they are not to be had."""
+        try:
+            found = self.path.stat()
+        except (OSError, ValueError):
+            return None
+        regular = stat.S_ISREG(found.st_mode) and abs(found.st_mtime_ns) < _LAST_TIME
+        return (found.st_size, found.st_mtime_ns) if regular else None
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The content of a picture file, in memory."""
+
+    data: bytes
+    name: str = ""
+
+    def open(self) -> IO[bytes]:
+        """Return the content as a file."""
+        return io.BytesIO(self.data)
+
+    def stamp(self) -> None:
+        """Return nothing: what is in memory is never asked for again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A picture whose pixels are there already, taken as they are: never turned."""
+
+    image: Image.Image
+    name: str = ""
+
+
+Source: TypeAlias = File | Content | Decoded
+if TYPE_CHECKING:
+    Encoded: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
+    Picture: TypeAlias = Encoded | Image.Image | NDArray[np.uint8] | Source
+
+
+def source(picture: Picture) -> Source:
+    """Return what a picture is read from.
+
+    Args:
+        picture: a path; the bytes of a picture file; a binary file, which is read here from where
+            it stands, and left open; a PIL image; or an array, or what numpy makes one of: uint8,
+            (height, width) for grey, (height, width, 3) or (3, height, width) for RGB,
+            (height, width, 4) for RGBA.
+
+    Raises:
+        PictureError: it is something else, or the file cannot be read.
+
+    """
+    if isinstance(picture, File | Content | Decoded):
+        return picture
+    if isinstance(picture, Image.Image):
+        return Decoded(picture)
+    if isinstance(picture, str | os.PathLike):
+        return File(os.fsdecode(picture))
+    if isinstance(picture, bytes | bytearray | memoryview):
+        return Content(bytes(picture))
+    if hasattr(picture, "__array__"):
+        return Decoded(_image(picture))
+    if hasattr(picture, "read"):
+        return Content(_content(picture))
+    msg = (
+        f"a {type(picture).__name__} is no picture; a path, bytes, a binary file, "
+        "a PIL image or an array of uint8 is taken"
+    )
+    raise PictureError(msg)
+
+
+def _content(file: Any) -> bytes:
+    try:
+        data = file.read()
+    except Exception as error:  # whatever its maker's code raises, this picture is not to be had
+        msg = f"a file cannot be read ({error}); open it in mode 'rb'"
+        raise PictureError(msg) from error
+    if isinstance(data, bytes):
+        return data
+    msg = f"a file gives {type(data).__name__}, not bytes; open it in mode 'rb'"
+    raise PictureError(msg)
+
+
+def _image(picture: Any) -> Image.Image:
+    """Return an array of levels as a PIL image."""
+    try:
+        pixels = np.asarray(picture)
+    except Exception as error:  # such as torch's TypeError for what lies on a graphics card
+        msg = f"a {type(picture).__name__} cannot become a numpy array ({error})"
+        raise PictureError(msg) from error
+    if pixels.dtype != np.uint8:
+        msg = (
+            f"an array of {pixels.dtype} does not say what is white; give uint8, such as "
+            "(255 * array).round().astype('uint8') of levels from 0 to 1"
+        )
+        raise PictureError(msg)
+    last = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))
+    first = pixels.ndim == 3 and pixels.shape[0] == 3
+    if last != first:
+        return Image.fromarray(np.moveaxis(pixels, 0, 2) if first else pixels)
+    reason = "can be read in two ways" if first else "is no picture"
+    msg = (
+        f"an array of shape {pixels.shape} {reason}; give (height, width), (height, width, 3), "
+        "(3, height, width) or (height, width, 4)"
+    )
+    raise PictureError(msg)
