@@ -181,7 +181,7 @@ def test_a_failure_that_nobody_expected_is_one_line(
         msg = "the insides"
         raise RuntimeError(msg)
 
-    monkeypatch.setattr(served.clip, "encode_images", fail)
+    monkeypatch.setattr(served.clip, "embed_many", fail)
     image = ("image", ("a.gif", b"GIF89a\1\0\1\0\x80\0\0\0\0\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\2D\1\0;"))
     reply = served.post("/api/gaze", image)
     assert (reply.status, reply.error) == (500, "clip-gaze failed; its window says more")

@@ -17,7 +17,7 @@ from clip_gaze.web.queue import BusyError, Job, Outcome, StoppedError, Worker
 from serving import BOUNDARY, PATIENCE, Served, form, hear, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine, Iterable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -41,16 +41,16 @@ class Gate:
     def __init__(self, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
         assert served.clip is not None
         self.looked = 0
-        self._through = served.clip.encode_images
+        self._through = served.clip.embed_many
         self._reached = threading.Semaphore(0)
         self._opened = threading.Event()
-        monkeypatch.setattr(served.clip, "encode_images", self._encode)
+        monkeypatch.setattr(served.clip, "embed_many", self._embed)
 
-    def _encode(self, images: list[Image.Image]) -> NDArray[np.float32]:
+    def _embed(self, images: Iterable[Any]) -> Iterator[Any]:
         self.looked += 1
         self._reached.release()
         assert self._opened.wait(PATIENCE)
-        return self._through(images)
+        yield from self._through(images)
 
     def reached(self) -> None:
         """Wait until a job stands at the gate."""
