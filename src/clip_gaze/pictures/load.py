@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from clip_gaze.errors import PictureError, PictureSizeError
+from clip_gaze.pictures.depth import eight_bits
 from clip_gaze.pictures.source import Decoded, source
 from clip_gaze.system.resources import free_bytes
 
@@ -55,7 +56,8 @@ def upright(picture: Picture, max_pixels: int | None = None) -> Image.Image:
         max_pixels: a larger file is refused before it is decoded; None: nothing is.
 
     Returns:
-        The decoded picture, in the file's own mode; a PIL image itself.
+        The decoded picture, in its own mode if that has 8 bits (see `depth.eight_bits`): a PIL
+        image itself.
 
     Raises:
         PictureError: it cannot be read, is of a kind that is not read here, damaged or too large.
@@ -67,7 +69,7 @@ def upright(picture: Picture, max_pixels: int | None = None) -> Image.Image:
             return decoded(file, found.name, max_pixels)
     with explained(found.name):
         found.image.load()
-    return found.image
+        return eight_bits(found.image)
 
 
 def decoded(
@@ -94,7 +96,7 @@ def decoded(
             raise PictureSizeError(msg)
         found()
         image.load()
-        return _turned(image, name)
+        return eight_bits(_turned(image, name))
 
 
 @contextlib.contextmanager
