@@ -115,7 +115,7 @@ def rgb(image: Image.Image) -> Image.Image:
     """Return the picture in RGB; where it is transparent, it lies on white."""
     try:
         if "A" in image.getbands() or image.info.get("transparency") is not None:
-            image = image.convert("RGBA")
+            image = image if image.mode == "RGBA" else image.convert("RGBA")
             white = Image.new("RGBA", image.size, "white")
             image = Image.alpha_composite(white, image)
         return image if image.mode == "RGB" else image.convert("RGB")
