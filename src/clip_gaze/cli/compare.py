@@ -11,6 +11,7 @@ from clip_gaze.analysis import compare as comparing
 from clip_gaze.cli.options import (
     SOME_FAILED,
     chosen_lists,
+    collected,
     for_reader,
     list_options,
     model_options,
@@ -20,7 +21,6 @@ from clip_gaze.cli.options import (
 from clip_gaze.drawing import canvas, chart
 from clip_gaze.errors import PictureError
 from clip_gaze.output import compare_text, writers
-from clip_gaze.pictures import collect
 from clip_gaze.pictures.edits import edited
 from clip_gaze.pictures.load import most_pixels, upright
 from clip_gaze.pictures.preprocess import rgb
@@ -69,7 +69,7 @@ def compare(
     movements and surfaces. These three options and --exclude can be repeated.
     """
     chosen = chosen_lists(*(options.pop(each) for each in ("lists", "files", "own")))
-    paths = collect.pictures(images, recursive=recursive, exclude=exclude)
+    paths, missed = collected(images, recursive=recursive, exclude=exclude)
     _check(paths, kind, output, edits=edits)
     megapixels = options["max_megapixels"]
     pixels = int(megapixels * 1e6) if megapixels else None
@@ -90,7 +90,7 @@ def compare(
         writers.to_stdout(made)
     if output is not None:
         canvas.write(chart.draw(found, small), output)
-    return SOME_FAILED if bad else 0
+    return SOME_FAILED if bad else missed
 
 
 def _check(paths: Sequence[Path], kind: str, output: Path | None, *, edits: bool) -> None:
