@@ -226,7 +226,7 @@ def main(
         raise ModelError(msg)
     manifest.variant(REFERENCE)
     lists = {name: phrases.load(name) for name in dict.fromkeys(names)}
-    paths = collect.pictures([pictures])
+    paths = [path for path, _ in collect.pictures([pictures])]
     every = {name: checked_graphs(folder, manifest, name) for name in manifest.variants}
     measured, emulated = {}, {}
     with tempfile.TemporaryDirectory() as scratch:

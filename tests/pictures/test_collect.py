@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from typing import TYPE_CHECKING
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
@@ -13,7 +17,9 @@ from clip_gaze.pictures import collect
 from clip_gaze.pictures.load import upright
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
+
+    MakePicture = Callable[..., Image.Image]
 
 
 @pytest.fixture
@@ -28,6 +34,13 @@ def shelf(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def collected(*paths: Path, **options: Any) -> list[Path]:
+    """Return the pictures, where nothing fails."""
+    found = list(collect.pictures(paths, **options))
+    assert [error for _, error in found if error] == []
+    return [path for path, _ in found]
+
+
 def names(paths: list[Path], shelf: Path) -> list[str]:
     return [path.relative_to(shelf).as_posix() for path in paths]
 
@@ -35,29 +48,29 @@ def names(paths: list[Path], shelf: Path) -> list[str]:
 def test_folders_are_walked_in_the_order_of_names_and_hidden_things_passed_over(
     shelf: Path,
 ) -> None:
-    assert names(collect.pictures([shelf]), shelf) == [
+    assert names(collected(shelf), shelf) == [
         "a.PNG", "b.jpg", "deep/d.webp", "deep/deeper/e.avif", "drafts/f.tiff",
         "folder.jpg/h.gif", "g_small.jpg",
     ]  # fmt: skip
 
 
 def test_without_recursion_only_the_folder_itself_counts(shelf: Path) -> None:
-    found = collect.pictures([shelf], recursive=False)
+    found = collected(shelf, recursive=False)
     assert names(found, shelf) == ["a.PNG", "b.jpg", "g_small.jpg"]
 
 
 def test_patterns_exclude_names_and_paths(shelf: Path) -> None:
-    found = collect.pictures([shelf], exclude=["*_small.*", "drafts", "deep/*/*", "folder.jpg"])
+    found = collected(shelf, exclude=["*_small.*", "drafts", "deep/*/*", "folder.jpg"])
     assert names(found, shelf) == ["a.PNG", "b.jpg", "deep/d.webp"]
 
 
 def test_files_are_taken_as_they_are_named_and_in_order(shelf: Path) -> None:
     named = [shelf / "notes.txt", shelf / ".hidden.jpg", shelf / "gone.jpg", shelf / "b.jpg"]
-    assert collect.pictures(named) == named
+    assert collected(*named) == named
 
 
 def test_a_hidden_folder_that_is_named_is_walked(shelf: Path) -> None:
-    assert names(collect.pictures([shelf / ".thumbs"]), shelf) == [".thumbs/c.jpg"]
+    assert names(collected(shelf / ".thumbs"), shelf) == [".thumbs/c.jpg"]
 
 
 def test_a_folder_without_pictures_is_an_error_where_nothing_else_is_named(
@@ -65,15 +78,140 @@ def test_a_folder_without_pictures_is_an_error_where_nothing_else_is_named(
 ) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(PictureError, match="empty: no picture"):
-        collect.pictures([tmp_path / "empty"])
-    assert collect.pictures([tmp_path / "empty", shelf / "b.jpg"]) == [shelf / "b.jpg"]
+        collected(tmp_path / "empty")
+    assert collected(tmp_path / "empty", shelf / "b.jpg") == [shelf / "b.jpg"]
     assert "empty: no picture" in caplog.text
 
 
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="needs symbolic links")
 def test_links_to_folders_are_not_followed(shelf: Path) -> None:
     (shelf / "loop").symlink_to(shelf, target_is_directory=True)
-    assert not any("loop" in name for name in names(collect.pictures([shelf]), shelf))
+    assert not any("loop" in name for name in names(collected(shelf), shelf))
+
+
+class Entry:
+    """A directory entry of which the system says no more than its name."""
+
+    def __init__(self, entry: os.DirEntry[str]) -> None:
+        """Take the name from a real one."""
+        self.name, self.path = entry.name, entry.path
+
+    def __fspath__(self) -> str:
+        """Return the path."""
+        return self.path
+
+    def is_dir(self, **_: bool) -> bool:
+        """Fail."""
+        raise OSError(5, "Input/output error")
+
+    stat = is_symlink = is_dir
+
+
+def break_entries(monkeypatch: pytest.MonkeyPatch, *broken: str) -> None:
+    """Let each entry with one of these names fail, and the listing of such a folder end early."""
+    real = os.scandir
+
+    @contextlib.contextmanager
+    def scandir(folder: str | os.PathLike[str]) -> Iterator[Iterator[Any]]:
+        def listed() -> Iterator[Any]:
+            with real(folder) as entries:
+                for entry in entries:
+                    yield Entry(entry) if entry.name in broken else entry
+            if os.path.basename(folder) in broken:  # noqa: PTH119
+                raise PermissionError(13, "Permission denied")
+
+        yield listed()
+
+    monkeypatch.setattr(os, "scandir", scandir)
+
+
+def test_an_entry_that_fails_is_named_and_the_rest_is_found(
+    shelf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_entries(monkeypatch, "b.jpg")
+    found = list(collect.pictures([shelf]))
+    assert names([path for path, _ in found], shelf) == [
+        "a.PNG", "b.jpg", "deep/d.webp", "deep/deeper/e.avif", "drafts/f.tiff",
+        "folder.jpg/h.gif", "g_small.jpg",
+    ]  # fmt: skip
+    errors = {path.name: str(error) for path, error in found if error}
+    assert errors == {"b.jpg": f"{shelf / 'b.jpg'}: cannot be read (Input/output error)"}
+
+
+def test_a_folder_that_cannot_be_read_is_named_and_the_rest_is_found(
+    shelf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.scandir
+
+    def scandir(folder: str | os.PathLike[str]) -> Any:
+        if Path(folder).name == "deep":
+            raise PermissionError(13, "Permission denied")
+        return real(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    found = list(collect.pictures([shelf]))
+    errors = [str(error) for _, error in found if error]
+    assert errors == [f"{shelf / 'deep'}: cannot be read (Permission denied)"]
+    assert names([path for path, error in found if not error], shelf) == [
+        "a.PNG", "b.jpg", "drafts/f.tiff", "folder.jpg/h.gif", "g_small.jpg",
+    ]  # fmt: skip
+    # Alone, it is no folder without pictures.
+    (only,) = collect.pictures([shelf / "deep"])
+    assert only[1] is not None
+
+
+def test_a_listing_that_breaks_off_leaves_what_was_listed(
+    shelf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_entries(monkeypatch, shelf.name)
+    found = list(collect.pictures([shelf]))
+    assert found[0][1] is not None
+    assert "g_small.jpg" in names([path for path, _ in found], shelf)
+
+
+def test_a_folder_is_read_when_its_pictures_are_asked_for(
+    shelf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = collect.pictures([shelf])
+    assert next(found) == (shelf / "a.PNG", None)
+    monkeypatch.delattr(os, "scandir")
+    assert next(found) == (shelf / "b.jpg", None)
+
+
+@pytest.mark.skipif(os.mkdir not in os.supports_dir_fd, reason="cannot make so long a path")
+@pytest.mark.parametrize("command", ["gaze", "report", "compare"])
+def test_a_command_does_the_rest_and_its_exit_code_tells(
+    command: str, tmp_path: Path, picture: MakePicture
+) -> None:
+    shelf = tmp_path / "shelf"
+    shelf.mkdir()
+    for seed in range(2):
+        picture(seed=seed).save(shelf / f"{seed}.png")
+    folder = os.open(shelf, os.O_RDONLY)
+    for _ in range(17):  # longer than any system takes a path
+        os.mkdir("d" * 250, dir_fd=folder)
+        inside = os.open("d" * 250, os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = inside
+    os.close(folder)
+    options = ["--model", "demo", "--list", "tools"]
+    program = [sys.executable, "-m", "clip_gaze", command, str(shelf), *options]
+    done = subprocess.run(
+        program, capture_output=True, text=True, encoding="utf-8", check=False, cwd=tmp_path
+    )
+    assert done.returncode == 1, done.stderr
+    errors = [line for line in done.stderr.splitlines() if "error" in line]
+    assert len(errors) == 1
+    assert "dddd: cannot be read (" in errors[0]
+    assert done.stdout or (tmp_path / "report.html").stat().st_size
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_what_is_no_regular_file_is_found_and_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "b.png")
+    (found,) = collected(tmp_path)
+    with pytest.raises(PictureError, match=r"b\.png: is not a regular file"):
+        upright(found)
 
 
 @pytest.mark.parametrize("suffix", sorted(collect.SUFFIXES))
@@ -82,7 +220,7 @@ def test_what_is_collected_can_be_opened(suffix: str, tmp_path: Path) -> None:
     if suffix in (".heic", ".heif"):
         pytest.importorskip("pillow_heif").register_heif_opener()
     Image.new("RGB", (64, 48), "red").save(path)
-    assert collect.pictures([tmp_path]) == [path]
+    assert collected(tmp_path) == [path]
     image = upright(path)
     assert image.size == (64, 48)
     assert image.convert("RGB").getpixel((30, 20))[0] > 200

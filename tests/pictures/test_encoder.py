@@ -18,9 +18,10 @@ from PIL import Image
 import clip_gaze
 from clip_gaze.model.session import Tower
 from clip_gaze.pictures import encoder as module
+from clip_gaze.pictures import load
 from clip_gaze.pictures.preprocess import pixel_values
 from clip_gaze.pictures.source import Content
-from clip_gaze.texts.phrases import load
+from clip_gaze.texts import phrases
 from serving import PATIENCE
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     MakePicture = Callable[..., Image.Image]
 
-WORDS = {"tools": load("tools")}
+WORDS = {"tools": phrases.load("tools")}
 
 
 @pytest.fixture
@@ -229,6 +230,34 @@ def test_a_too_large_picture_is_refused_before_it_is_decoded(
 ) -> None:
     (result,) = looked(tiny_model, folder[:1], max_megapixels=0.001)
     assert "0.001 million pixels" in (result.error or "")
+
+
+@pytest.mark.parametrize("threads", [4, 64])
+def test_pictures_that_fit_one_by_one_are_not_refused_for_threads(
+    threads: int, tiny_model: Path, folder: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And however many threads there are, no more are decoded at once than fit in memory."""
+    good = [path for path in folder if path not in (folder[5], folder[11])]
+    fitting = 2 * 62 * 60  # pixels: two of the largest
+    monkeypatch.setattr(load, "free_bytes", lambda: 2 * 12 * fitting)
+    lock, inside, most = threading.Lock(), 0, 0
+
+    def pixels(image: Image.Image, *others: Any) -> Any:
+        nonlocal inside, most
+        size = image.width * image.height
+        with lock:
+            inside += size
+            most = max(most, inside)
+        try:
+            return pixel_values(image, *others)
+        finally:
+            with lock:
+                inside -= size
+
+    monkeypatch.setattr(module, "pixel_values", pixels)
+    results = looked(tiny_model, good, threads=threads)
+    assert [result.error for result in results] == [None] * len(good)
+    assert 0 < most <= fitting
 
 
 def test_few_pictures_are_open_at_once(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clip_gaze import GazeError
-from clip_gaze.pictures import load
 from clip_gaze.system import resources
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Groups:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
     monkeypatch.setattr(resources, "_CGROUP_MOUNT", tmp_path / "mount")
     monkeypatch.setattr(resources, "_OWN_CGROUPS", tmp_path / "own")
-    for name in ("_linux", "_windows", "_posix"):
+    for name in ("_available_linux", "_available_windows", "_half_of_all"):
         monkeypatch.setattr(resources, name, lambda: None)
 
     def make(own: str, files: dict[str, str]) -> None:
@@ -220,28 +219,31 @@ def test_linux_says_what_is_available(tmp_path: Path, monkeypatch: pytest.Monkey
     source = tmp_path / "meminfo"
     source.write_text("MemTotal: 9 kB\nMemAvailable:   1234 kB\n", encoding="ascii")
     monkeypatch.setattr(resources, "_MEMINFO", source)
-    assert resources._linux() == 1234 * 1024
+    assert resources._available_linux() == 1234 * 1024
     source.unlink()
-    assert resources._linux() is None
+    assert resources._available_linux() is None
 
 
-def test_the_smallest_figure_counts(groups: Groups, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("linux", "windows", "half", "wanted"),
+    [(500, None, 400, 500), (800, None, 400, 700), (None, 600, None, 600), (None, None, 400, 400)],
+)
+def test_the_system_says_what_is_free_and_groups_hold_it_down(
+    linux: int | None,
+    windows: int | None,
+    half: int | None,
+    wanted: int,
+    groups: Groups,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Half of all memory counts only where the system says no more."""
     groups("0::/\n", memory(".", "1000", "300"))
-    for name, value in {"_linux": 500, "_windows": None, "_posix": 800}.items():
-        monkeypatch.setattr(resources, name, lambda value=value: value)
-    assert resources.free_bytes() == 500
+    monkeypatch.setattr(resources, "_available_linux", lambda: linux)
+    monkeypatch.setattr(resources, "_available_windows", lambda: windows)
+    monkeypatch.setattr(resources, "_half_of_all", lambda: half)
+    assert resources.free_bytes() == wanted
 
 
 def test_this_machine_has_some() -> None:
     assert (resources.free_bytes() or 0) > 10**7
     assert 1 <= resources.usable_cpus() <= (os.cpu_count() or 1)
-
-
-def test_half_of_it_is_shared_by_the_pictures_that_are_open(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(load, "free_bytes", lambda: 24_000)
-    assert load.most_pixels() == 1000
-    assert load.most_pixels(workers=4) == 250
-    monkeypatch.setattr(load, "free_bytes", lambda: None)
-    assert load.most_pixels() is None

@@ -10,6 +10,7 @@ import click
 from clip_gaze.cli.options import (
     SOME_FAILED,
     chosen_lists,
+    collected,
     encoding,
     for_reader,
     list_options,
@@ -19,7 +20,6 @@ from clip_gaze.cli.options import (
 )
 from clip_gaze.drawing import canvas, chart
 from clip_gaze.output import compare_text, writers
-from clip_gaze.pictures import collect
 from clip_gaze.pictures.edits import edited
 from clip_gaze.pictures.load import most_pixels, upright
 from clip_gaze.pictures.preprocess import rgb
@@ -67,7 +67,7 @@ def compare(
     movements and surfaces. These three options and --exclude can be repeated.
     """
     chosen = chosen_lists(*(options.pop(each) for each in ("lists", "files", "own")))
-    paths = collect.pictures(images, recursive=recursive, exclude=exclude)
+    paths, missed = collected(images, recursive=recursive, exclude=exclude)
     _check(paths, kind, output, edits=edits)
 
     def pictures(limit: int | None) -> Iterable[Source]:
@@ -89,7 +89,7 @@ def compare(
         read = (each for each in pictures(limit) if each.name not in names)
         small = [chart.thumbnail(rgb(upright(each, limit or most_pixels()))) for each in read]
         canvas.write(chart.draw(found, small), output)
-    return SOME_FAILED if bad else 0
+    return SOME_FAILED if bad else missed
 
 
 def _check(paths: Sequence[Path], kind: str, output: Path | None, *, edits: bool) -> None:

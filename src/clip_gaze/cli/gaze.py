@@ -13,6 +13,7 @@ from clip_gaze.analysis.occlusion import RUNS
 from clip_gaze.cli.options import (
     Counted,
     chosen_lists,
+    collected,
     covering,
     encoding,
     list_options,
@@ -25,7 +26,6 @@ from clip_gaze.cli.options import (
 from clip_gaze.drawing import heatmap
 from clip_gaze.errors import GazeError, PictureError
 from clip_gaze.output import render, tables, writers
-from clip_gaze.pictures import collect
 from clip_gaze.results import PictureResult
 from clip_gaze.system.paths import shipped
 from clip_gaze.texts import phrases
@@ -89,8 +89,8 @@ def gaze(
     and --exclude can be repeated.
     """
     chosen = chosen_lists(lists, files, own)
-    paths = collect.pictures(images, recursive=recursive, exclude=exclude)
-    return _gaze(paths, chosen, **options)
+    paths, missed = collected(images, recursive=recursive, exclude=exclude)
+    return _gaze(paths, chosen, **options) or missed
 
 
 @click.command()

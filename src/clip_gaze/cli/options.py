@@ -13,6 +13,7 @@ import click
 from clip_gaze.errors import PhraseListError, PictureError
 from clip_gaze.model import registry
 from clip_gaze.output import render
+from clip_gaze.pictures import collect
 from clip_gaze.results import PictureResult
 from clip_gaze.texts import phrases
 
@@ -115,6 +116,29 @@ def chosen_lists(
     if spoken:
         chosen["phrases"] = spoken
     return chosen or {name: phrases.load(name) for name in phrases.DEFAULTS}
+
+
+def collected(
+    images: Sequence[str], *, recursive: bool, exclude: Sequence[str]
+) -> tuple[list[Path], int]:
+    """Return the pictures that are meant, and the exit code that folders call for.
+
+    What of a folder cannot be read is named on stderr.
+
+    Raises:
+        PictureError: there is no picture in any of the folders.
+        NothingWrittenError: nothing that is meant can be read.
+    """
+    paths, code = [], 0
+    for path, error in collect.pictures(images, recursive=recursive, exclude=exclude):
+        if error is None:
+            paths.append(path)
+        else:
+            code = SOME_FAILED
+            say(f"clip-gaze: error: {error}")
+    if not paths:
+        raise NothingWrittenError
+    return paths, code
 
 
 def say(line: str) -> None:

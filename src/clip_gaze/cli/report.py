@@ -12,6 +12,7 @@ from clip_gaze.cli.options import (
     Counted,
     NothingWrittenError,
     chosen_lists,
+    collected,
     encoding,
     list_options,
     model_options,
@@ -20,7 +21,6 @@ from clip_gaze.cli.options import (
 )
 from clip_gaze.output import report as reports
 from clip_gaze.output import writers
-from clip_gaze.pictures import collect
 from clip_gaze.texts.questions import of_first
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def report(
     reports.check()
     writers.check(output)
     chosen = chosen_lists(lists, files, own)
-    paths = collect.pictures(images, recursive=recursive, exclude=exclude)
+    paths, missed = collected(images, recursive=recursive, exclude=exclude)
     if title is None and len(images) == 1 and Path(images[0]).is_dir():
         title = Path(images[0]).resolve().name
     with opened(**options) as clip, encoding() as bar:
@@ -100,7 +100,7 @@ def report(
             _some(results), ranking, heading, output, edge=edge, see=maps if see else None
         )
     click.echo(f"clip-gaze: {output}: {results.ok:,} pictures, {size / 1e6:,.1f} MB", err=True)
-    return results.exit_code
+    return results.exit_code or missed
 
 
 def _some(results: Counted[Found]) -> Iterator[Found]:

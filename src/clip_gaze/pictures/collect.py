@@ -1,4 +1,4 @@
-"""Which pictures are meant: files as they are named, and what lies in folders."""
+"""Find the pictures that are meant: files as they are named, and what lies in folders."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ def pictures(
     *,
     recursive: bool = True,
     exclude: Sequence[str] = (),
-) -> list[Path]:
-    """Return the pictures in files and folders, each folder's in the order of their names.
+) -> Iterator[tuple[Path, PictureError | None]]:
+    """Yield the pictures in files and folders, each folder's in the order of their names.
 
     A file that is named is taken whatever it is called. In folders, hidden files and folders are
-    passed over, and so is what has no picture's suffix. Links to folders are not followed.
+    passed over, and so is what has no picture's suffix. Links to folders are not followed. No file
+    is opened, and of each folder only the names are in memory at once.
 
     Args:
         paths: files and folders.
@@ -38,54 +39,68 @@ def pictures(
         exclude: patterns such as "*_small.*" or "drafts"; what a file's or folder's name, or its
             path below the named folder, matches is passed over.
 
+    Yields:
+        A path with None; or with an error, for a folder or an entry of one that cannot be read.
+
     Raises:
         PictureError: folders were named, and there is no picture in any of them, nor a file.
     """
-    found: list[Path] = []
+    some = False
     empty = []
     for path in map(Path, paths):
-        if not path.is_dir():
-            found.append(path)
+        if not os.path.isdir(path):  # noqa: PTH112 - `Path.is_dir` fails where it may not look
+            some = True
+            yield path, None
             continue
-        inside = list(_walk(path, recursive=recursive, exclude=exclude))
-        found += inside
-        if not inside:
+        inside = _walk(path, recursive=recursive, exclude=exclude)
+        first = next(inside, None)
+        if first is None:
             empty.append(path)
-    if empty and not found:
+            continue
+        some = True
+        yield first
+        yield from inside
+    if empty and not some:
         msg = f"{empty[0]}: no picture in this folder; {', '.join(sorted(SUFFIXES))} are taken"
         raise PictureError(msg)
     for path in empty:
         logger.warning("%s: no picture in this folder", path)
-    return found
 
 
-def _walk(top: Path, *, recursive: bool, exclude: Sequence[str]) -> Iterator[Path]:
-    def wanted(entry: os.DirEntry[str]) -> bool:
-        below = Path(entry.path).relative_to(top).as_posix()
-        return not _hidden(entry) and not any(
-            fnmatch(name, pattern) for pattern in exclude for name in (entry.name, below)
+def _walk(
+    top: Path, *, recursive: bool, exclude: Sequence[str]
+) -> Iterator[tuple[Path, PictureError | None]]:
+    def passed_over(entry: os.DirEntry[str]) -> bool:
+        names = (entry.name, Path(entry.path).relative_to(top).as_posix()) if exclude else ()
+        return _hidden(entry) or any(
+            fnmatch(name, pattern) for pattern in exclude for name in names
         )
 
-    def entries(folder: Path) -> Iterator[Path]:
+    # What comes next stands last.
+    waiting: list[Path | os.DirEntry[str]] = [top]
+    while waiting:
+        entry = waiting.pop()
+        below: list[os.DirEntry[str]] = []
         try:
-            with os.scandir(folder) as listed:
-                kept = sorted(filter(wanted, listed), key=lambda entry: entry.name)
-        except OSError as error:
-            logger.warning("%s: this folder cannot be read (%s)", folder, error.strerror)
-            return
-        for entry in kept:
-            if entry.is_dir(follow_symlinks=False):
-                if recursive:
-                    yield from entries(Path(entry.path))
+            if not isinstance(entry, Path) and passed_over(entry):
+                continue
+            if isinstance(entry, Path) or entry.is_dir(follow_symlinks=False):
+                if recursive or entry is top:
+                    with os.scandir(entry) as listed:
+                        below.extend(listed)
             elif Path(entry.name).suffix.lower() in SUFFIXES and not entry.is_dir():
-                yield Path(entry.path)
-
-    yield from entries(top)
+                yield Path(entry.path), None
+        except OSError as error:
+            path = Path(entry)
+            yield path, PictureError(f"{path}: cannot be read ({error.strerror})")
+        waiting += sorted(below, key=lambda each: each.name, reverse=True)
 
 
 def _hidden(entry: os.DirEntry[str]) -> bool:
     """Return whether a file is hidden: by its name, or on Windows by its attribute."""
     if entry.name.startswith("."):
         return True
+    if os.name != "nt":
+        return False
     attributes = getattr(entry.stat(follow_symlinks=False), "st_file_attributes", 0)
     return bool(attributes & stat.FILE_ATTRIBUTE_HIDDEN)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import astuple
-from functools import partial
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +14,7 @@ import numpy as np
 from clip_gaze.analysis.similarity import normalise
 from clip_gaze.errors import ClosedError, PictureError
 from clip_gaze.pictures import neutral
-from clip_gaze.pictures.load import decoded, explained, most_pixels, upright
+from clip_gaze.pictures.load import Room, decoded, explained, most_pixels, upright
 from clip_gaze.pictures.preprocess import normalised, pixel_values, seen, square
 from clip_gaze.pictures.source import Content, Decoded, File, source
 from clip_gaze.system.files import sha256
@@ -112,7 +111,8 @@ class ImageEncoder:
         self._tower = tower
         self._pools = pools
         self._workers = workers
-        self._max_pixels = max_pixels or most_pixels(workers)
+        self._max_pixels = max_pixels or most_pixels()
+        self._room = Room()
 
     def encode(self, images: Iterable[Picture]) -> Iterator[tuple[str, Outcome]]:
         """Encode pictures in threads and yield them in order, known ones from the store.
@@ -274,13 +274,17 @@ class ImageEncoder:
         return vector
 
     def _look(self, stream: IO[bytes], name: str) -> Vector:
-        """Decode a file, and load the graph meanwhile if it is not there yet."""
-        beside = ThreadPoolExecutor(1)
-        try:
-            load = partial(beside.submit, self._tower)
-            pixels = self._pixels(decoded(stream, name, self._max_pixels, load), name)
-        finally:
-            beside.shutdown(wait=False)  # what is wrong with a picture is said at once
+        """Decode a file where there is room, and load the graph meanwhile if it is not there."""
+        with ExitStack() as stack:
+            beside = ThreadPoolExecutor(1)
+            # What is wrong with a picture is said at once.
+            stack.callback(beside.shutdown, wait=False)
+
+            def found(pixels: int) -> None:
+                beside.submit(self._tower)
+                stack.enter_context(self._room.take(pixels))
+
+            pixels = self._pixels(decoded(stream, name, self._max_pixels, found), name)
         return self._vector(pixels)
 
     def _pixels(self, image: Image.Image, name: str) -> NDArray[np.float32]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import struct
+import threading
 from functools import lru_cache
 from typing import IO, TYPE_CHECKING
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from clip_gaze.errors import PictureError, PictureSizeError
+from clip_gaze.pictures.depth import eight_bits
 from clip_gaze.pictures.source import Decoded, source
 from clip_gaze.system.resources import free_bytes
 
@@ -32,19 +34,52 @@ _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _NOT_SUCH = (SyntaxError, IndexError, TypeError, struct.error, UnidentifiedImageError)
 # Pillow keeps four bytes a pixel, and turning or converting a picture makes another one.
 _BYTES_PER_PIXEL = 12
+# Larger than what cameras and scanners for a desk make.
+_USUAL = 90_000_000
 
 
-def most_pixels(workers: int = 1) -> int | None:
-    """Return how large a picture may be: what fits in half the free memory.
+def most_pixels(copies: int = 1) -> int | None:
+    """Return how large a picture may be.
 
     Args:
-        workers: how many pictures may be open at the same time.
+        copies: how many pictures of that size stand in memory beside each other.
 
     Returns:
-        Pixels; None where the system does not say how much memory is free.
+        Pixels: what fits in half the free memory, but not less than 90 million where these fit in
+        all of it; None where the system does not say how much memory is free.
     """
     free = free_bytes()
-    return None if free is None else free // 2 // workers // _BYTES_PER_PIXEL
+    if free is None:
+        return None
+    fitting = free // (copies * _BYTES_PER_PIXEL)
+    return max(fitting // 2, min(fitting, _USUAL))
+
+
+class Room:
+    """Half of the free memory, shared by pictures that are open at the same time."""
+
+    def __init__(self) -> None:
+        """See how much there is."""
+        free = free_bytes()
+        self._pixels = None if free is None else free // 2 // _BYTES_PER_PIXEL
+        self._taken = 0
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def take(self, pixels: int) -> Iterator[None]:
+        """Wait until a picture fits beside the others, or is alone, and keep its room."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._fits(pixels))
+            self._taken += pixels
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken -= pixels
+                self._changed.notify_all()
+
+    def _fits(self, pixels: int) -> bool:
+        return not self._taken or self._pixels is None or self._taken + pixels <= self._pixels
 
 
 def upright(picture: Picture, max_pixels: int | None = None) -> Image.Image:
@@ -55,7 +90,8 @@ def upright(picture: Picture, max_pixels: int | None = None) -> Image.Image:
         max_pixels: a larger file is refused before it is decoded; None: nothing is.
 
     Returns:
-        The decoded picture, in the file's own mode; a PIL image itself.
+        The decoded picture, in its own mode if that has 8 bits (see `depth.eight_bits`): a PIL
+        image itself.
 
     Raises:
         PictureError: it cannot be read, is of a kind that is not read here, damaged or too large.
@@ -67,14 +103,14 @@ def upright(picture: Picture, max_pixels: int | None = None) -> Image.Image:
             return decoded(file, found.name, max_pixels)
     with explained(found.name):
         found.image.load()
-    return found.image
+        return eight_bits(found.image)
 
 
 def decoded(
     file: IO[bytes],
     name: str,
     max_pixels: int | None = None,
-    found: Callable[[], object] = lambda: None,
+    found: Callable[[int], object] = lambda _: None,
 ) -> Image.Image:
     """Decode an open picture file and turn it as its EXIF orientation says; see `upright`.
 
@@ -82,19 +118,21 @@ def decoded(
         file: the file, at its beginning.
         name: what the picture is called in an error.
         max_pixels: a larger picture is refused before it is decoded; None: nothing is.
-        found: called when the file has turned out to be a picture, before it is decoded.
+        found: called with the number of its pixels when the file has turned out to be a picture,
+            before it is decoded.
 
     """
     with explained(name), _identified(file) as image:
-        if max_pixels is not None and image.width * image.height > max_pixels:
+        pixels = image.width * image.height
+        if max_pixels is not None and pixels > max_pixels:
             msg = (
                 f"has more than {max_pixels / 1e6:.3g} million pixels, which is the limit; raise "
                 "it with --max-megapixels (max_megapixels), or make the picture smaller"
             )
             raise PictureSizeError(msg)
-        found()
+        found(pixels)
         image.load()
-        return _turned(image, name)
+        return eight_bits(_turned(image, name))
 
 
 @contextlib.contextmanager

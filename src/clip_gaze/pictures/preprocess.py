@@ -24,7 +24,7 @@ def square(image: Image.Image, size: int) -> NDArray[np.uint8]:
     """Resize the shortest edge to `size` (Pillow's bicubic on uint8) and cut the centre square.
 
     Args:
-        image: any mode that Pillow can convert to RGB.
+        image: any mode of 8 bits that Pillow can convert to RGB (see `depth.eight_bits`).
         size: edge of the square, in pixels.
 
     Returns:
@@ -80,7 +80,7 @@ def pixel_values(image: Image.Image, settings: ImageSettings) -> NDArray[np.floa
     """Return what the vision tower reads for one picture.
 
     Args:
-        image: a PIL image, taken as it is (see `opening.upright` for files).
+        image: a PIL image, taken as it is (see `load.upright` for files).
         settings: size, mean and standard deviation of the model.
 
     Returns:
@@ -115,7 +115,7 @@ def rgb(image: Image.Image) -> Image.Image:
     """Return the picture in RGB; where it is transparent, it lies on white."""
     try:
         if "A" in image.getbands() or image.info.get("transparency") is not None:
-            image = image.convert("RGBA")
+            image = image if image.mode == "RGBA" else image.convert("RGBA")
             white = Image.new("RGBA", image.size, "white")
             image = Image.alpha_composite(white, image)
         return image if image.mode == "RGB" else image.convert("RGB")

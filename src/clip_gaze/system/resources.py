@@ -1,4 +1,4 @@
-"""What this process may use: CPUs and memory, as the system has them and control groups leave."""
+"""Count the CPUs and the memory that this process may use, control groups included."""
 
 from __future__ import annotations
 
@@ -54,7 +54,9 @@ def free_bytes() -> int | None:
     Returns:
         Bytes; None where the system does not say.
     """
-    found = [_linux(), _windows(), _posix(), *map(_left, _cgroups("memory"))]
+    systems = (_available_linux, _available_windows, _half_of_all)
+    known = (figure for system in systems if (figure := system()) is not None)
+    found = [next(known, None), *map(_headroom, _cgroups("memory"))]
     return min((each for each in found if each is not None), default=None)
 
 
@@ -104,7 +106,7 @@ def _quota(folder: Path) -> int | None:
     return None
 
 
-def _left(folder: Path) -> int | None:
+def _headroom(folder: Path) -> int | None:
     """Return the bytes that a control group's limit leaves; None without one.
 
     What was read from files counts as used there, but makes room when programs need it.
@@ -119,17 +121,17 @@ def _left(folder: Path) -> int | None:
             )
         except (OSError, ValueError):  # no such file, or "max"
             continue
-        return max(0, most - taken + (_figure(folder / "memory.stat", files) or 0))
+        return max(0, most - taken + (_number(folder / "memory.stat", files) or 0))
     return None
 
 
-def _linux() -> int | None:
-    available = _figure(_MEMINFO, "MemAvailable:")
+def _available_linux() -> int | None:
+    available = _number(_MEMINFO, "MemAvailable:")
     return None if available is None else available * 1024
 
 
-def _figure(table: Path, name: str) -> int | None:
-    """Return the number behind a name in a file of such lines; None where it is not there."""
+def _number(table: Path, name: str) -> int | None:
+    """Return the number in the line of a file that begins with a name; None without one."""
     try:
         for line in table.read_text(encoding="ascii").splitlines():
             if line.startswith(f"{name} "):
@@ -139,18 +141,18 @@ def _figure(table: Path, name: str) -> int | None:
     return None
 
 
-def _windows() -> int | None:
+def _available_windows() -> int | None:
     if os.name != "nt":
         return None
-    # The layout of MEMORYSTATUSEX, of which the third large number is the free memory.
+    # MEMORYSTATUSEX as eight words of 64 bits, of which the one at 2 is ullAvailPhys.
     status = (ctypes.c_ulonglong * 8)()
     ctypes.c_ulong.from_buffer(status).value = ctypes.sizeof(status)
     kernel = ctypes.windll.kernel32  # type: ignore[attr-defined,unused-ignore]
     return int(status[2]) if kernel.GlobalMemoryStatusEx(ctypes.byref(status)) else None
 
 
-def _posix() -> int | None:
-    """Return half of the memory that there is, where only that is known (macOS)."""
+def _half_of_all() -> int | None:
+    """Return half of all memory, for systems that say no more (macOS)."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     except (AttributeError, ValueError, OSError):
