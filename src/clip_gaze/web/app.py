@@ -140,7 +140,7 @@ class Page:
         """Return the route of a question that goes through the queue."""
 
         async def answer(request: Request) -> Response:
-            form = await multipart.read(request.stream(), request.headers.get("content-type"))
+            form = await multipart.read(request)
             asked = check(form)
             del form
             streamed = streams and STREAM in request.headers.get("accept", "")
