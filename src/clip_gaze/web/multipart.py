@@ -11,7 +11,7 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from clip_gaze.output.render import clean
-from clip_gaze.web.guard import RefusedError
+from clip_gaze.web.responses import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
