@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 
 from clip_gaze.errors import GazeError, PictureSizeError
 
@@ -27,7 +28,7 @@ class BusyError(Exception):
 
 
 class StoppedError(Exception):
-    """The server is stopping."""
+    """The client has gone, or the server is stopping."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,29 +63,31 @@ class Job:
         self.streamed = streamed
         self.scope = anyio.CancelScope()
         self._work = work
+        self._loop = anyio.lowlevel.current_token()
         # Without bound, so that a client that reads slowly does not hold up the others.
         self._send, self.news = anyio.create_memory_object_stream[Update | Outcome](math.inf)
 
     def check(self) -> None:
-        """Go on; the work calls this, in its thread, at every step.
+        """Go on; the work calls this, in any thread, at every step.
 
         Raises:
-            asyncio.CancelledError: nobody waits for it any more.
+            StoppedError: nobody waits for it any more.
 
         """
-        anyio.from_thread.check_cancelled()
+        if self.scope.cancel_called:
+            raise StoppedError
 
     def tell(self, event: str, data: dict[str, Any]) -> None:
         """Send an update, if they are wanted; see `check`."""
         self.check()
         if self.streamed:
-            anyio.from_thread.run_sync(self.put, Update(event, data))
+            anyio.from_thread.run_sync(self.put, Update(event, data), token=self._loop)
 
     def run(self) -> Outcome:
         """Do the work and return its outcome, whatever that is."""
         try:
             return Outcome(self._work(self))
-        except GazeError as error:
+        except (GazeError, StoppedError) as error:
             return Outcome(error=error)
         except MemoryError:
             msg = "not enough memory for this; try a smaller picture or variant"
