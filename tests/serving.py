@@ -7,6 +7,7 @@ import http.client
 import json
 import socket
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ from clip_gaze.web.app import Page, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    import uvicorn
 
 BOUNDARY = "----a boundary"
 # Seconds: a busy machine must not fail a test.
@@ -70,7 +73,7 @@ class Served:
 
     port: int
     clip: Clip | None = None
-    page: Page | None = None
+    server: uvicorn.Server | None = None
 
     @property
     def host(self) -> str:
@@ -108,6 +111,21 @@ class Served:
     def stream(self, path: str, *parts: Part) -> list[tuple[str, Any]]:
         """Send a form and return the events of the answer."""
         return self.post(path, *parts, accept="text/event-stream").events
+
+    def stop(self) -> None:
+        """Ask the server to end."""
+        assert self.server is not None
+        self.server.should_exit = True
+
+    def alone(self) -> None:
+        """Wait until the server knows that all clients have gone."""
+        assert self.server is not None
+        deadline = time.monotonic() + PATIENCE
+        while self.server.server_state.connections:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        # What it does for a question comes after what it does for those who left.
+        assert self.get("/api/lists").status == 200
 
     def raw(self, head: str, *, more: bytes = b"") -> socket.socket:
         """Send a request byte by byte as it is, and return the open connection."""
@@ -160,7 +178,7 @@ def serving(max_megapixels: float | None = None, **settings: Any) -> Iterator[Se
         thread.start()
         try:
             assert ready.wait(PATIENCE)
-            yield Served(port, clip, page)
+            yield Served(port, clip, server)
         finally:
             server.should_exit = True
             thread.join(PATIENCE)

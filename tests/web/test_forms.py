@@ -143,7 +143,6 @@ WHOLE = form(IMAGE, SURFACES)
         (KIND, b"", 400, "the form is cut short: its last boundary is missing"),
         (KIND, WHOLE[:-10], 400, "the form is cut short"),
         (KIND, b"no form at all", 400, "the form is malformed"),
-        (KIND, WHOLE.replace(b"form-data; ", b"attachment; "), 400, "a part of the form has no"),
         (KIND, WHOLE.replace(b"Content-Disposition", b"X"), 400, "a part of the form has no name"),
         (KIND, WHOLE.replace(b"name=", b"title="), 400, "a part of the form has no name"),
         (KIND, WHOLE.replace(b"surfaces", b"surf\xffaces"), 400, "'list' is not UTF-8 text"),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from clip_gaze.errors import PictureSizeError
-from clip_gaze.web.queue import BusyError, Job, Outcome, StoppedError, Worker
+from clip_gaze.web.queue import BusyError, Job, Outcome, Queue, StoppedError
 from serving import BOUNDARY, PATIENCE, Served, form, hear, serving
 
 if TYPE_CHECKING:
@@ -23,9 +23,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
+    from clip_gaze.web.queue import Work
+
     MakePicture = Callable[..., Image.Image]
 
 PLACES = 2
+STREAM = "text/event-stream"
 T = TypeVar("T")
 
 
@@ -102,7 +105,7 @@ def test_all_places_taken_is_said_with_when_to_come_again(
             assert refused.status == 503
             assert int(refused.headers["retry-after"]) > 0
             assert refused.error == "too many questions are waiting; try again in a moment"
-        assert served.post("/api/gaze", *parts, accept="text/event-stream").status == 503
+        assert served.post("/api/gaze", *parts, accept=STREAM).status == 503
         gate.open()
         assert first.result().status == 200
         for connection, _ in waiting:
@@ -113,7 +116,7 @@ def test_all_places_taken_is_said_with_when_to_come_again(
 def open_stream(served: Served, parts: list[Any]) -> tuple[Any, int]:
     """Ask for a stream; return the connection, and how many were ahead."""
     body = form(*parts)
-    connection = served.raw(head(served, "/api/gaze", len(body), "text/event-stream"), more=body)
+    connection = served.raw(head(served, "/api/gaze", len(body), STREAM), more=body)
     heard = hear(connection, b"}\n\n").decode()
     return connection, int(heard.split('{"ahead": ')[1].split("}")[0])
 
@@ -129,12 +132,7 @@ def test_who_leaves_while_waiting_frees_the_place_and_is_not_looked_at(
         assert served.post("/api/gaze", *parts).status == 503
         for connection in gone:
             connection.close()
-        deadline = time.monotonic() + PATIENCE
-        while worker(served)._waiting:  # the server hears of it in its own time
-            assert time.monotonic() < deadline
-            assert served.get("/api/lists").status == 200
-        last, ahead = open_stream(served, parts)
-        assert ahead == 1
+        last = first_in_line(served, parts)
         gate.open()
         assert first.result().status == 200
         with contextlib.closing(last):
@@ -142,25 +140,30 @@ def test_who_leaves_while_waiting_frees_the_place_and_is_not_looked_at(
     assert gate.looked == 2
 
 
-@pytest.mark.parametrize("accept", ["application/json", "text/event-stream"])
+def first_in_line(served: Served, parts: list[Any]) -> Any:
+    """Ask for a stream until no other waits: the server hears in its own time who has gone."""
+    body = form(*parts)
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        connection = served.raw(head(served, "/api/gaze", len(body), STREAM), more=body)
+        if b'{"ahead": 1}' in hear(connection, b"}"):
+            return connection
+        connection.close()
+    raise AssertionError
+
+
+@pytest.mark.parametrize("accept", ["application/json", STREAM])
 def test_who_leaves_a_running_job_stops_it_at_its_next_step(
     served: Served, gate: Gate, image: Any, accept: str
 ) -> None:
     body = form(*[image] * 5, ("list", "surfaces"))
     connection = served.raw(head(served, "/api/gaze", len(body), accept), more=body)
     gate.reached()
-    job = worker(served)._running
-    assert job is not None
     connection.close()
-    assert job._stopped.wait(PATIENCE)
+    served.alone()
     gate.open()
     assert served.post("/api/gaze", image, ("list", "surfaces")).status == 200
     assert gate.looked == 2  # one of the five, and the one after
-
-
-def worker(served: Served) -> Worker:
-    assert served.page is not None
-    return served.page._worker
 
 
 def test_heat_maps_stop_at_the_next_step_too(
@@ -180,12 +183,10 @@ def test_heat_maps_stop_at_the_next_step_too(
 
     monkeypatch.setattr(ImageEncoder, "encode_squares", held)
     body = form(image, ("phrase", "on canvas"))
-    connection = served.raw(head(served, "/api/see", len(body), "text/event-stream"), more=body)
+    connection = served.raw(head(served, "/api/see", len(body), STREAM), more=body)
     assert reached.wait(PATIENCE)
-    job = worker(served)._running
-    assert job is not None
     connection.close()
-    assert job._stopped.wait(PATIENCE)
+    served.alone()
     go_on.set()
     assert served.post("/api/gaze", image, ("list", "surfaces")).status == 200
     assert runs == [1]
@@ -195,42 +196,39 @@ def test_stopping_refuses_who_waits_and_stops_what_runs(
     served: Served, gate: Gate, image: Any
 ) -> None:
     parts = [image, image, ("list", "surfaces")]
+    body = form(*parts)
+    late = served.raw(head(served, "/api/gaze", len(body), "application/json"), more=body[:-1])
     with ThreadPoolExecutor() as pool:
         running = pool.submit(served.post, "/api/gaze", *parts)
         gate.reached()
         connection, _ = open_stream(served, parts)
-        assert served.page is not None
-        served.page.stop()
-        with contextlib.closing(connection):
-            heard = hear(connection, b"event: error").decode()
-            heard += hear(connection, b"0\r\n\r\n").decode() if "}" not in heard else ""
-        assert "clip-gaze is stopping" in heard
-        late = served.post("/api/gaze", *parts)
-        assert (late.status, late.headers["retry-after"]) == (503, "2")
-        gate.open()
+        served.stop()
+        for each in (connection, late):
+            with contextlib.closing(each):
+                if each is late:
+                    each.sendall(body[-1:])
+                heard = b"".join(iter(lambda each=each: each.recv(10_000), b""))
+            assert b"clip-gaze is stopping; start it again" in heard
+        assert b"503 Service Unavailable" in heard
+        assert b"retry-after: 2" in heard
         assert running.result().status == 503
         assert running.result().error == "clip-gaze is stopping; start it again"
+        gate.open()
     assert gate.looked == 1
 
 
-def outcome(work: Callable[[Job], bytes]) -> Outcome:
-    async def last() -> Outcome:
-        found = [new async for new in job.news()]
+def done(work: Work) -> Outcome:
+    """Return what becomes of some work."""
+
+    async def main() -> Outcome:
+        queue = Queue(0)
+        async with queue.working():
+            job = queue.submit(work)
+            found = [new async for new in job.news]
+            job.leave()
         assert isinstance(found[-1], Outcome)
         return found[-1]
 
-    async def main() -> Outcome:
-        nonlocal job
-        made = Worker(0)
-        made.start()
-        job = made.submit(work)
-        try:
-            return await last()
-        finally:
-            made.stop()
-            made.join()
-
-    job: Job
     return in_a_loop(main())
 
 
@@ -238,36 +236,36 @@ def test_a_job_that_fails_has_its_error_as_its_outcome() -> None:
     def fail(_: Job) -> bytes:
         raise MemoryError
 
-    assert isinstance(outcome(fail).error, PictureSizeError)
-    assert outcome(lambda _: b"an answer") == Outcome(b"an answer")
+    assert isinstance(done(fail).error, PictureSizeError)
+    assert done(lambda _: b"an answer") == Outcome(b"an answer")
 
 
-def test_a_worker_takes_jobs_only_while_it_works() -> None:
+def test_a_queue_takes_jobs_only_while_it_works() -> None:
     async def main() -> None:
-        made = Worker(0)
+        queue = Queue(0)
         with pytest.raises(StoppedError):
-            made.submit(lambda _: b"")
-        made.start()
-        made.stop()
-        made.join()
-        with pytest.raises(StoppedError):
-            made.submit(lambda _: b"")
+            queue.submit(lambda _: b"")
+        async with queue.working():
+            queue.stop()
+            with pytest.raises(StoppedError):
+                queue.submit(lambda _: b"")
 
     in_a_loop(main())
 
 
 def test_without_places_one_at_a_time_is_answered() -> None:
     async def main() -> None:
-        made = Worker(0)
-        made.start()
+        queue = Queue(0)
         go_on = threading.Event()
-        first = made.submit(lambda _: bytes(go_on.wait(PATIENCE)))
-        with pytest.raises(BusyError):
-            made.submit(lambda _: b"")
-        go_on.set()
-        async for _ in first.news():
-            pass
-        made.stop()
-        made.join()
+        async with queue.working():
+            first = queue.submit(lambda _: bytes(go_on.wait(PATIENCE)))
+            with pytest.raises(BusyError):
+                queue.submit(lambda _: b"")
+            go_on.set()
+            async for _ in first.news:
+                pass
+            first.leave()
+            second = queue.submit(lambda _: b"")
+            second.leave()
 
     in_a_loop(main())

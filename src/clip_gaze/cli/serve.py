@@ -16,7 +16,7 @@ from clip_gaze.web.address import Address
 
 # It stands in an address and in a cookie.
 _TOKEN = re.compile(r"[A-Za-z0-9._-]{8,}")
-_NEEDED = {"jinja2", "python_multipart", "starlette", "uvicorn"}
+_NEEDED = {"anyio", "jinja2", "python_multipart", "starlette", "uvicorn"}
 
 
 @click.command()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from dataclasses import dataclass
 from functools import partial
@@ -19,9 +18,9 @@ from clip_gaze.model import registry
 from clip_gaze.output import markup
 from clip_gaze.texts import phrases
 from clip_gaze.web import forms, multipart, openapi
-from clip_gaze.web.guard import Guard, RefusedError
-from clip_gaze.web.queue import BusyError, StoppedError, Worker
-from clip_gaze.web.responses import STREAM, Answer, explained, refusal
+from clip_gaze.web.guard import Guard
+from clip_gaze.web.queue import BusyError, Queue, StoppedError
+from clip_gaze.web.responses import STREAM, RefusedError, explained, refusal, stream, whole
 from clip_gaze.web.service import Jobs
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ class Settings:
 
 
 class Page:
-    """The page: an ASGI application, and the thread behind it."""
+    """The page: an ASGI application, and the queue behind it."""
 
     def __init__(self, clip: Clip, settings: Settings) -> None:
         """Prepare to serve.
@@ -68,7 +67,7 @@ class Page:
         """
         self._clip = clip
         self._settings = settings
-        self._worker = Worker(settings.places)
+        self._queue = Queue(settings.places)
         jobs = Jobs(clip)
         version = metadata.version("clip-gaze")
         folder = resources.files("clip_gaze.web")
@@ -113,16 +112,12 @@ class Page:
 
     def stop(self) -> None:
         """Begin to stop: what waits is refused, what runs ends at its next step."""
-        self._worker.stop()
+        self._queue.stop()
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        self._worker.start()
-        try:
+        async with self._queue.working():
             yield
-        finally:
-            self._worker.stop()
-            await asyncio.to_thread(self._worker.join)
 
     def _post(
         self,
@@ -136,15 +131,15 @@ class Page:
         """Return the route of a question that goes through the queue."""
 
         async def answer(request: Request) -> Response:
-            form = await multipart.read(request.stream(), request.headers.get("content-type"))
+            form = await multipart.read(request)
             asked = check(form)
             del form
             streamed = streams and STREAM in request.headers.get("accept", "")
             try:
-                job = self._worker.submit(partial(work, asked), streamed=streamed)
+                job = self._queue.submit(partial(work, asked), streamed=streamed)
             except (BusyError, StoppedError) as error:
                 raise explained(error) from None
-            return Answer(self._worker, job, media, streamed=streamed)
+            return stream(job) if streamed else await whole(job, request, media)
 
         return Route(path, answer, methods=["POST"])
 
@@ -155,7 +150,7 @@ async def _refused(_: Request, error: Exception) -> Response:
 
 
 async def _left(_: Request, __: Exception) -> Response:
-    """Return an answer that nobody hears: who asked has gone in the middle of it."""
+    """Return an answer that is discarded: the client disconnected."""
     return Response(status_code=400)
 
 

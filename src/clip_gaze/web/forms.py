@@ -10,8 +10,8 @@ from clip_gaze.errors import PhraseListError
 from clip_gaze.output.render import clean
 from clip_gaze.texts import phrases
 from clip_gaze.texts.questions import questions
-from clip_gaze.web.guard import RefusedError
 from clip_gaze.web.multipart import MOST_FILES, quoted
+from clip_gaze.web.responses import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

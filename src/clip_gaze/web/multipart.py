@@ -1,4 +1,4 @@
-"""Forms to text and pictures as their bytes come; all in memory, and no more than allowed."""
+"""Read forms with Starlette's parser: all in memory, and no more than allowed."""
 
 from __future__ import annotations
 
@@ -6,19 +6,29 @@ import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 
 from clip_gaze.output.render import clean
-from clip_gaze.web.guard import RefusedError
+from clip_gaze.web.responses import RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
+
+    from starlette.datastructures import FormData
+    from starlette.requests import Request
 
 MOST_FILES = 20
-MOST_PARTS = 2200
+MOST_FIELDS = 2200
 LONGEST_VALUE = 1200  # bytes
 _LONGEST_NAME = 120
+# The first words of what Starlette says -> status and line of the answer.
+_REFUSALS = {
+    "Too many files": (413, f"at most {MOST_FILES} pictures go into one form"),
+    "Too many fields": (413, f"a form has at most {MOST_FIELDS:,} parts"),
+    "The Content-Disposition header": (400, "a part of the form has no name"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,117 +41,97 @@ class Upload:
 
 @dataclass(slots=True)
 class Form:
-    """What a form has, in its order."""
+    """The fields and files of a form, in its order."""
 
     values: dict[str, list[str]] = field(default_factory=dict)
     uploads: dict[str, list[Upload]] = field(default_factory=dict)
 
 
-async def read(body: AsyncIterator[bytes], content_type: str | None) -> Form:
+async def read(request: Request) -> Form:
     """Read a form as it comes.
 
     Args:
-        body: its bytes; who sends them has made sure that they are not too many.
-        content_type: what the request says of itself.
+        request: whoever passes it on has made sure that its body is not too large.
 
     Raises:
         RefusedError: it is no form, or has more or larger parts than allowed.
 
     """
+    content_type = request.headers.get("content-type", "")
     kind, options = parse_options_header(content_type)
-    boundary = options.get(b"boundary")
-    if kind != b"multipart/form-data" or not boundary:
+    if kind != b"multipart/form-data" or not options.get(b"boundary"):
         raise RefusedError(415, "send the picture as a form: multipart/form-data with a boundary")
-    parts = _Parts()
+    # Text comes as its bytes, to be decoded here: Starlette would guess where it is not UTF-8.
+    headers = Headers({"content-type": f"{content_type}; charset=latin-1"})
+
+    async def whole() -> AsyncGenerator[bytes, None]:
+        async for chunk in request.stream():
+            yield chunk
+        if not parser.complete:
+            raise RefusedError(400, "the form is cut short: its last boundary is missing")
+
+    parser = _Parser(
+        headers,
+        whole(),
+        max_files=MOST_FILES,
+        max_fields=MOST_FIELDS,
+        max_part_size=LONGEST_VALUE,
+    )
     try:
-        parser = MultipartParser(
-            boundary,
-            {
-                "on_part_begin": parts.begin,
-                "on_header_field": parts.header_field,
-                "on_header_value": parts.header_value,
-                "on_header_end": parts.header_end,
-                "on_headers_finished": parts.headers_finished,
-                "on_part_data": parts.data,
-                "on_part_end": parts.end,
-                "on_end": parts.finish,
-            },
-        )
-        async for chunk in body:
-            if chunk:
-                parser.write(chunk)
-    except FormParserError as error:
-        raise RefusedError(400, f"the form is malformed ({error})") from None
-    if not parts.complete:
-        raise RefusedError(400, "the form is cut short: its last boundary is missing")
-    return parts.form
+        found = await parser.parse()
+    except MultiPartException as error:
+        raise parser.refused(error) from None
+    try:
+        return _form(found)
+    finally:
+        await found.close()
 
 
-class _Parts:
-    """Gathers the parts of a form, and refuses what is too much as soon as it comes."""
-
-    def __init__(self) -> None:
-        self.form = Form()
-        self.complete = False
-        self._count = 0
-        self._headers: dict[bytes, bytes] = {}
-        self._field = self._value = b""
-        self._data = io.BytesIO()
-        self._name = ""
-        self._label: str | None = None
-
-    def begin(self) -> None:
-        self._count += 1
-        if self._count > MOST_PARTS:
-            raise RefusedError(413, f"a form has at most {MOST_PARTS:,} parts")
-        self._headers = {}
-        self._data = io.BytesIO()
-
-    def header_field(self, data: bytes, start: int, end: int) -> None:
-        self._field += data[start:end]
-
-    def header_value(self, data: bytes, start: int, end: int) -> None:
-        self._value += data[start:end]
-
-    def header_end(self) -> None:
-        self._headers[self._field.lower()] = self._value
-        self._field = self._value = b""
-
-    def headers_finished(self) -> None:
-        disposition = self._headers.get(b"content-disposition", b"").decode("latin-1")
-        kind, options = parse_options_header(disposition)
-        if kind != b"form-data" or b"name" not in options:
-            raise RefusedError(400, "a part of the form has no name")
-        self._name = _decoded(options[b"name"], "a name")
-        label = options.get(b"filename")
-        if label is None and not self._headers.get(b"content-type", b"text").startswith(b"text"):
-            label = b""  # a file need not be called anything
-        self._label = None if label is None else _label(label)
-        files = sum(map(len, self.form.uploads.values()))
-        if self._label is not None and files >= MOST_FILES:
-            raise RefusedError(413, f"at most {MOST_FILES} pictures go into one form")
-
-    def data(self, data: bytes, start: int, end: int) -> None:
-        if self._label is None and self._data.tell() + end - start > LONGEST_VALUE:
-            raise RefusedError(413, f"{quoted(self._name)} is too long")
-        self._data.write(memoryview(data)[start:end])
-
-    def end(self) -> None:
-        if self._label is None:
-            value = _decoded(self._data.getvalue(), quoted(self._name))
-            self.form.values.setdefault(self._name, []).append(value)
+def _form(found: FormData) -> Form:
+    form = Form()
+    for raw, value in found.multi_items():
+        name = _decoded(raw, "a name")
+        if isinstance(value, UploadFile):
+            upload = Upload(_label(value.filename or ""), io.BytesIO(value.file.read()))
+            form.uploads.setdefault(name, []).append(upload)
         else:
-            self._data.seek(0)
-            upload = Upload(self._label, self._data)
-            self.form.uploads.setdefault(self._name, []).append(upload)
+            form.values.setdefault(name, []).append(_decoded(value, quoted(name)))
+    return form
 
-    def finish(self) -> None:
+
+class _Parser(MultiPartParser):
+    """Starlette's parser, which writes nothing to disk and sees where a form ends."""
+
+    spool_max_size = 0  # files of any size stay in memory
+
+    complete = False
+
+    def on_headers_finished(self) -> None:
+        # A file need not be called anything.
+        part = self._current_part
+        kind = dict(part.item_headers).get(b"content-type", b"text")
+        if not kind.startswith(b"text") and b"filename=" not in (part.content_disposition or b""):
+            part.content_disposition = (part.content_disposition or b"") + b'; filename=""'
+        super().on_headers_finished()
+
+    def on_end(self) -> None:
         self.complete = True
 
+    def refused(self, error: MultiPartException) -> RefusedError:
+        """Return the answer that an error of the parser becomes."""
+        if error.message.startswith("Part exceeded"):
+            name = self._current_part.field_name
+            return RefusedError(413, f"{quoted(_decoded(name, 'a name'))} is too long")
+        for words, (status, line) in _REFUSALS.items():
+            if error.message.startswith(words):
+                return RefusedError(status, line)
+        return RefusedError(400, f"the form is malformed ({error.__cause__ or error.message})")
 
-def _decoded(value: bytes, what: str) -> str:
+
+def _decoded(raw: str, what: str) -> str:
+    """Return the text of bytes that stand in a string as Latin-1."""
     try:
-        return value.decode("utf-8")
+        return raw.encode("latin-1").decode("utf-8")
     except UnicodeDecodeError:
         raise RefusedError(400, f"{what} is not UTF-8 text") from None
 
@@ -151,8 +141,9 @@ def quoted(name: str) -> str:
     return repr(clean(name[:_LONGEST_NAME]))
 
 
-def _label(raw: bytes) -> str:
+def _label(raw: str) -> str:
     """Return a file's name as a label on one line; browsers write its quotes as %22."""
-    name = clean(raw.decode("utf-8", "replace").replace("%22", '"')).strip()
+    text = raw.encode("latin-1").decode("utf-8", "replace")
+    name = clean(text.replace("%22", '"')).strip()
     cut = name if len(name) <= _LONGEST_NAME else "…" + name[1 - _LONGEST_NAME :]
     return cut or "picture"

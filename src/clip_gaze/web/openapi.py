@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clip_gaze.analysis.occlusion import CELLS, FEWEST_RUNS, QUALITIES
+from clip_gaze.analysis.occlusion import QUALITIES
+from clip_gaze.results import (
+    Change,
+    Compared,
+    Comparison,
+    CorrectedScore,
+    HeatMap,
+    PhraseScore,
+    PictureResult,
+)
 from clip_gaze.texts import phrases
-from clip_gaze.web import forms
+from clip_gaze.web import forms, schemas
 from clip_gaze.web.multipart import MOST_FILES
 
 if TYPE_CHECKING:
@@ -178,14 +187,13 @@ def _array(items: Schema, **more: Any) -> Schema:
     return {"type": "array", "items": items, **more}
 
 
-def _record(properties: Schema, **more: Any) -> Schema:
+def _record(properties: Schema) -> Schema:
     """Return an object that has all of its properties, and no others."""
     return {
         "type": "object",
         "required": list(properties),
         "properties": properties,
         "additionalProperties": False,
-        **more,
     }
 
 
@@ -210,8 +218,6 @@ def _lists() -> Schema:
 
 
 _TEXT: Schema = {"type": "string"}
-_NUMBER: Schema = {"type": "number"}
-_SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 _PHRASE: Schema = {
     "type": "string", "minLength": 1, "maxLength": forms.LONGEST_PHRASE, "pattern": r"\S",
 }  # fmt: skip
@@ -223,11 +229,7 @@ _CORRECTED: Schema = {
     "type": "boolean", "default": False,
     "description": "Take away what a list says of pictures that show nothing.",
 }  # fmt: skip
-_STATUS: Schema = {
-    "status": {"enum": ["ok", "error"]}, "error": {"type": ["string", "null"]},
-}  # fmt: skip
-_MADE_BY: Schema = {"image": _TEXT, "model": _TEXT, "variant": _TEXT}
-_SCORE: Schema = {"phrase": _TEXT, "probability": _SHARE}
+_RESULTS = (PhraseScore, CorrectedScore, PictureResult, HeatMap, Change, Compared, Comparison)
 _SCHEMAS: Schema = {
     "Problem": _record({"error": {"type": "string", "pattern": r"^[^\r\n]+$"}}),
     "List": _record(
@@ -243,53 +245,5 @@ _SCHEMAS: Schema = {
             "note": {"type": ["string", "null"]},
         }
     ),
-    "Score": {
-        "oneOf": [_record(_SCORE), _record({**_SCORE, "plain": _SHARE})],
-        "description": "With `plain` where the probability is corrected.",
-    },
-    "PictureResult": _record(
-        {
-            **_MADE_BY,
-            "lists": {"type": "object", "additionalProperties": _array(_ref("Score"))},
-            **_STATUS,
-            "templates": _array(_TEXT),
-            "corrected": {"type": "boolean"},
-        }
-    ),
-    "HeatMap": _record(
-        {
-            **_MADE_BY,
-            "phrase": _TEXT,
-            "list": {"type": ["string", "null"]},
-            "log_odds": _NUMBER,
-            "probability": _SHARE,
-            "grid": _array(
-                _array(_NUMBER, minItems=CELLS, maxItems=CELLS), minItems=CELLS, maxItems=CELLS
-            ),
-            "box": _array(_SHARE, minItems=4, maxItems=4),
-            "runs": {"type": "integer", "minimum": FEWEST_RUNS},
-            "templates": _array(_TEXT),
-            "corrected": {"type": "boolean"},
-        }
-    ),
-    "Change": _record(
-        {"phrase": _TEXT, "before": _NUMBER, "after": _NUMBER, "difference": _NUMBER}
-    ),
-    "Compared": _record(
-        {
-            "image": _TEXT,
-            "lists": {"type": "object", "additionalProperties": _array(_ref("Change"))},
-            "same": {"type": "boolean"},
-            **_STATUS,
-        }
-    ),
-    "Comparison": _record(
-        {
-            "reference": _TEXT,
-            "model": _TEXT,
-            "variant": _TEXT,
-            "templates": _array(_TEXT),
-            "images": _array(_ref("Compared")),
-        }
-    ),
+    **{kind.__name__: schemas.record(kind) for kind in _RESULTS},
 }

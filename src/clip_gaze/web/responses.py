@@ -1,99 +1,111 @@
-"""The answers of jobs, whole or as a stream of events, and what their errors become."""
+"""Responses: the outcome of a job, whole or as server-sent events, and refusals."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import JSONResponse, Response
+import anyio
+from starlette.background import BackgroundTask
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from clip_gaze.errors import GazeError, PictureSizeError
 from clip_gaze.output.render import clean
-from clip_gaze.web.guard import RefusedError, more_headers
 from clip_gaze.web.queue import BusyError, Outcome, StoppedError
 
 if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
+    from collections.abc import AsyncIterator
 
-    from clip_gaze.web.queue import Job, Worker
+    from starlette.requests import Request
+
+    from clip_gaze.web.queue import Job
 
 STREAM = "text/event-stream"
+# Seconds after which to try again.
+_RETRY = 2
+_MORE_HEADERS = {
+    401: {"www-authenticate": 'Bearer realm="clip-gaze"'},
+    503: {"retry-after": str(_RETRY)},
+}
 
 
-class Answer(Response):
-    """The answer of a job, whole or as a stream; who goes away stops the job."""
+class RefusedError(Exception):
+    """A request that is not answered as it was meant to be.
 
-    def __init__(self, worker: Worker, job: Job, media: str, *, streamed: bool) -> None:
-        """Prepare to answer with what becomes of a job.
+    Attributes:
+        status: of the answer.
+        message: one line that says why, and what to do.
 
-        Args:
-            worker: which has it.
-            job: the job.
-            media: kind of its answer.
-            streamed: whether its events are the answer.
+    """
 
-        """
-        super().__init__()
-        self._worker = worker
-        self._job = job
-        self._media = media
-        self._streamed = streamed
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer."""
-        answering = asyncio.ensure_future(self._answer(scope, receive, send))
-        gone = asyncio.ensure_future(_gone(receive))
-        try:
-            await asyncio.wait({answering, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if answering.done():
-                answering.result()
-        finally:
-            self._worker.drop(self._job)
-            answering.cancel()
-            gone.cancel()
-            await asyncio.gather(answering, gone, return_exceptions=True)
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._streamed:
-            await self._stream(send)
-            return
-        async for new in self._job.news():
-            if isinstance(new, Outcome):
-                response = (
-                    Response(new.answer, media_type=self._media)
-                    if new.error is None
-                    else refusal(explained(new.error))
-                )
-                await response(scope, receive, send)
-
-    async def _stream(self, send: Send) -> None:
-        head = [(b"content-type", f"{STREAM}; charset=utf-8".encode("ascii"))]
-        await send({"type": "http.response.start", "status": 200, "headers": head})
-        await _send_event(send, "queued", {"ahead": self._job.ahead})
-        async for new in self._job.news():
-            if not isinstance(new, Outcome):
-                await _send_event(send, new.event, new.data)
-            elif new.error is None:
-                await _send_event(send, "done", {})
-            else:
-                await _send_event(send, "error", {"error": explained(new.error).message})
-        await send({"type": "http.response.body", "body": b""})
+    def __init__(self, status: int, message: str) -> None:
+        """Say why."""
+        super().__init__(message)
+        self.status = status
+        self.message = message
 
 
-async def _send_event(send: Send, event: str, data: dict[str, Any]) -> None:
-    body = f"event: {event}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
-    await send({"type": "http.response.body", "body": body, "more_body": True})
+async def whole(job: Job, request: Request, media: str) -> Response:
+    """Return the outcome of a job as one response.
+
+    Args:
+        job: the job, which ends when the client disconnects.
+        request: what asked for it.
+        media: media type of its answer.
+
+    Raises:
+        ClientDisconnect: the client disconnected.
+
+    """
+    outcome: Outcome | None = None
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_cancel_when_gone, request, tasks.cancel_scope)
+            async for new in job.news:
+                outcome = new if isinstance(new, Outcome) else None
+            tasks.cancel_scope.cancel()
+    finally:
+        job.leave()
+    if outcome is None:
+        raise ClientDisconnect
+    if outcome.error is not None:
+        return refusal(explained(outcome.error))
+    return Response(outcome.answer, media_type=media)
 
 
-async def _gone(receive: Receive) -> None:
-    """Return when the client has gone."""
-    while (await receive())["type"] != "http.disconnect":
+async def _cancel_when_gone(request: Request, scope: anyio.CancelScope) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
         pass
+    scope.cancel()
+
+
+def stream(job: Job) -> Response:
+    """Return the news of a job as server-sent events; it ends when the client disconnects."""
+
+    async def leave() -> None:
+        job.leave()
+
+    return StreamingResponse(_events(job), media_type=STREAM, background=BackgroundTask(leave))
+
+
+async def _events(job: Job) -> AsyncIterator[str]:
+    yield _event("queued", {"ahead": job.ahead})
+    async for new in job.news:
+        if not isinstance(new, Outcome):
+            yield _event(new.event, new.data)
+        elif new.error is None:
+            yield _event("done", {})
+        else:
+            yield _event("error", {"error": explained(new.error).message})
+
+
+def _event(name: str, data: dict[str, Any]) -> str:
+    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
 
 
 def explained(error: Exception) -> RefusedError:
-    """Return the answer that an error of a job becomes."""
+    """Return the refusal that an error of a job becomes."""
     if isinstance(error, BusyError):
         return RefusedError(503, "too many questions are waiting; try again in a moment")
     if isinstance(error, StoppedError):
@@ -105,7 +117,6 @@ def explained(error: Exception) -> RefusedError:
 
 
 def refusal(error: RefusedError) -> Response:
-    """Return the answer that says why there is no other."""
-    response = JSONResponse({"error": error.message}, error.status)
-    response.raw_headers += more_headers(error.status)
-    return response
+    """Return the response to a refused request: its status, and one line as JSON."""
+    headers = _MORE_HEADERS.get(error.status)
+    return JSONResponse({"error": error.message}, error.status, headers=headers)
