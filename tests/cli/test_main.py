@@ -32,9 +32,9 @@ def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProc
     )
 
 
-def refused(*arguments: object, code: int = 2) -> str:
+def refused(*arguments: object, code: int = 2, cwd: Path | None = None) -> str:
     """Run a command that must fail with one line; return the line."""
-    done = run(*arguments)
+    done = run(*arguments, cwd=cwd)
     assert done.returncode == code, done.stdout + done.stderr
     lines = [line for line in done.stderr.splitlines() if "error:" in line]
     assert len(lines) == 1, done.stderr
@@ -207,6 +207,55 @@ def test_a_bad_phrase_file(photo: Path, tmp_path: Path, content: bytes | None, r
     if content is not None:
         path.write_bytes(content)
     assert reason in refused("gaze", photo, "--phrases", path)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--phrases", "phrases.txt", "--phrase", "a", "--phrase", "b"], "are called 'phrases'"),
+        (["--phrases", "phrases.txt", "--phrases", "deep/phrases.txt"], "are called 'phrases'"),
+        (["--list", "tools", "--phrases", "tools.txt"], "are called 'tools'"),
+        (["--phrase", "a boat"], "'a boat' cannot be weighed alone; add another --phrase"),
+        (["--phrase", "a boat", "--phrase", " a boat "], "'a boat' cannot be weighed alone"),
+        (["--phrases", "one.txt"], "one.txt: holds one phrase, which cannot be weighed alone"),
+    ],
+)
+def test_lists_that_would_vanish_or_win_alone(
+    photo: Path, tmp_path: Path, options: list[str], said: str
+) -> None:
+    (tmp_path / "deep").mkdir()
+    for name in ("phrases.txt", "deep/phrases.txt", "tools.txt"):
+        (tmp_path / name).write_text("on silk\non ice\n", encoding="utf-8")
+    (tmp_path / "one.txt").write_text("on silk\n", encoding="utf-8")
+    assert said in refused("gaze", photo, "--model", "demo", *options, cwd=tmp_path)
+
+
+def test_the_name_of_a_file_chooses_its_format(photo: Path, tmp_path: Path) -> None:
+    ask = ("gaze", photo, "--model", "demo", "--list", "tools")
+    for kind, name in (("json", "a.json"), ("jsonl", "a.ndjson"), ("csv", "a.csv")):
+        assert run(*ask, "-o", tmp_path / name).returncode == 0
+        said = run(*ask, "--format", kind).stdout
+        assert (tmp_path / name).read_text(encoding="utf-8-sig") == said
+    for name, more in (("a.dat", ()), ("b.csv", ("--format", "text"))):
+        assert run(*ask, "-o", tmp_path / name, *more).returncode == 0
+        assert (tmp_path / name).read_text(encoding="utf-8") == run(*ask).stdout
+    assert run("demo", "-o", tmp_path / "demo.json").returncode == 0
+    assert json.loads((tmp_path / "demo.json").read_text(encoding="utf-8"))
+
+
+def test_a_comparison_goes_where_its_name_says(photo: Path, tmp_path: Path) -> None:
+    ask = ("compare", photo, photo, "--model", "demo", "--list", "tools")
+    for kind in ("json", "csv", "text"):
+        target = tmp_path / f"table.{kind.replace('text', 'txt')}"
+        done = run(*ask, "-o", target)
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+        assert target.read_text(encoding="utf-8-sig") == run(*ask, "--format", kind).stdout
+    assert ".svg" in refused(*ask, "-o", tmp_path / "table.dat")
+    done = run(*ask, "-o", tmp_path / "table.dat", "--format", "json")
+    assert json.loads((tmp_path / "table.dat").read_text(encoding="utf-8"))
+    done = run(*ask, "-o", tmp_path / "chart.svg", "--format", "json")
+    assert json.loads(done.stdout)
+    assert "<svg" in (tmp_path / "chart.svg").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("arguments", [["gaze"], ["gaze", "--top", "x"], ["nonsense"], ["--nope"]])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,25 +10,33 @@ from clip_gaze.analysis import compare as comparing
 from clip_gaze.cli.options import (
     SOME_FAILED,
     chosen_lists,
-    for_reader,
     list_options,
     model_options,
     opened,
+    output_option,
     picture_options,
+    say,
 )
 from clip_gaze.drawing import canvas, chart
 from clip_gaze.errors import PictureError
-from clip_gaze.output import compare_text, writers
+from clip_gaze.output import names, render, tables, writers
+from clip_gaze.output.terminal import fitted
 from clip_gaze.pictures import collect
 from clip_gaze.pictures.load import most_pixels, upright
 from clip_gaze.pictures.preprocess import rgb
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from PIL import Image
 
+    from clip_gaze.analysis.compare import Comparison
+
     Named = tuple[str, Image.Image | PictureError]
+
+
+_KINDS = ("text", "json", "csv")
 
 
 @click.command()
@@ -37,14 +44,13 @@ if TYPE_CHECKING:
 @click.option("--edits", is_flag=True, help="Compare one picture with edits that are made of it.")
 @list_options
 @picture_options
+@output_option(
+    "Draw a chart too, if FILE ends in .png, .jpg, .webp or .svg; else write here instead of to "
+    "standard output."
+)
 @click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-    help="Draw a chart too: FILE ends in .png, .jpg, .webp or .svg.",
-)  # fmt: skip
-@click.option(
-    "--format", "kind", type=click.Choice(["text", "json", "csv"]), default="text",
-    show_default=True,
-)  # fmt: skip
+    "--format", "kind", type=click.Choice(_KINDS), help="[default: what FILE ends in, else text]"
+)
 @click.option(
     "--top", type=click.IntRange(min=0), default=5, show_default=True,
     help="Of each list, phrases that rise most and that fall most; 0 for all.",
@@ -57,7 +63,7 @@ def compare(
     recursive: bool,
     exclude: Sequence[str],
     output: Path | None,
-    kind: str,
+    kind: str | None,
     top: int,
     **options: Any,
 ) -> int:
@@ -69,40 +75,62 @@ def compare(
     """
     chosen = chosen_lists(*(options.pop(each) for each in ("lists", "files", "own")))
     paths = collect.pictures(images, recursive=recursive, exclude=exclude)
-    _check(paths, kind, output, edits=edits)
+    table, drawing = _places(kind, output)
+    kind = kind or writers.kind_of(table) or "text"
+    _check(paths, kind, drawing, edits=edits)
     megapixels = options["max_megapixels"]
     pixels = int(megapixels * 1e6) if megapixels else None
     pictures = comparing.edited(paths[0], pixels) if edits else _opened(paths, pixels)
     small: list[Image.Image] = []
     with opened(**options) as clip:
-        if edits or output is not None:
+        if edits or drawing is not None:
             found = comparing.named(clip, _kept(pictures, small), chosen, top)
         else:
             found = comparing.compare(clip, paths, chosen, top)
     bad = [each for each in found.images if each.status == "error"]
     for each in bad:
-        click.echo(f"clip-gaze: error: {each.error}", err=True)
-    if kind == "text":
-        writers.to_stdout(for_reader(compare_text.text, found))
-    else:
-        made = compare_text.to_csv(found) if kind == "csv" else [compare_text.to_json(found)]
-        writers.to_stdout(made)
-    if output is not None:
-        canvas.write(chart.draw(found, small), output)
+        say(f"clip-gaze: error: {each.error}")
+    writers.put(_written(found, kind, table), table)
+    if drawing is not None:
+        canvas.write(chart.draw(found, small), drawing)
     return SOME_FAILED if bad else 0
 
 
-def _check(paths: Sequence[Path], kind: str, output: Path | None, *, edits: bool) -> None:
+def _places(kind: str | None, output: Path | None) -> tuple[Path | None, Path | None]:
+    """Return where the table goes, None for standard output, and where the chart does."""
+    if output is None or output.suffix.lower() in canvas.KINDS:
+        return None, output
+    if kind is None and writers.kind_of(output) not in _KINDS:
+        canvas.check(output)  # raises what it takes
+    writers.check(output)
+    return output, None
+
+
+def _written(found: Comparison, kind: str, table: Path | None) -> Iterator[str]:
+    """Yield a comparison in the format that was asked for."""
+    found = names.spelled_all(found)
+    if kind == "json":
+        yield render.json_object(found)
+    elif kind == "csv":
+        yield writers.mark(table)
+        yield from tables.csv_compared(found)
+    elif table is None:
+        yield from fitted(render.comparison, found)
+    else:
+        yield from render.comparison(found)
+
+
+def _check(paths: Sequence[Path], kind: str, drawing: Path | None, *, edits: bool) -> None:
     """Refuse what cannot be done before the model is opened."""
     if edits and len(paths) != 1:
         raise click.UsageError("--edits goes with one picture")
     if not edits and len(paths) < 2:
         raise click.UsageError("name two pictures or more, or one with --edits")
-    if len(paths) > chart.MOST and (kind == "text" or output is not None):
+    if len(paths) > chart.MOST and (kind == "text" or drawing is not None):
         msg = f"a table or chart to read has at most {chart.MOST} pictures; use --format csv"
         raise click.UsageError(msg)
-    if output is not None:
-        canvas.check(output)
+    if drawing is not None:
+        canvas.check(drawing)
 
 
 def _opened(paths: Sequence[Path], pixels: int | None) -> Iterator[Named]:

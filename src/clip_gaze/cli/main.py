@@ -52,7 +52,7 @@ class _OneLine(click.Group):
 
 def _fail(message: str) -> None:
     one_line = " ".join(message.split())
-    click.echo(f"clip-gaze: error: {one_line}", err=True)
+    options.say(f"clip-gaze: error: {one_line}")
     sys.exit(NOTHING_DONE)
 
 

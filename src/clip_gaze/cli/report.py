@@ -16,7 +16,9 @@ from clip_gaze.cli.options import (
     list_options,
     model_options,
     opened,
+    output_option,
     picture_options,
+    say,
 )
 from clip_gaze.output import maps, writers
 from clip_gaze.output import report as reports
@@ -36,15 +38,7 @@ _EDGE, _EDGE_OF_MANY = 320, 160
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE|FOLDER...")
 @list_options
 @picture_options
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    default="report.html",
-    show_default=True,
-    help="The page.",
-)
+@output_option("The page.", default="report.html", show_default=True)
 @click.option(
     "--see", is_flag=True,
     help="Add heat maps for what comes first of each list; each picture takes 50 times longer.",
@@ -87,7 +81,7 @@ def report(
             if see
             else None,
         )
-    click.echo(f"clip-gaze: {output}: {results.ok:,} pictures, {size / 1e6:,.1f} MB", err=True)
+    say(f"clip-gaze: {output}: {results.ok:,} pictures, {size / 1e6:,.1f} MB")
     return results.exit_code
 
 

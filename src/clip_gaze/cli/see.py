@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from clip_gaze.analysis.occlusion import QUALITIES
-from clip_gaze.cli.options import covering, megapixels_option, model_options, opened
+from clip_gaze.cli.options import (
+    covering,
+    megapixels_option,
+    model_options,
+    opened,
+    output_option,
+)
 from clip_gaze.drawing import canvas, heatmap
-from clip_gaze.output import render, writers
+from clip_gaze.output import names, render, writers
 from clip_gaze.texts import phrases
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 
 @click.command()
@@ -22,13 +28,7 @@ if TYPE_CHECKING:
 @click.argument("asked", nargs=-1, required=True, metavar="PHRASE...")
 @click.option("--list", "name", metavar="NAME", help="A shipped list to weigh the phrases against.")
 @click.option("--phrases", "file", metavar="FILE", help="A text file to weigh them against.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Where to write: .png, .jpg, .webp, .svg or .json.",
-)
+@output_option("Where to write: .png, .jpg, .webp, .svg or .json.")
 @click.option(
     "--format",
     "kind",
@@ -79,17 +79,14 @@ def see(
         maps = clip.see(
             image, list(asked), against, runs=runs, corrected=corrected, progress=progress
         )
-    if output is None:
-        writers.to_stdout(render.json_maps(maps))
-    elif _is_json(kind, output):
-        with writers.to_file(output) as part:
-            writers.write(render.json_maps(maps), part)
+    if output is None or _is_json(kind, output):
+        writers.put(render.json_maps(map(names.spelled, maps)), output)
     else:
         heatmap.write(image, maps, output, edge=edge)
 
 
 def _is_json(kind: str | None, output: Path) -> bool:
-    return kind == "json" or (kind is None and output.suffix.lower() == ".json")
+    return (kind or writers.kind_of(output)) == "json"
 
 
 def _check(kind: str | None, output: Path | None) -> None:

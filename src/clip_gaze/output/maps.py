@@ -8,7 +8,6 @@ from clip_gaze.analysis.heatmap import Question
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from clip_gaze.analysis.occlusion import Progress
     from clip_gaze.clip import Clip
@@ -47,22 +46,3 @@ def of_first(
     return clip.heat_maps(
         result.image, asked, runs=runs, corrected=result.corrected, progress=progress
     )
-
-
-def names(paths: Sequence[Path]) -> dict[Path, str]:
-    """Return a file name for the maps of each picture; no two are alike, even on Windows.
-
-    >>> from pathlib import Path
-    >>> list(names([Path("a/sea.jpg"), Path("b/Sea.png"), Path("c/boat.jpg")]).values())
-    ['sea_map.png', 'Sea_map-2.png', 'boat_map.png']
-    """
-    found: dict[Path, str] = {}
-    taken: set[str] = set()
-    for path in dict.fromkeys(paths):
-        name, number = f"{path.stem}_map.png", 1
-        while name.casefold() in taken:
-            number += 1
-            name = f"{path.stem}_map-{number}.png"
-        taken.add(name.casefold())
-        found[path] = name
-    return found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from clip_gaze.output.render import clean
+from clip_gaze.output.terminal import clean
 from clip_gaze.web.guard import RefusedError
 
 if TYPE_CHECKING:

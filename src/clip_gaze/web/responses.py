@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse, Response
 
 from clip_gaze.errors import GazeError, PictureSizeError
-from clip_gaze.output.render import clean
+from clip_gaze.output.terminal import clean
 from clip_gaze.web.guard import RefusedError, more_headers
 from clip_gaze.web.queue import BusyError, Outcome, StoppedError
 

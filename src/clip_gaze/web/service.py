@@ -12,7 +12,7 @@ import numpy as np
 from clip_gaze.analysis import compare
 from clip_gaze.drawing import canvas, card
 from clip_gaze.errors import PictureError
-from clip_gaze.output import compare_text, render
+from clip_gaze.output import render
 from clip_gaze.pictures.load import most_pixels, upright_upload
 from clip_gaze.results import PictureResult
 
@@ -104,7 +104,7 @@ class Jobs:
         images = ((upload.name, self._opened_or_error(upload, job)) for upload in asked.uploads)
         with self._relay.to(job, "all"):
             found = compare.named(self._clip, images, asked.lists, asked.top)
-        return compare_text.to_json(found).encode("utf-8")
+        return render.json_object(found).encode("utf-8")
 
     def card(self, asked: forms.Card, job: Job) -> bytes:
         """Return a picture with its phrases as a PNG.

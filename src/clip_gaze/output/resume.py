@@ -1,0 +1,233 @@
+"""Read how far a run that was broken off has come, from the file that it wrote."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from clip_gaze.errors import GazeError
+from clip_gaze.output.tables import COLUMNS, MARK, csv_line, settings, text_of
+from clip_gaze.results import PictureResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+    from typing import BinaryIO
+
+_MARK = MARK.encode()
+_JSON = b'{"image": '  # what a line of JSON begins with
+_ELSE = "holds something else than results"
+_STATUS, _LIST, _PHRASE = (COLUMNS.index(name) for name in ("status", "list", "phrase"))
+
+
+class Found(NamedTuple):
+    """What a file holds of one picture.
+
+    Attributes:
+        image: the picture, as the file names it.
+        made_by: the cells of SETTINGS.
+        ok: whether the picture could be read.
+        phrases: list and phrase of each row; None: the file's header names them.
+        end: where in the file the next picture begins.
+        last: whether it is the file's end, so that rows may be missing.
+
+    """
+
+    image: str
+    made_by: tuple[str, ...]
+    ok: bool
+    phrases: Sequence[tuple[str, str]] | None
+    end: int
+    last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a run writes of each picture.
+
+    Attributes:
+        made_by: the cells of SETTINGS.
+        lists: list name -> phrases.
+        rows: the list of each row that a picture has.
+
+    """
+
+    made_by: tuple[str, ...]
+    lists: Mapping[str, Sequence[str]]
+    rows: Sequence[str]
+
+
+class _ForeignError(Exception):
+    """The file holds something else than results; the message says what."""
+
+
+def wanted(like: PictureResult, lists: Mapping[str, Sequence[str]], top: int) -> Wanted:
+    """Return what a run writes of each picture.
+
+    Args:
+        like: a result of the run, for its settings.
+        lists: list name -> phrases.
+        top: how many of each list are written; 0 for all.
+
+    """
+    rows = [name for name, listed in lists.items() for _ in listed[: top or None]]
+    return Wanted(_made_by(like), lists, rows)
+
+
+def finished(path: Path, read: Callable[[BinaryIO], Iterator[Found]], wanted: Wanted) -> set[str]:
+    """Return the pictures that a broken run has finished, and cut off what it left unfinished.
+
+    Args:
+        path: what the broken run wrote; it may be missing.
+        read: yields what the file holds of each picture.
+        wanted: what this run writes of each picture.
+
+    Raises:
+        GazeError: the file is not one that this run would have begun.
+
+    """
+    if not path.is_file():
+        return set()
+    done: set[str] = set()
+    end = 0
+    with path.open("rb") as file:
+        try:
+            for found in read(file):
+                if found.last and _is_cut(found, wanted):
+                    break
+                _check(found, wanted)
+                if found.image:
+                    done.add(found.image)
+                end = found.end
+        except (_ForeignError, csv.Error, ValueError) as error:
+            reason = error if isinstance(error, _ForeignError) else _ELSE
+            msg = f"{path}: {reason}; name another file"
+            raise GazeError(msg) from error
+    os.truncate(path, end)
+    return done
+
+
+def _is_cut(found: Found, wanted: Wanted) -> bool:
+    """Return whether the last rows of a picture are missing, but no other."""
+    names = [name for name, _ in found.phrases or ()]
+    return found.ok and len(names) < len(wanted.rows) and names == wanted.rows[: len(names)]
+
+
+def _check(found: Found, wanted: Wanted) -> None:
+    """Raise what differs between what a picture has and what this run would write."""
+    if found.made_by != wanted.made_by:
+        msg = f"holds results of {_spoken(found.made_by)}, not of {_spoken(wanted.made_by)}"
+        raise _ForeignError(msg)
+    if not found.ok or found.phrases is None:
+        return
+    here, there = Counter(wanted.rows), Counter(name for name, _ in found.phrases)
+    if here.keys() != there.keys():
+        msg = f"holds answers about {', '.join(there)}, not about {', '.join(here)}"
+        raise _ForeignError(msg)
+    for name, count in here.items():
+        if there[name] != count:
+            msg = f"holds {there[name]} phrases of {name!r} for each picture, not {count}"
+            raise _ForeignError(msg)
+    for name, phrase in found.phrases:
+        if phrase not in wanted.lists[name]:
+            msg = f"holds {phrase!r}, which the list {name!r} has no more"
+            raise _ForeignError(msg)
+
+
+def _made_by(result: PictureResult) -> tuple[str, ...]:
+    """Return the cells of SETTINGS as CSV has them."""
+    return tuple(cell or "" for cell in settings(result).values())
+
+
+def _spoken(made_by: tuple[str, ...]) -> str:
+    return ", ".join(filter(None, made_by))
+
+
+def json_results(file: BinaryIO) -> Iterator[Found]:
+    """Yield what JSON Lines hold."""
+    end = 0
+    for line in file:
+        end += len(line)
+        text = line.removeprefix(_MARK) if end == len(line) else line
+        if not line.endswith(b"\n"):
+            if text[: len(_JSON)] != _JSON[: len(text)]:
+                break
+            return
+        try:
+            fields = json.loads(text)
+            lists = fields["lists"]
+            phrases = [(name, score["phrase"]) for name in lists for score in lists[name]]
+            result = PictureResult(**fields)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            break
+        yield Found(result.image, _made_by(result), result.status == "ok", phrases, end)
+    else:
+        return
+    raise _ForeignError(_ELSE)
+
+
+def csv_long(file: BinaryIO) -> Iterator[Found]:
+    """Yield what CSV with one row for each picture and phrase holds."""
+    group: list[list[str]] = []
+    end = 0
+    for row, behind in _rows(file, COLUMNS):
+        phrases = [(each[_LIST], each[_PHRASE]) for each in group]
+        if group and (row[0] != group[0][0] or (row[_LIST], row[_PHRASE]) in phrases):
+            yield _found(group[0], phrases, end)
+            group = []
+        group.append(row)
+        end = behind
+    if group:
+        yield _found(group[0], [(row[_LIST], row[_PHRASE]) for row in group], end, last=True)
+
+
+def csv_wide(file: BinaryIO, header: Sequence[str]) -> Iterator[Found]:
+    """Yield what CSV with one row for each picture holds."""
+    for row, end in _rows(file, header):
+        yield _found(row, None, end)
+
+
+def _found(
+    row: Sequence[str], phrases: Sequence[tuple[str, str]] | None, end: int, *, last: bool = False
+) -> Found:
+    return Found(row[0], tuple(row[1:_STATUS]), row[_STATUS] == "ok", phrases, end, last)
+
+
+def _rows(file: BinaryIO, header: Sequence[str]) -> Iterator[tuple[list[str], int]]:
+    """Yield each whole row below the header, and where it ends."""
+    head = csv_line(header).encode()
+    start = file.read(len(_MARK + head) + 1)
+    if (_MARK + head).startswith(start) or head.startswith(start):
+        return
+    file.seek(0)
+    end, at_end = 0, False
+
+    def lines() -> Iterator[str]:
+        nonlocal end, at_end
+        for line in file:
+            if line.endswith(b"\n"):
+                end += len(line)
+                yield line.decode("utf-8" if end > len(line) else "utf-8-sig")
+        at_end = True
+
+    reader = csv.reader(lines(), strict=True)
+    _check_header([text_of(cell) for cell in next(reader, [])], header)
+    try:
+        for row in reader:
+            if len(row) != len(header):
+                raise _ForeignError(_ELSE)
+            yield [text_of(cell) for cell in row], end
+    except csv.Error:
+        if not at_end:  # there it is a cell that was cut in the middle
+            raise
+
+
+def _check_header(found: Sequence[str], header: Sequence[str]) -> None:
+    if found != list(header):
+        others = {*header}.difference(found) or {*found}.difference(header)
+        msg = "has other columns than this run would write"
+        raise _ForeignError(f"{msg}, such as {min(others)!r}" if others else msg)
