@@ -6,11 +6,13 @@ import csv
 import io
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -453,3 +455,123 @@ def test_memory_does_not_grow_with_the_number_of_pictures(
         done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
         peaks.append(int(done.stdout.split()[-1]))
     assert (peaks[1] - peaks[0]) * 1024 < 90_000_000
+
+
+def called(code: str, *arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process in which some code ran first."""
+    words = list(map(str, arguments))
+    program = f"import sys\n{code}\nfrom clip_gaze.cli import main\nmain({words!r})"
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+        **options,
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such names there")
+def test_no_name_or_note_reaches_the_terminal_as_a_command(
+    picture: MakePicture, tiny_model: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "\x1b[1mmodel")
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest["note"] = "one\x1b]0;title\x07\ntwo"
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    deep = tmp_path / "\x1b[31mdeep"
+    (deep / "empty\x1b[2J").mkdir(parents=True)
+    picture().save(deep / "good\x9b.png")
+    (deep / "bad\x1b[2K.png").write_text("no", encoding="utf-8")
+    said = ""
+    ask = ("--list", "tools", "--model", folder)
+    for words in (
+        ["gaze", deep, deep / "empty\x1b[2J", *ask],
+        ["gaze", deep / "none\x1b.png", *ask],
+        ["gaze", deep, "-o", deep / "none\x1b" / "out", *ask],
+        ["compare", deep, deep / "good\x9b.png", *ask],
+        ["report", deep, "-o", deep / "page\x1b.html", *ask],
+        ["gaze", deep, "--model", tmp_path / "\x1b"],
+        ["models", "check", folder],
+    ):
+        done = run(*words)
+        assert done.returncode in (0, 1, 2)
+        said += done.stdout + done.stderr
+    assert said.count("\ufffd") > 10
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", said)
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr", "stdin"])
+def test_a_program_without_streams_is_served(name: str, photo: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.json"
+    ask = ("gaze", photo, tmp_path / "none.png", "--model", "demo", "--list", "tools")
+    for more in ((), ("-o", target), ("--nothing",)):
+        done = called(f"sys.{name} = None", *ask, *more)
+        assert done.returncode == (2 if more == ("--nothing",) else 1)
+        assert "Traceback" not in done.stdout + done.stderr
+    assert len(json.loads(target.read_text(encoding="utf-8"))) == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_streams_may_be_closed(closed: str, photo: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.json"
+    ask = ("gaze", photo, "--model", "demo", "--list", "tools")
+    for more in ((), ("-o", target)):
+        words = shlex.join([sys.executable, "-m", "clip_gaze", *map(str, (*ask, *more))])
+        done = subprocess.run(
+            f"{words} {closed}", shell=True, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0
+        assert "Traceback" not in done.stderr
+    assert len(json.loads(target.read_text(encoding="utf-8"))) == 1
+
+
+def test_ctrl_c_while_the_program_is_being_loaded() -> None:
+    code = (
+        "class Stop:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'clip_gaze.cli.gaze': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Stop())"
+    )
+    done = called(code, "demo")
+    assert (done.returncode, done.stderr) == (2, "clip-gaze: error: stopped\n")
+
+
+def test_a_picture_with_the_longest_name_has_maps(picture: MakePicture, tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    for last in "ab":
+        picture().save(tmp_path / "pictures" / f"{'x' * 250}{last}.png")
+    ask = ("gaze", tmp_path / "pictures", "--model", "demo", "--list", "tools")
+    done = run(*ask, "--see", tmp_path / "maps")
+    assert done.returncode == 0, done.stderr
+    names = sorted(path.name for path in (tmp_path / "maps").iterdir())
+    assert names == [f"{'x' * 245}_map-2.png", f"{'x' * 247}_map.png"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has another way to the home folder")
+@pytest.mark.parametrize("words", [["demo"], ["store"], ["models"], ["gaze", "x.png"]])
+def test_a_user_without_a_home(words: list[str], tmp_path: Path) -> None:
+    left_out = ("HOME", "CLIP_GAZE_CACHE", "XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE")
+    environment = {name: value for name, value in os.environ.items() if name not in left_out}
+    code = "import pwd\ndef nobody(_): raise KeyError\npwd.getpwuid = nobody"
+    done = called(code, *words, env=environment, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "clip-gaze: error: this user has no home folder; set HOME, or CLIP_GAZE_CACHE and HF_HOME"
+    ]
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_full_disk_is_one_line_with_the_name_of_the_file(photo: Path) -> None:
+    ask = ("gaze", photo, "--model", "demo", "--list", "tools", "--format", "csv")
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        command = [sys.executable, "-m", "clip_gaze", *map(str, ask)]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[1:] == [
+        "clip-gaze: error: standard output: No space left on device"
+    ]
+    line = refused(*ask, "-o", "/dev/full")
+    assert line == "clip-gaze: error: /dev/full: No space left on device"

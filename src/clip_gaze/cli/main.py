@@ -25,6 +25,7 @@ class _OneLine(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run a command and turn its failure into a line."""
+        _prepare_streams()
         try:
             kwargs["standalone_mode"] = False
             result = super().main(*args, **kwargs)
@@ -61,7 +62,6 @@ def _fail(message: str) -> None:
 @click.option("-v", "--verbose", is_flag=True, help="Say more of what is done.")
 def main(*, verbose: bool) -> None:
     """Ask which art phrases CLIP finds most likely for a picture."""
-    _prepare_streams()
     # Every picture is held to our own limit, which knows how much memory there is.
     Image.MAX_IMAGE_PIXELS = None
     # What Pillow thinks of a picture's metadata helps nobody here.
@@ -83,6 +83,11 @@ class _Lines(logging.Handler):
 
 def _prepare_streams() -> None:
     """Write UTF-8 into pipes and files everywhere, and never fail on a letter in a terminal."""
+    # A program without a window's terminal has no streams, nor has one that was started so. What
+    # opens next would get their numbers, and then what libraries write there.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
             if stream.isatty():
