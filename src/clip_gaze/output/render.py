@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from clip_gaze.output.terminal import BLOCKS, clean, pad, shorten, width_of
 from clip_gaze.results import CorrectedScore, PhraseScore
-from clip_gaze.wording import factor, made_by, per_cent
+from clip_gaze.wording import factor, made_by, per_cent, rounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -57,7 +57,7 @@ def bias(found: Bias, columns: int | None = None) -> Iterator[str]:
     """Yield what a list favours as lines for people to read; see `text`."""
     by = made_by(found.model, found.variant, found.templates)
     yield _heading(f"{found.pictures} neutral pictures", by, columns)
-    yield _title(f"{clean(found.list)}: {1 / found.total:.1%} if all were equal", columns)
+    yield _title(f"{clean(found.list)}: {rounded(100 / found.total)} if all were equal", columns)
     widest = max((width_of(clean(each.phrase)) for each in found.phrases), default=0)
     for each in found.phrases:
         yield _line(PhraseScore(each.phrase, each.probability), widest, columns)
@@ -147,9 +147,9 @@ def _heading(image: str, by: str, columns: int | None) -> str:
 
 def _line(score: Score, widest: int, columns: int | None) -> str:
     """Return one line: the phrase, its per cents (two where corrected) and a bar if it fits."""
-    phrase, shares = clean(score.phrase), f"{100 * score.probability:5.1f}%"
+    phrase, shares = clean(score.phrase), f"{rounded(100 * score.probability):>6}"
     if isinstance(score, CorrectedScore):
-        shares += f" {100 * score.plain:5.1f}%"
+        shares += f" {rounded(100 * score.plain):>6}"
     if columns is None:
         return f"{_INDENT}{pad(phrase, widest)}  {shares}\n"
     alone = columns - 1 - len(f"{_INDENT}  {shares}")
