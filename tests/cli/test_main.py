@@ -551,17 +551,15 @@ def test_a_picture_with_the_longest_name_has_maps(picture: MakePicture, tmp_path
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has another way to the home folder")
-@pytest.mark.parametrize("words", [["demo"], ["store"], ["models"], ["gaze", "x.png"]])
+@pytest.mark.parametrize("words", [["demo"], ["store"]])
 def test_a_user_without_a_home(words: list[str], tmp_path: Path) -> None:
     left_out = ("HOME", "CLIP_GAZE_CACHE", "XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE")
     environment = {name: value for name, value in os.environ.items() if name not in left_out}
+    environment["TMPDIR"] = str(tmp_path)
     code = "import pwd\ndef nobody(_): raise KeyError\npwd.getpwuid = nobody"
     done = called(code, *words, env=environment, cwd=tmp_path)
-    assert done.returncode == 2
-    assert done.stderr.splitlines() == [
-        "clip-gaze: error: this user has no home folder; set HOME, or CLIP_GAZE_CACHE and HF_HOME"
-    ]
-    assert not list(tmp_path.iterdir())
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [f"clip-gaze-{os.getuid()}"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
