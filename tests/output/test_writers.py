@@ -129,6 +129,22 @@ def test_a_run_with_another_question_is_not_gone_on_with(
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("kind", GROWING)
+@pytest.mark.parametrize("changed", [("x", "y\n"), ("x", "y\n", "-z", "new")])
+def test_a_list_whose_phrases_changed_unseen_is_not_gone_on_with(
+    kind: str, changed: tuple[str, ...], tmp_path: Path
+) -> None:
+    path = tmp_path / "out"
+    go_on(path, kind, RESULTS[:1])
+    before = path.read_bytes()
+    with pytest.raises(GazeError, match="begun when the list 'l' had other phrases"):
+        go_on(path, kind, lists=LISTS | {"l": changed})
+    assert path.read_bytes() == before
+    assert go_on(path, kind, RESULTS[:1], lists=LISTS | {"l": ("-z", "y\n", "x")}) == {"a.png"}
+    path.rename(tmp_path / "moved")  # nothing is known of it there but its rows
+    assert go_on(tmp_path / "moved", kind) == {"a.png"}
+
+
 def test_a_wide_table_of_another_question_is_not_gone_on_with(tmp_path: Path) -> None:
     path = tmp_path / "out"
     go_on(path, "wide", RESULTS[:1])

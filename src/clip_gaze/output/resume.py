@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import hashlib
 import json
 import os
 from collections import Counter
@@ -12,6 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from clip_gaze.errors import GazeError
 from clip_gaze.output.tables import COLUMNS, MARK, csv_line, settings, text_of
 from clip_gaze.results import PictureResult
+from clip_gaze.system.files import whole
+from clip_gaze.system.paths import cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -103,12 +107,45 @@ def finished(path: Path, read: Callable[[BinaryIO], Iterator[Found]], wanted: Wa
                 if found.image:
                     done.add(found.image)
                 end = found.end
+            _check_note(path, wanted.lists)
         except (_ForeignError, csv.Error, ValueError) as error:
             reason = error if isinstance(error, _ForeignError) else _ELSE
             msg = f"{path}: {reason}; name another file"
             raise GazeError(msg) from error
     os.truncate(path, end)
     return done
+
+
+def note(path: Path, lists: Mapping[str, Sequence[str]]) -> None:
+    """Note in the cache which phrases a file is begun with; rows of the best few do not say it."""
+    with contextlib.suppress(OSError):  # without a note, the rows alone are checked
+        _note(path).parent.mkdir(parents=True, exist_ok=True)
+        with whole(_note(path)) as part:
+            part.write_text(json.dumps(_digests(lists)), encoding="utf-8")
+
+
+def _check_note(path: Path, lists: Mapping[str, Sequence[str]]) -> None:
+    """Raise which list has changed since the file was begun."""
+    try:
+        noted = json.loads(_note(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    for name, digest in _digests(lists).items():
+        if noted.get(name, digest) != digest:
+            msg = f"was begun when the list {name!r} had other phrases"
+            raise _ForeignError(msg)
+
+
+def _note(path: Path) -> Path:
+    name = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:32]
+    return cache_folder() / "begun" / f"{name}.json"
+
+
+def _digests(lists: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    return {
+        name: hashlib.sha256(json.dumps(sorted(listed)).encode()).hexdigest()
+        for name, listed in lists.items()
+    }
 
 
 def _is_cut(found: Found, wanted: Wanted) -> bool:

@@ -145,6 +145,8 @@ class Writer:
         if path is None:
             yield lambda results: to_stdout(self._pieces(results))
         elif self._format.read is not None:
+            if not self._goes_on:
+                resume.note(path, self._lists)
             yield lambda results: write(self._pieces(results), path, append=self._goes_on)
         else:
             with to_file(path) as part:
