@@ -58,7 +58,7 @@ def output_options(command: Callable[..., int]) -> Callable[..., int]:
         run,
         click.option(
             "--corrected", is_flag=True,
-            help="Take away what a list says of pictures that show nothing.",
+            help="Subtract each phrase's bias, measured on pictures that show nothing.",
         ),
         click.option(
             "--top", type=click.IntRange(min=0), default=5, show_default=True,

@@ -1,4 +1,4 @@
-"""The command line: click around the functions that people call."""
+"""The program `clip-gaze`: its commands, its streams and its exit codes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOTHING_DONE = 2
 
 
 class _OneLine(click.Group):
-    """A group whose every failure is one line on stderr and the right exit code."""
+    """A command group that turns each failure into one line on stderr and an exit code."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run a command and turn its failure into a line."""

@@ -1,4 +1,4 @@
-"""Options that more than one command has, and what is made of them."""
+"""Options that several commands share, and what reads them."""
 
 from __future__ import annotations
 

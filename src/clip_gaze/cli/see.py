@@ -49,7 +49,11 @@ if TYPE_CHECKING:
     show_default=True,
     help="Longer edge of each drawn picture, in pixels.",
 )
-@click.option("--corrected", is_flag=True, help="Take away what each phrase gets from any picture.")
+@click.option(
+    "--corrected",
+    is_flag=True,
+    help="Subtract each phrase's bias, measured on pictures that show nothing.",
+)
 @megapixels_option
 @model_options
 def see(

@@ -192,7 +192,7 @@ def to_stdout(pieces: Iterable[str]) -> None:
 
 
 def check(output: Path | None) -> None:
-    """Find out whether there is a place for a file, before anyone waits for what it will hold.
+    """Refuse a place where no file can be, before the work for it begins.
 
     Raises:
         GazeError: see `check_place`; a device or a pipe is a place too.

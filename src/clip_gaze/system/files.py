@@ -22,7 +22,7 @@ _WRITERS = 100  # of one file at the same time
 
 
 def check_place(target: Path) -> None:
-    """Find out whether a file can stand there, before anyone waits for what it will hold.
+    """Refuse a place where no file can be, before the work for it begins.
 
     Raises:
         GazeError: it is a folder, or its own folder is missing.
