@@ -80,10 +80,6 @@ def test_wide_csv_has_a_row_for_each_picture() -> None:
     assert second["error"] == "bad.png: cut short"
 
 
-def test_a_continued_table_has_no_second_header() -> None:
-    assert list(tables.csv_long(RESULTS, header=False)) == list(tables.csv_long(RESULTS))[1:]
-
-
 def test_parquet_reads_back(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     tables.write_parquet(iter(RESULTS), tmp_path / "out.parquet")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from clip_gaze import GazeError, PhraseScore, PictureResult
-from clip_gaze.output.writers import GROWING, Output, Writer, kind_of, to_file
+from clip_gaze.output.writers import GROWING, Output, Writer, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -227,23 +227,6 @@ def test_without_resume_a_file_is_begun_anew(kind: str, tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_name_asks_for_a_format(name: str, kind: str | None) -> None:
     assert kind_of(Path(name)) == kind
-
-
-def test_a_whole_file_appears_only_if_nothing_fails(tmp_path: Path) -> None:
-    target = tmp_path / "out"
-    target.write_text("old", encoding="utf-8")
-
-    def fail() -> None:
-        with to_file(target) as part:
-            part.write_text("half", encoding="utf-8")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fail()
-    assert [path.read_text(encoding="utf-8") for path in tmp_path.iterdir()] == ["old"]
-    with to_file(target) as part:
-        part.write_text("new", encoding="utf-8")
-    assert [path.read_text(encoding="utf-8") for path in tmp_path.iterdir()] == ["new"]
 
 
 @pytest.mark.parametrize("kind", GROWING)

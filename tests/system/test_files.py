@@ -31,6 +31,22 @@ def found(folder: Path) -> dict[str, str]:
     return {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
 
 
+def test_a_file_appears_only_if_nothing_fails(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    target.write_text("old", encoding="utf-8")
+
+    def fail() -> None:
+        with whole(target) as part:
+            part.write_text("half", encoding="utf-8")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert found(tmp_path) == {"out": "old"}
+    put(target, "new")
+    assert found(tmp_path) == {"out": "new"}
+
+
 def test_threads_that_write_one_file_do_not_meet(tmp_path: Path) -> None:
     inside = threading.Barrier(8)
     target = tmp_path / "out.txt"

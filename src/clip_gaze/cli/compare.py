@@ -24,14 +24,13 @@ from clip_gaze.output.terminal import fitted
 from clip_gaze.pictures import collect
 from clip_gaze.pictures.load import most_pixels, upright
 from clip_gaze.pictures.preprocess import rgb
+from clip_gaze.system.files import check_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from PIL import Image
-
-    from clip_gaze.analysis.compare import Comparison
 
     Named = tuple[str, Image.Image | PictureError]
 
@@ -90,7 +89,14 @@ def compare(
     bad = [each for each in found.images if each.status == "error"]
     for each in bad:
         say(f"clip-gaze: error: {each.error}")
-    writers.put(_written(found, kind, table), table)
+    spelled = names.spelled_all(found)
+    if kind == "csv":
+        made = writers.marked(tables.csv_compared(spelled), table)
+    elif kind == "json":
+        made = iter([render.json_object(spelled)])
+    else:
+        made = fitted(render.comparison, spelled, table)
+    writers.put(made, table)
     if drawing is not None:
         canvas.write(chart.draw(found, small), drawing)
     return SOME_FAILED if bad else 0
@@ -102,22 +108,8 @@ def _places(kind: str | None, output: Path | None) -> tuple[Path | None, Path | 
         return None, output
     if kind is None and writers.kind_of(output) not in _KINDS:
         canvas.check(output)  # raises what it takes
-    writers.check(output)
+    check_place(output)
     return output, None
-
-
-def _written(found: Comparison, kind: str, table: Path | None) -> Iterator[str]:
-    """Yield a comparison in the format that was asked for."""
-    found = names.spelled_all(found)
-    if kind == "json":
-        yield render.json_object(found)
-    elif kind == "csv":
-        yield writers.mark(table)
-        yield from tables.csv_compared(found)
-    elif table is None:
-        yield from fitted(render.comparison, found)
-    else:
-        yield from render.comparison(found)
 
 
 def _check(paths: Sequence[Path], kind: str, drawing: Path | None, *, edits: bool) -> None:

@@ -20,9 +20,10 @@ from clip_gaze.cli.options import (
     picture_options,
     say,
 )
-from clip_gaze.output import maps, writers
+from clip_gaze.output import maps
 from clip_gaze.output import report as reports
 from clip_gaze.pictures import collect
+from clip_gaze.system.files import check_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,7 +65,7 @@ def report(
     --phrase: artists, movements and surfaces. These three options and --exclude can be repeated.
     """  # fmt: skip
     reports.check()
-    writers.check(output)
+    check_place(output)
     chosen = chosen_lists(lists, files, own)
     paths = collect.pictures(images, recursive=recursive, exclude=exclude)
     if title is None and len(images) == 1 and Path(images[0]).is_dir():

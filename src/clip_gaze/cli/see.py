@@ -16,6 +16,7 @@ from clip_gaze.cli.options import (
 )
 from clip_gaze.drawing import canvas, heatmap
 from clip_gaze.output import names, render, writers
+from clip_gaze.system.files import check_place
 from clip_gaze.texts import phrases
 
 if TYPE_CHECKING:
@@ -104,4 +105,4 @@ def _check(kind: str | None, output: Path | None) -> None:
         msg = f"{output}: JSON is no picture; name a file that ends in .json"
         raise click.UsageError(msg)
     else:
-        writers.check(output)
+        check_place(output)

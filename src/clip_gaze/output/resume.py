@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from clip_gaze.errors import GazeError
@@ -49,46 +48,25 @@ class Found(NamedTuple):
     last: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a run writes of each picture.
-
-    Attributes:
-        made_by: the cells of SETTINGS.
-        lists: list name -> phrases.
-        rows: the list of each row that a picture has.
-
-    """
-
-    made_by: tuple[str, ...]
-    lists: Mapping[str, Sequence[str]]
-    rows: Sequence[str]
-
-
 class _ForeignError(Exception):
     """The file holds something else than results; the message says what."""
 
 
-def wanted(like: PictureResult, lists: Mapping[str, Sequence[str]], top: int) -> Wanted:
-    """Return what a run writes of each picture.
-
-    Args:
-        like: a result of the run, for its settings.
-        lists: list name -> phrases.
-        top: how many of each list are written; 0 for all.
-
-    """
-    rows = [name for name, listed in lists.items() for _ in listed[: top or None]]
-    return Wanted(_made_by(like), lists, rows)
-
-
-def finished(path: Path, read: Callable[[BinaryIO], Iterator[Found]], wanted: Wanted) -> set[str]:
+def finished(
+    path: Path,
+    read: Callable[[BinaryIO], Iterator[Found]],
+    like: PictureResult,
+    lists: Mapping[str, Sequence[str]],
+    top: int,
+) -> set[str]:
     """Return the pictures that a broken run has finished, and cut off what it left unfinished.
 
     Args:
         path: what the broken run wrote; it may be missing.
         read: yields what the file holds of each picture.
-        wanted: what this run writes of each picture.
+        like: a result of this run, for its settings.
+        lists: list name -> phrases.
+        top: how many of each list this run writes; 0 for all.
 
     Raises:
         GazeError: the file is not one that this run would have begun.
@@ -96,18 +74,23 @@ def finished(path: Path, read: Callable[[BinaryIO], Iterator[Found]], wanted: Wa
     """
     if not path.is_file():
         return set()
+    made_by = _made_by(like)
+    rows = [name for name, listed in lists.items() for _ in listed[: top or None]]
     done: set[str] = set()
     end = 0
     with path.open("rb") as file:
         try:
             for found in read(file):
-                if found.last and _is_cut(found, wanted):
-                    break
-                _check(found, wanted)
+                _check_settings(found.made_by, made_by)
+                if found.ok and found.phrases is not None:
+                    names = [name for name, _ in found.phrases]
+                    if found.last and len(names) < len(rows) and names == rows[: len(names)]:
+                        break
+                    _check(found.phrases, Counter(names), Counter(rows), lists)
                 if found.image:
                     done.add(found.image)
                 end = found.end
-            _check_note(path, wanted.lists)
+            _check_note(path, lists)
         except (_ForeignError, csv.Error, ValueError) as error:
             reason = error if isinstance(error, _ForeignError) else _ELSE
             msg = f"{path}: {reason}; name another file"
@@ -148,20 +131,28 @@ def _digests(lists: Mapping[str, Sequence[str]]) -> dict[str, str]:
     }
 
 
-def _is_cut(found: Found, wanted: Wanted) -> bool:
-    """Return whether the last rows of a picture are missing, but no other."""
-    names = [name for name, _ in found.phrases or ()]
-    return found.ok and len(names) < len(wanted.rows) and names == wanted.rows[: len(names)]
-
-
-def _check(found: Found, wanted: Wanted) -> None:
-    """Raise what differs between what a picture has and what this run would write."""
-    if found.made_by != wanted.made_by:
-        msg = f"holds results of {_spoken(found.made_by)}, not of {_spoken(wanted.made_by)}"
+def _check_settings(there: tuple[str, ...], here: tuple[str, ...]) -> None:
+    if there != here:
+        told, ours = (", ".join(filter(None, cells)) for cells in (there, here))
+        msg = f"holds results of {told}, not of {ours}"
         raise _ForeignError(msg)
-    if not found.ok or found.phrases is None:
-        return
-    here, there = Counter(wanted.rows), Counter(name for name, _ in found.phrases)
+
+
+def _check(
+    phrases: Sequence[tuple[str, str]],
+    there: Mapping[str, int],
+    here: Mapping[str, int],
+    lists: Mapping[str, Sequence[str]],
+) -> None:
+    """Raise what differs between the rows of a picture and those that this run would write.
+
+    Args:
+        phrases: list and phrase of each row.
+        there: list name -> rows.
+        here: the same, of this run.
+        lists: list name -> phrases.
+
+    """
     if here.keys() != there.keys():
         msg = f"holds answers about {', '.join(there)}, not about {', '.join(here)}"
         raise _ForeignError(msg)
@@ -169,8 +160,8 @@ def _check(found: Found, wanted: Wanted) -> None:
         if there[name] != count:
             msg = f"holds {there[name]} phrases of {name!r} for each picture, not {count}"
             raise _ForeignError(msg)
-    for name, phrase in found.phrases:
-        if phrase not in wanted.lists[name]:
+    for name, phrase in phrases:
+        if phrase not in lists[name]:
             msg = f"holds {phrase!r}, which the list {name!r} has no more"
             raise _ForeignError(msg)
 
@@ -178,10 +169,6 @@ def _check(found: Found, wanted: Wanted) -> None:
 def _made_by(result: PictureResult) -> tuple[str, ...]:
     """Return the cells of SETTINGS as CSV has them."""
     return tuple(cell or "" for cell in settings(result).values())
-
-
-def _spoken(made_by: tuple[str, ...]) -> str:
-    return ", ".join(filter(None, made_by))
 
 
 def json_results(file: BinaryIO) -> Iterator[Found]:

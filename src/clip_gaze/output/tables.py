@@ -71,10 +71,9 @@ def settings(result: PictureResult) -> dict[str, str | None]:
     return dict(zip(SETTINGS, cells, strict=True))
 
 
-def csv_long(results: Iterable[PictureResult], *, header: bool = True) -> Iterator[str]:
-    """Yield CSV with one row for each picture and phrase, a piece for each picture."""
-    if header:
-        yield csv_line(COLUMNS)
+def csv_long(results: Iterable[PictureResult]) -> Iterator[str]:
+    """Yield CSV with one row for each picture and phrase: the header, then each picture's rows."""
+    yield csv_line(COLUMNS)
     for result in results:
         yield "".join(csv_line(row.values()) for row in rows(result))
 
@@ -84,12 +83,9 @@ def wide_columns(lists: Mapping[str, Sequence[str]]) -> list[str]:
     return [*_WIDE, *(f"{name}: {phrase}" for name in lists for phrase in lists[name])]
 
 
-def csv_wide(
-    results: Iterable[PictureResult], lists: Mapping[str, Sequence[str]], *, header: bool = True
-) -> Iterator[str]:
+def csv_wide(results: Iterable[PictureResult], lists: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """Yield CSV with one row for each picture, and a column for each phrase of each list."""
-    if header:
-        yield csv_line(wide_columns(lists))
+    yield csv_line(wide_columns(lists))
     for result in results:
         start = [result.image, *settings(result).values(), result.status, result.error]
         found = {

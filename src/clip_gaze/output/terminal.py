@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 _T = TypeVar("_T")
 
@@ -54,12 +55,20 @@ def shorten(text: str, width: int, *, at_start: bool = False) -> str:
     return "…" + kept if at_start else kept + "…"
 
 
-def fitted(text: Callable[[_T, int | None], Iterator[str]], what: _T) -> Iterator[str]:
-    """Yield `text(what, columns)` for standard output: columns are its width if it is a terminal.
+def fitted(
+    text: Callable[[_T, int | None], Iterator[str]], what: _T, path: Path | None = None
+) -> Iterator[str]:
+    """Yield `text(what, columns)`: the width of standard output, if this is a terminal.
 
     Bars are drawn with "#" where the terminal's encoding has no blocks.
+
+    Args:
+        text: yields what is written.
+        what: what it is written of.
+        path: a file that it goes to; None: standard output.
+
     """
-    if not sys.stdout.isatty():
+    if path is not None or not sys.stdout.isatty():
         return text(what, None)
     pieces = text(what, shutil.get_terminal_size().columns)
     try:

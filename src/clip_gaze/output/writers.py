@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from clip_gaze.output import names, render, resume, tables
 from clip_gaze.output.terminal import fitted
-from clip_gaze.system.files import check_place, named, whole
+from clip_gaze.system.files import check_place, is_device, named, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -65,34 +65,28 @@ class _Format:
 
     Attributes:
         pieces: yields the text of results.
-        head: what stands before them.
         read: yields what a file holds already; None: a file appears whole or not at all.
+        table: whether the first piece is a header.
         save: writes results into a file in place of `pieces`.
 
     """
 
     pieces: Callable[[Results], Iterator[str]]
-    head: str = ""
     read: Callable[[BinaryIO], Iterator[Found]] | None = None
+    table: bool = False
     save: Callable[[Results, Path], None] | None = None
 
 
 def _format(output: Output, lists: Mapping[str, Sequence[str]]) -> _Format:
     if output.wide:
-        columns = tables.wide_columns(lists)
-        return _Format(
-            partial(tables.csv_wide, lists=lists, header=False),
-            tables.csv_line(columns),
-            partial(resume.csv_wide, header=columns),
-        )
-    text = render.text if output.path else partial(fitted, render.text)
+        read = partial(resume.csv_wide, header=tables.wide_columns(lists))
+        return _Format(partial(tables.csv_wide, lists=lists), read, table=True)
+    text = partial(fitted, render.text, path=output.path)
     return {
         "text": _Format(text),
         "json": _Format(render.json_array),
-        "jsonl": _Format(render.json_lines, read=resume.json_results),
-        "csv": _Format(
-            partial(tables.csv_long, header=False), tables.csv_line(tables.COLUMNS), resume.csv_long
-        ),
+        "jsonl": _Format(render.json_lines, resume.json_results),
+        "csv": _Format(tables.csv_long, resume.csv_long, table=True),
         "parquet": _Format(text, save=tables.write_parquet),
     }[output.kind]
 
@@ -114,7 +108,8 @@ class Writer:
             GazeError: there is no place for the file.
 
         """
-        check(output.path)
+        if output.path is not None:
+            check_place(output.path)
         self._output = output
         self._lists = lists
         self._format = _format(output, lists)
@@ -134,7 +129,7 @@ class Writer:
         if not self._output.resume or path is None or read is None:
             return set()
         top = 0 if self._output.wide else self._output.top
-        done = resume.finished(path, read, resume.wanted(like, self._lists, top))
+        done = resume.finished(path, read, like, self._lists, top)
         self._goes_on = bool(done)
         return done
 
@@ -149,7 +144,7 @@ class Writer:
                 resume.note(path, self._lists)
             yield lambda results: write(self._pieces(results), path, append=self._goes_on)
         else:
-            with to_file(path) as part:
+            with whole(path) as part:
                 if save is not None:
                     yield lambda results: save(map(names.spelled, results), part)
                 else:
@@ -157,21 +152,22 @@ class Writer:
 
     def _pieces(self, results: Results) -> Iterator[str]:
         """Yield the text of the results, piece by piece."""
-        if self._format.head and not self._goes_on:
-            yield mark(self._output.path) + self._format.head
-        yield from self._format.pieces(map(names.spelled, results))
+        pieces = self._format.pieces(map(names.spelled, results))
+        if self._format.table and self._goes_on:
+            next(pieces)
+        elif self._format.table:
+            pieces = marked(pieces, self._output.path)
+        return pieces
 
 
-def mark(path: Path | None) -> str:
-    """Return what a table begins with: a byte order mark in a file, nothing elsewhere.
+def marked(table: Iterator[str], path: Path | None) -> Iterator[str]:
+    """Yield CSV with a byte order mark before it, if it goes into a file.
 
     Programs that read a pipe would take the mark for a part of the first column's name.
     """
-    return "" if path is None or _is_device(path) else tables.MARK
-
-
-def _is_device(path: Path) -> bool:
-    return path.exists() and not path.is_file()
+    if path is not None and not is_device(path):
+        yield tables.MARK + next(table)
+    yield from table
 
 
 def put(pieces: Iterable[str], path: Path | None) -> None:
@@ -179,7 +175,7 @@ def put(pieces: Iterable[str], path: Path | None) -> None:
     if path is None:
         to_stdout(pieces)
     else:
-        with to_file(path) as part:
+        with whole(path) as part:
             write(pieces, part)
 
 
@@ -189,30 +185,6 @@ def to_stdout(pieces: Iterable[str]) -> None:
         with named("standard output"):
             sys.stdout.write(piece)
             sys.stdout.flush()
-
-
-def check(output: Path | None) -> None:
-    """Refuse a place where no file can be, before the work for it begins.
-
-    Raises:
-        GazeError: see `check_place`; a device or a pipe is a place too.
-
-    """
-    if output is not None and (output.is_dir() or not output.exists()):
-        check_place(output)
-
-
-@contextlib.contextmanager
-def to_file(output: Path) -> Iterator[Path]:
-    """Yield a path to write to; what stands there appears at `output` if nothing fails.
-
-    A device or a pipe is written to directly.
-    """
-    if _is_device(output):
-        yield output
-    else:
-        with whole(output) as part:
-            yield part
 
 
 def write(pieces: Iterable[str], path: Path, *, append: bool = False) -> None:

@@ -25,10 +25,10 @@ def check_place(target: Path) -> None:
     """Refuse a place where no file can be, before the work for it begins.
 
     Raises:
-        GazeError: it is a folder, or its own folder is missing.
+        GazeError: it is a folder, or its own folder is missing; a device or a pipe is a place too.
 
     """
-    if target.is_dir() or not _followed(target).parent.is_dir():
+    if target.is_dir() or not (target.exists() or _followed(target).parent.is_dir()):
         msg = f"{target}: is no place for a file; name one in a folder that is there"
         raise GazeError(msg)
 
@@ -39,12 +39,16 @@ def whole(target: Path) -> Iterator[Path]:
 
     Until then an older file stays as it is, also if the power fails. After a failure nothing is
     left over; what a killed process left is taken over. Of a link, the file it leads to is
-    replaced. The path is that of an empty file beside it, which must be written, not replaced.
+    replaced; a device or a pipe is written to directly. The path is that of an empty file beside
+    it, which must be written, not replaced.
 
     Raises:
         OSError: of the system's errors; its `filename` is `target`, the file that people know.
 
     """
+    if is_device(target):
+        yield target
+        return
     final = _followed(target)
     with named(target):
         part, descriptor = _begun(final)
@@ -73,6 +77,11 @@ def named(target: Path | str) -> Iterator[None]:
         if error.errno is not None and str(error.filename or _PART).endswith(_PART):
             error.filename = str(target)
         raise
+
+
+def is_device(path: Path) -> bool:
+    """Return whether a path is a device or a pipe, or anything else that holds no data."""
+    return path.exists() and not path.is_file()
 
 
 def cut(stem: str, ending: str, longest: int = _LONGEST) -> str:
