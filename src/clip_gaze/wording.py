@@ -33,7 +33,9 @@ def per_cent(log_odds: float) -> str:
 
 
 def rounded(share: float) -> str:
-    """Return per cents, never rounded to none or to all.
+    """Return per cents as people read them everywhere, never rounded to none or to all.
+
+    `words.js` and `report_data.js` do the same for the page and the report.
 
     >>> [rounded(value) for value in (0.01, 4.74, 50.2, 99.99)]
     ['<0.1%', '4.7%', '50%', '>99.9%']
@@ -42,7 +44,8 @@ def rounded(share: float) -> str:
         return "<0.1%"
     if share > 99.9:
         return ">99.9%"
-    return f"{share:.1f}%" if share < 9.95 or share >= 99.5 else f"{share:.0f}%"
+    tenths = math.floor(10 * share + 0.5)  # halves go up, as browsers have it
+    return f"{tenths / 10:.1f}%" if tenths < 100 or share >= 99.5 else f"{math.floor(share + 0.5)}%"
 
 
 def factor(difference: float) -> str:

@@ -26,7 +26,7 @@ from clip_gaze import Clip, GazeError, wording
 from clip_gaze.analysis.compare import changes
 from clip_gaze.drawing import canvas, chart
 from clip_gaze.errors import PhraseListError, PictureError
-from clip_gaze.output import compare_text
+from clip_gaze.output import render, tables
 from clip_gaze.pictures.edits import edited
 from clip_gaze.pictures.source import Content, Decoded
 from clip_gaze.results import Change, Compared, Comparison
@@ -215,7 +215,7 @@ def test_templates_are_kept(paintings: Path) -> None:
     with Clip("demo", store=False, templates=("a painting {}",)) as opened:
         found = opened.compare([paintings / "pop.png"] * 2, {"tools": clip_gaze.TOOLS})
     assert found.templates == ("a painting {}",)
-    assert '"a painting {}"' in "".join(compare_text.text(found))
+    assert '"a painting {}"' in "".join(render.comparison(found))
 
 
 # Text, CSV and charts, from figures that are known
@@ -244,7 +244,7 @@ def wide(count: int, phrase: str = "a phrase") -> Comparison:
 
 
 def test_text_shows_per_cents_log_odds_and_factors() -> None:
-    lines = "".join(compare_text.text(KNOWN)).splitlines()
+    lines = "".join(render.comparison(KNOWN)).splitlines()
     assert lines[:2] == ["A  a.jpg  (demo, fp32)", "B  b.jpg"]
     assert "words" in lines[3]
     assert lines[5].split("\ufffd[31m")[1].split() == [
@@ -265,15 +265,15 @@ def test_long_and_tiny_pictures_can_be_seen(size: tuple[int, int], shown: tuple[
 @pytest.mark.parametrize("count", range(2, chart.MOST + 1))
 def test_long_phrases_give_way_to_a_terminal(count: int) -> None:
     made = wide(count, "a very long phrase that goes on " * 9)
-    lines = "".join(compare_text.text(made, 120)).splitlines()
+    lines = "".join(render.comparison(made, 120)).splitlines()
     rows = [line for line in lines if "%" in line]
     assert max(map(len, rows)) < 120
     assert "a very long" in rows[0]
-    assert len("".join(compare_text.text(made)).splitlines()[-1]) > 250
+    assert len("".join(render.comparison(made)).splitlines()[-1]) > 250
 
 
 def test_columns_stand_below_each_other() -> None:
-    lines = "".join(compare_text.text(wide(4))).splitlines()[-3:]
+    lines = "".join(render.comparison(wide(4))).splitlines()[-3:]
     heads = [match.end() for match in re.finditer(r"[A-D]", lines[0])]
     assert heads == [match.end() for match in re.finditer("%", lines[1])]
 
@@ -291,8 +291,8 @@ def test_factor_of_a_huge_difference_does_not_overflow() -> None:
 
 
 def test_json_and_csv_hold_every_digit() -> None:
-    assert json.loads(compare_text.to_json(KNOWN)) == json.loads(json.dumps(asdict(KNOWN)))
-    rows = list(csv.DictReader(io.StringIO("".join(compare_text.to_csv(KNOWN)))))
+    assert json.loads(render.json_object(KNOWN)) == json.loads(json.dumps(asdict(KNOWN)))
+    rows = list(csv.DictReader(io.StringIO("".join(tables.csv_compared(KNOWN)))))
     assert [row["image"] for row in rows] == ["b.jpg", "b.jpg", "bad.jpg"]
     assert float(rows[0]["difference"]) == math.log(16)
     assert rows[0]["phrase"] == "<b>bold</b> & \x1b[31m"
@@ -367,7 +367,7 @@ def test_a_picture_of_the_chart_has_its_colours_and_is_twice_its_size() -> None:
 
 def test_a_difference_of_nothing_is_said(paintings: Path, clip: Clip) -> None:
     found = clip.compare([paintings / "pop.png"] * 2, MOVEMENTS)
-    assert "all differences are 0" in "".join(compare_text.text(found))
+    assert "all differences are 0" in "".join(render.comparison(found))
     assert "all differences are 0" in canvas.svg(chart.draw(found, thumbs(2)))
 
 
@@ -433,7 +433,7 @@ def test_command_needs_two_pictures_that_can_be_read(paintings: Path, tmp_path: 
     [
         (["pop.png"], "--edits"),
         (["pop.png", "cubism.png", "--edits"], "one picture"),
-        (["pop.png", "cubism.png", "-o", "table.txt"], r"\.webp or \.svg"),
+        (["pop.png", "cubism.png", "-o", "table.gif"], r"\.webp or \.svg"),
         (["pop.png", "cubism.png", "-o", "missing/chart.png"], "no place for a file"),
         (["pop.png"] * 7, "at most 6"),
     ],

@@ -6,16 +6,19 @@ import csv
 import io
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from clip_gaze.system.paths import shipped
+from clip_gaze.wording import rounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,9 +35,9 @@ def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProc
     )
 
 
-def refused(*arguments: object, code: int = 2) -> str:
+def refused(*arguments: object, code: int = 2, cwd: Path | None = None) -> str:
     """Run a command that must fail with one line; return the line."""
-    done = run(*arguments)
+    done = run(*arguments, cwd=cwd)
     assert done.returncode == code, done.stdout + done.stderr
     lines = [line for line in done.stderr.splitlines() if "error:" in line]
     assert len(lines) == 1, done.stderr
@@ -209,6 +212,55 @@ def test_a_bad_phrase_file(photo: Path, tmp_path: Path, content: bytes | None, r
     assert reason in refused("gaze", photo, "--phrases", path)
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--phrases", "phrases.txt", "--phrase", "a", "--phrase", "b"], "are called 'phrases'"),
+        (["--phrases", "phrases.txt", "--phrases", "deep/phrases.txt"], "are called 'phrases'"),
+        (["--list", "tools", "--phrases", "tools.txt"], "are called 'tools'"),
+        (["--phrase", "a boat"], "'a boat' cannot be weighed alone; add another --phrase"),
+        (["--phrase", "a boat", "--phrase", " a boat "], "'a boat' cannot be weighed alone"),
+        (["--phrases", "one.txt"], "one.txt: holds one phrase, which cannot be weighed alone"),
+    ],
+)
+def test_lists_that_would_vanish_or_win_alone(
+    photo: Path, tmp_path: Path, options: list[str], said: str
+) -> None:
+    (tmp_path / "deep").mkdir()
+    for name in ("phrases.txt", "deep/phrases.txt", "tools.txt"):
+        (tmp_path / name).write_text("on silk\non ice\n", encoding="utf-8")
+    (tmp_path / "one.txt").write_text("on silk\n", encoding="utf-8")
+    assert said in refused("gaze", photo, "--model", "demo", *options, cwd=tmp_path)
+
+
+def test_the_name_of_a_file_chooses_its_format(photo: Path, tmp_path: Path) -> None:
+    ask = ("gaze", photo, "--model", "demo", "--list", "tools")
+    for kind, name in (("json", "a.json"), ("jsonl", "a.ndjson"), ("csv", "a.csv")):
+        assert run(*ask, "-o", tmp_path / name).returncode == 0
+        said = run(*ask, "--format", kind).stdout
+        assert (tmp_path / name).read_text(encoding="utf-8-sig") == said
+    for name, more in (("a.dat", ()), ("b.csv", ("--format", "text"))):
+        assert run(*ask, "-o", tmp_path / name, *more).returncode == 0
+        assert (tmp_path / name).read_text(encoding="utf-8") == run(*ask).stdout
+    assert run("demo", "-o", tmp_path / "demo.json").returncode == 0
+    assert json.loads((tmp_path / "demo.json").read_text(encoding="utf-8"))
+
+
+def test_a_comparison_goes_where_its_name_says(photo: Path, tmp_path: Path) -> None:
+    ask = ("compare", photo, photo, "--model", "demo", "--list", "tools")
+    for kind in ("json", "csv", "text"):
+        target = tmp_path / f"table.{kind.replace('text', 'txt')}"
+        done = run(*ask, "-o", target)
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+        assert target.read_text(encoding="utf-8-sig") == run(*ask, "--format", kind).stdout
+    assert ".svg" in refused(*ask, "-o", tmp_path / "table.dat")
+    done = run(*ask, "-o", tmp_path / "table.dat", "--format", "json")
+    assert json.loads((tmp_path / "table.dat").read_text(encoding="utf-8"))
+    done = run(*ask, "-o", tmp_path / "chart.svg", "--format", "json")
+    assert json.loads(done.stdout)
+    assert "<svg" in (tmp_path / "chart.svg").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("arguments", [["gaze"], ["gaze", "--top", "x"], ["nonsense"], ["--nope"]])
 def test_wrong_usage_is_one_line(arguments: list[str]) -> None:
     refused(*arguments)
@@ -256,8 +308,8 @@ def test_corrected_results_show_both_columns(photo: Path) -> None:
     text = run(*command, "--corrected").stdout
     assert "corrected, and plain" in text
     best = both[0]["lists"]["surfaces"][0]
-    wanted = f"{100 * best['probability']:5.1f}% {100 * best['plain']:5.1f}%"
-    assert wanted in text.splitlines()[3]
+    wanted = [rounded(100 * best[each]) for each in ("probability", "plain")]
+    assert text.splitlines()[3].split()[-2:] == wanted
 
 
 def test_a_template_needs_a_place_for_the_phrase(photo: Path) -> None:
@@ -404,3 +456,121 @@ def test_memory_does_not_grow_with_the_number_of_pictures(
         done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
         peaks.append(int(done.stdout.split()[-1]))
     assert (peaks[1] - peaks[0]) * 1024 < 90_000_000
+
+
+def called(code: str, *arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process in which some code ran first."""
+    words = list(map(str, arguments))
+    program = f"import sys\n{code}\nfrom clip_gaze.cli import main\nmain({words!r})"
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+        **options,
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such names there")
+def test_no_name_or_note_reaches_the_terminal_as_a_command(
+    picture: MakePicture, tiny_model: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "\x1b[1mmodel")
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest["note"] = "one\x1b]0;title\x07\ntwo"
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    deep = tmp_path / "\x1b[31mdeep"
+    (deep / "empty\x1b[2J").mkdir(parents=True)
+    picture().save(deep / "good\x9b.png")
+    (deep / "bad\x1b[2K.png").write_text("no", encoding="utf-8")
+    said = ""
+    ask = ("--list", "tools", "--model", folder)
+    for words in (
+        ["gaze", deep, deep / "empty\x1b[2J", *ask],
+        ["gaze", deep / "none\x1b.png", *ask],
+        ["gaze", deep, "-o", deep / "none\x1b" / "out", *ask],
+        ["compare", deep, deep / "good\x9b.png", *ask],
+        ["report", deep, "-o", deep / "page\x1b.html", *ask],
+        ["gaze", deep, "--model", tmp_path / "\x1b"],
+        ["models", "check", folder],
+    ):
+        done = run(*words)
+        assert done.returncode in (0, 1, 2)
+        said += done.stdout + done.stderr
+    assert said.count("\ufffd") > 10
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", said)
+
+
+@pytest.mark.parametrize("name", ["stdout", "stderr", "stdin"])
+def test_a_program_without_streams_is_served(name: str, photo: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.json"
+    ask = ("gaze", photo, tmp_path / "none.png", "--model", "demo", "--list", "tools")
+    for more in ((), ("-o", target), ("--nothing",)):
+        done = called(f"sys.{name} = None", *ask, *more)
+        assert done.returncode == (2 if more == ("--nothing",) else 1)
+        assert "Traceback" not in done.stdout + done.stderr
+    assert len(json.loads(target.read_text(encoding="utf-8"))) == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_streams_may_be_closed(closed: str, photo: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out.json"
+    ask = ("gaze", photo, "--model", "demo", "--list", "tools")
+    for more in ((), ("-o", target)):
+        words = shlex.join([sys.executable, "-m", "clip_gaze", *map(str, (*ask, *more))])
+        done = subprocess.run(
+            f"{words} {closed}", shell=True, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0
+        assert "Traceback" not in done.stderr
+    assert len(json.loads(target.read_text(encoding="utf-8"))) == 1
+
+
+def test_ctrl_c_while_the_program_is_being_loaded() -> None:
+    code = (
+        "class Stop:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'clip_gaze.cli.gaze': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Stop())"
+    )
+    done = called(code, "demo")
+    assert (done.returncode, done.stderr) == (2, "clip-gaze: error: stopped\n")
+
+
+def test_a_picture_with_the_longest_name_has_maps(picture: MakePicture, tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    for last in "ab":
+        picture().save(tmp_path / "pictures" / f"{'x' * 250}{last}.png")
+    ask = ("gaze", tmp_path / "pictures", "--model", "demo", "--list", "tools")
+    done = run(*ask, "--see", tmp_path / "maps")
+    assert done.returncode == 0, done.stderr
+    names = sorted(path.name for path in (tmp_path / "maps").iterdir())
+    assert names == [f"{'x' * 245}_map-2.png", f"{'x' * 247}_map.png"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has another way to the home folder")
+@pytest.mark.parametrize("words", [["demo"], ["store"]])
+def test_a_user_without_a_home(words: list[str], tmp_path: Path) -> None:
+    left_out = ("HOME", "CLIP_GAZE_CACHE", "XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE")
+    environment = {name: value for name, value in os.environ.items() if name not in left_out}
+    environment["TMPDIR"] = str(tmp_path)
+    code = "import pwd\ndef nobody(_): raise KeyError\npwd.getpwuid = nobody"
+    done = called(code, *words, env=environment, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [f"clip-gaze-{os.getuid()}"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_full_disk_is_one_line_with_the_name_of_the_file(photo: Path) -> None:
+    ask = ("gaze", photo, "--model", "demo", "--list", "tools", "--format", "csv")
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        command = [sys.executable, "-m", "clip_gaze", *map(str, ask)]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[1:] == [
+        "clip-gaze: error: standard output: No space left on device"
+    ]
+    line = refused(*ask, "-o", "/dev/full")
+    assert line == "clip-gaze: error: /dev/full: No space left on device"

@@ -22,6 +22,7 @@ from clip_gaze.drawing import heatmap
 from clip_gaze.output import tables
 from clip_gaze.results import CorrectedScore, HeatMap, PhraseScore, PictureResult
 from clip_gaze.texts import phrases
+from clip_gaze.wording import rounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -218,8 +219,8 @@ def test_a_dropped_picture_has_bars_for_each_list(visit: Visit, files: list[File
     for title, name in zip(titles, DEFAULTS, strict=True):
         scores = gazed(files[0], name, 5)
         assert rows(page, title) == [score.phrase for score in scores]
-        shown = per_cents(section(page, title).locator(".row b"))
-        assert shown == pytest.approx([100 * score.probability for score in scores], abs=0.11)
+        shown = section(page, title).locator(".row b").all_text_contents()
+        assert shown == [rounded(100 * score.probability) for score in scores]
         widths = section(page, title).locator(".track i").evaluate_all(WIDTHS)
         assert widths == pytest.approx([score.probability for score in scores], abs=1e-5)
     assert rows(page, "Movements")[0] == "cubism movement"
@@ -419,14 +420,10 @@ def test_corrected_shows_the_plain_figure_too(visit: Visit, files: list[File]) -
     scores = found["lists"]["movements"]
     movements = section(page, "Movements")
     assert rows(page, "Movements") == [score["phrase"] for score in scores]
-    shown = per_cents(movements.locator(".row b"))
-    assert shown == pytest.approx([100 * score["probability"] for score in scores], abs=0.11)
-    plain = [
-        text.removeprefix("plain ") for text in movements.locator(".plain").all_text_contents()
-    ]
-    assert [float(text.strip("<>%")) for text in plain] == pytest.approx(
-        [100 * score["plain"] for score in scores], abs=0.11
-    )
+    shown = movements.locator(".row b").all_text_contents()
+    assert shown == [rounded(100 * score["probability"]) for score in scores]
+    plain = movements.locator(".plain").all_text_contents()
+    assert plain == [f"plain {rounded(100 * score['plain'])}" for score in scores]
     assert movements.locator(".plain").first.is_visible()
 
 

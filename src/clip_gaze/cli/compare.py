@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,23 +11,30 @@ from clip_gaze.cli.options import (
     chosen_lists,
     collected,
     encoding,
-    for_reader,
     list_options,
     model_options,
     opened,
+    output_option,
     picture_options,
+    say,
 )
 from clip_gaze.drawing import canvas, chart
-from clip_gaze.output import compare_text, writers
+from clip_gaze.output import names, render, tables, writers
+from clip_gaze.output.terminal import fitted
 from clip_gaze.pictures.edits import edited
 from clip_gaze.pictures.load import most_pixels, upright
 from clip_gaze.pictures.preprocess import rgb
 from clip_gaze.pictures.source import source
+from clip_gaze.system.files import check_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from clip_gaze.pictures.source import Source
+
+
+_KINDS = ("text", "json", "csv")
 
 
 @click.command()
@@ -36,14 +42,13 @@ if TYPE_CHECKING:
 @click.option("--edits", is_flag=True, help="Compare one picture with edits that are made of it.")
 @list_options
 @picture_options
+@output_option(
+    "Draw a chart too, if FILE ends in .png, .jpg, .webp or .svg; else write here instead of to "
+    "standard output."
+)
 @click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-    help="Draw a chart too: FILE ends in .png, .jpg, .webp or .svg.",
-)  # fmt: skip
-@click.option(
-    "--format", "kind", type=click.Choice(["text", "json", "csv"]), default="text",
-    show_default=True,
-)  # fmt: skip
+    "--format", "kind", type=click.Choice(_KINDS), help="[default: what FILE ends in, else text]"
+)
 @click.option(
     "--top", type=click.IntRange(min=0), default=5, show_default=True,
     help="Of each list, phrases that rise most and that fall most; 0 for all.",
@@ -56,7 +61,7 @@ def compare(
     recursive: bool,
     exclude: Sequence[str],
     output: Path | None,
-    kind: str,
+    kind: str | None,
     top: int,
     **options: Any,
 ) -> int:
@@ -68,7 +73,9 @@ def compare(
     """
     chosen = chosen_lists(*(options.pop(each) for each in ("lists", "files", "own")))
     paths, missed = collected(images, recursive=recursive, exclude=exclude)
-    _check(paths, kind, output, edits=edits)
+    table, drawing = _places(kind, output)
+    kind = kind or writers.kind_of(table) or "text"
+    _check(paths, kind, drawing, edits=edits)
 
     def pictures(limit: int | None) -> Iterable[Source]:
         return edited(paths[0], limit) if edits else map(source, paths)
@@ -78,28 +85,41 @@ def compare(
         found = clip.compare(pictures(limit), chosen, top, encoding=bar)
     bad = [each for each in found.images if each.status == "error"]
     for each in bad:
-        click.echo(f"clip-gaze: error: {each.error}", err=True)
-    if kind == "text":
-        writers.to_stdout(for_reader(compare_text.text, found))
+        say(f"clip-gaze: error: {each.error}")
+    spelled = names.spelled_all(found)
+    if kind == "csv":
+        made = writers.marked(tables.csv_compared(spelled), table)
+    elif kind == "json":
+        made = iter([render.json_object(spelled)])
     else:
-        made = compare_text.to_csv(found) if kind == "csv" else [compare_text.to_json(found)]
-        writers.to_stdout(made)
-    if output is not None:
-        names = {each.image for each in bad}
-        read = (each for each in pictures(limit) if each.name not in names)
+        made = fitted(render.comparison, spelled, table)
+    writers.put(made, table)
+    if drawing is not None:
+        unread = {each.image for each in bad}
+        read = (each for each in pictures(limit) if each.name not in unread)
         small = [chart.thumbnail(rgb(upright(each, limit or most_pixels()))) for each in read]
-        canvas.write(chart.draw(found, small), output)
+        canvas.write(chart.draw(found, small), drawing)
     return SOME_FAILED if bad else missed
 
 
-def _check(paths: Sequence[Path], kind: str, output: Path | None, *, edits: bool) -> None:
+def _places(kind: str | None, output: Path | None) -> tuple[Path | None, Path | None]:
+    """Return where the table goes, None for standard output, and where the chart does."""
+    if output is None or output.suffix.lower() in canvas.KINDS:
+        return None, output
+    if kind is None and writers.kind_of(output) not in _KINDS:
+        canvas.check(output)  # raises what it takes
+    check_place(output)
+    return output, None
+
+
+def _check(paths: Sequence[Path], kind: str, drawing: Path | None, *, edits: bool) -> None:
     """Refuse what cannot be done before the model is opened."""
     if edits and len(paths) != 1:
         raise click.UsageError("--edits goes with one picture")
     if not edits and len(paths) < 2:
         raise click.UsageError("name two pictures or more, or one with --edits")
-    if len(paths) > chart.MOST and (kind == "text" or output is not None):
+    if len(paths) > chart.MOST and (kind == "text" or drawing is not None):
         msg = f"a table or chart to read has at most {chart.MOST} pictures; use --format csv"
         raise click.UsageError(msg)
-    if output is not None:
-        canvas.check(output)
+    if drawing is not None:
+        canvas.check(drawing)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from typing import Any
 
 import click
 
 from clip_gaze.analysis import similarity
-from clip_gaze.cli.options import chosen_lists, encoding, for_reader, model_options, opened
+from clip_gaze.cli.options import chosen_lists, encoding, model_options, opened
 from clip_gaze.output import render, writers
+from clip_gaze.output.terminal import fitted
 from clip_gaze.pictures import neutral
 from clip_gaze.results import Bias, FavouredPhrase
 from clip_gaze.texts import phrases
@@ -71,7 +70,4 @@ def bias(name: str, top: int, kind: str, **options: Any) -> None:
                 for at in similarity.best(shares, top)
             ),
         )
-    if kind == "json":
-        writers.to_stdout([json.dumps(asdict(found), ensure_ascii=False, indent=1), "\n"])
-    else:
-        writers.to_stdout(for_reader(render.bias, found))
+    writers.to_stdout([render.json_object(found)] if kind == "json" else fitted(render.bias, found))

@@ -1,4 +1,4 @@
-"""The command line: click around the functions that people call."""
+"""The program `clip-gaze`: its commands, its streams and its exit codes."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ NOTHING_DONE = 2
 
 
 class _OneLine(click.Group):
-    """A group whose every failure is one line on stderr and the right exit code."""
+    """A command group that turns each failure into one line on stderr and an exit code."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run a command and turn its failure into a line."""
+        _prepare_streams()
         try:
             kwargs["standalone_mode"] = False
             result = super().main(*args, **kwargs)
@@ -52,7 +53,7 @@ class _OneLine(click.Group):
 
 def _fail(message: str) -> None:
     one_line = " ".join(message.split())
-    click.echo(f"clip-gaze: error: {one_line}", err=True)
+    options.say(f"clip-gaze: error: {one_line}")
     sys.exit(NOTHING_DONE)
 
 
@@ -61,7 +62,6 @@ def _fail(message: str) -> None:
 @click.option("-v", "--verbose", is_flag=True, help="Say more of what is done.")
 def main(*, verbose: bool) -> None:
     """Ask which art phrases CLIP finds most likely for a picture."""
-    _prepare_streams()
     # Every picture is held to our own limit, which knows how much memory there is.
     Image.MAX_IMAGE_PIXELS = None
     # What Pillow thinks of a picture's metadata helps nobody here.
@@ -83,6 +83,11 @@ class _Lines(logging.Handler):
 
 def _prepare_streams() -> None:
     """Write UTF-8 into pipes and files everywhere, and never fail on a letter in a terminal."""
+    # A program without a window's terminal has no streams, nor has one that was started so. What
+    # opens next would get their numbers, and then what libraries write there.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
             if stream.isatty():

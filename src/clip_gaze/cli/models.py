@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from clip_gaze.cli.options import say
 from clip_gaze.errors import ModelError
 from clip_gaze.model import download as downloads
 from clip_gaze.model import registry as known_models
@@ -114,6 +115,6 @@ def _checked(model: Model, place: Place) -> str:
     try:
         place.check(downloads.advice(model), stamped=False)
     except ModelError as error:
-        click.echo(f"clip-gaze: error: {error}", err=True)
+        say(f"clip-gaze: error: {error}")
         return "wrong"
     return "right"

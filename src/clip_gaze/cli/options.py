@@ -1,18 +1,17 @@
-"""Options that more than one command has, and what is made of them."""
+"""Options that several commands share, and what reads them."""
 
 from __future__ import annotations
 
 import contextlib
-import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic
 
 import click
 
 from clip_gaze.errors import PhraseListError, PictureError
 from clip_gaze.model import registry
-from clip_gaze.output import render
+from clip_gaze.output import names, terminal
 from clip_gaze.pictures import collect
 from clip_gaze.results import PictureResult
 from clip_gaze.texts import phrases
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
 SOME_FAILED = 1
 _T = TypeVar("_T")
+_OWN = "phrases"  # what the list of --phrase is called
 
 threads_option = click.option(
     "--threads", type=click.IntRange(min=1), help="CPU threads.  [default: all allowed]"
@@ -43,9 +43,15 @@ class NothingWrittenError(Exception):
     """No picture could be read; each was named on stderr already."""
 
 
+def output_option(about: str, **more: Any) -> Callable[[Command], Command]:
+    """Return the option -o FILE, with what its help says."""
+    kind = click.Path(dir_okay=False, path_type=Path)
+    return click.option("-o", "--output", type=kind, metavar="FILE", help=about, **more)
+
+
 def list_options(command: Command) -> Command:
     """Add the options that choose phrases."""
-    return _add(
+    return added(
         command,
         click.option("--list", "lists", multiple=True, metavar="NAME", help="A shipped list."),
         click.option("--phrases", "files", multiple=True, metavar="FILE", help="A text file."),
@@ -55,7 +61,7 @@ def list_options(command: Command) -> Command:
 
 def picture_options(command: Command) -> Command:
     """Add the options that say which pictures are meant, and how they are opened."""
-    return _add(
+    return added(
         command,
         click.option(
             "--recursive/--no-recursive", default=True, show_default=True,
@@ -72,7 +78,7 @@ def picture_options(command: Command) -> Command:
 
 def model_options(command: Command) -> Command:
     """Add the options that choose and run a model."""
-    return _add(
+    return added(
         command,
         click.option(
             "--model", metavar="NAME|DIR",
@@ -88,7 +94,8 @@ def model_options(command: Command) -> Command:
     )  # fmt: skip
 
 
-def _add(command: Command, *options: Callable[[Command], Command]) -> Command:
+def added(command: Command, *options: Callable[[Command], Command]) -> Command:
+    """Return a command with options, which its help shows in this order."""
     for option in reversed(options):
         command = option(command)
     return command
@@ -104,17 +111,22 @@ def chosen_lists(
     """
     chosen = {name: phrases.load(name) for name in lists}
     for file in files:
-        name = Path(file).stem
-        if name in chosen:
+        name = names.as_text(Path(file).stem)
+        if name in chosen or (own and name == _OWN):
             msg = f"two phrase lists are called {name!r}; rename {file}"
             raise PhraseListError(msg)
         chosen[name] = phrases.read(file)
+        if len(chosen[name]) < 2:
+            msg = f"{file}: holds one phrase, which cannot be weighed alone; add another"
+            raise PhraseListError(msg)
     spoken = phrases.unique(phrase.strip() for phrase in own if phrase.strip())
-    if own and not spoken:
-        msg = "--phrase is blank; write a phrase"
-        raise PhraseListError(msg)
+    if own and len(spoken) < 2:
+        msg = f"{spoken[0]!r} cannot be weighed alone" if spoken else "--phrase is blank"
+        raise PhraseListError(
+            f"{msg}; add another --phrase" if spoken else f"{msg}; write a phrase"
+        )
     if spoken:
-        chosen["phrases"] = spoken
+        chosen[_OWN] = spoken
     return chosen or {name: phrases.load(name) for name in phrases.DEFAULTS}
 
 
@@ -142,7 +154,8 @@ def collected(
 
 
 def say(line: str) -> None:
-    """Write a line on stderr that does not break a bar, if one is shown there."""
+    """Write a line on stderr: without control characters, and not into a bar that is shown."""
+    line = terminal.clean(line)
     if loaded := sys.modules.get("tqdm"):
         loaded.tqdm.write(line, file=sys.stderr)
     else:
@@ -162,7 +175,7 @@ def opened(model: str | None, variant: str | None, **options: Any) -> Iterator[C
 
     with Clip(model, variant, **options) as clip:
         if clip.manifest.note:
-            click.echo(f"clip-gaze: {clip.manifest.note}", err=True)
+            say(f"clip-gaze: {clip.manifest.note}")
         yield clip
 
 
@@ -233,28 +246,3 @@ def _error_of(result: object) -> str | None:
         return result.error
     assert isinstance(result, tuple)  # noqa: S101 - the other kind that is counted
     return str(result[1]) if isinstance(result[1], PictureError) else None
-
-
-def written(results: Iterable[PictureResult], kind: str, *, to_terminal: bool) -> Iterator[str]:
-    """Yield results as JSON or as text, which fits the terminal if it goes there."""
-    if kind == "json":
-        return render.json_array(results)
-    return for_reader(render.text, results) if to_terminal else render.text(results)
-
-
-def for_reader(text: Callable[[_T, int | None], Iterator[str]], what: _T) -> Iterator[str]:
-    """Yield what `text` makes for standard output: as wide as the terminal, if it is one."""
-    if not sys.stdout.isatty():
-        return text(what, None)
-    columns = shutil.get_terminal_size().columns
-    return _spelled(text(what, columns), sys.stdout.encoding)
-
-
-def _spelled(pieces: Iterator[str], encoding: str) -> Iterator[str]:
-    """Draw bars with a letter where the terminal's encoding has no blocks."""
-    try:
-        render.BLOCKS.encode(encoding)
-    except UnicodeEncodeError:
-        letters = str.maketrans(dict.fromkeys(render.BLOCKS[1:], "#"))
-        return (piece.translate(letters) for piece in pieces)
-    return pieces

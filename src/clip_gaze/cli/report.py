@@ -17,10 +17,12 @@ from clip_gaze.cli.options import (
     list_options,
     model_options,
     opened,
+    output_option,
     picture_options,
+    say,
 )
 from clip_gaze.output import report as reports
-from clip_gaze.output import writers
+from clip_gaze.system.files import check_place
 from clip_gaze.texts.questions import of_first
 
 if TYPE_CHECKING:
@@ -43,15 +45,7 @@ _EDGE, _EDGE_OF_MANY = 320, 160
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE|FOLDER...")
 @list_options
 @picture_options
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    default="report.html",
-    show_default=True,
-    help="The page.",
-)
+@output_option("The page.", default="report.html", show_default=True)
 @click.option(
     "--see", is_flag=True,
     help="Add heat maps for what comes first of each list; each picture takes 50 times longer.",
@@ -77,7 +71,7 @@ def report(
     --phrase: artists, movements and surfaces. These three options and --exclude can be repeated.
     """  # fmt: skip
     reports.check()
-    writers.check(output)
+    check_place(output)
     chosen = chosen_lists(lists, files, own)
     paths, missed = collected(images, recursive=recursive, exclude=exclude)
     if title is None and len(images) == 1 and Path(images[0]).is_dir():
@@ -99,7 +93,7 @@ def report(
         size = reports.write(
             _some(results), ranking, heading, output, edge=edge, see=maps if see else None
         )
-    click.echo(f"clip-gaze: {output}: {results.ok:,} pictures, {size / 1e6:,.1f} MB", err=True)
+    say(f"clip-gaze: {output}: {results.ok:,} pictures, {size / 1e6:,.1f} MB")
     return results.exit_code or missed
 
 

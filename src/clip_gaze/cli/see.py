@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from clip_gaze.analysis.occlusion import QUALITIES
-from clip_gaze.cli.options import covering, encoding, megapixels_option, model_options, opened
+from clip_gaze.cli.options import (
+    covering,
+    encoding,
+    megapixels_option,
+    model_options,
+    opened,
+    output_option,
+)
 from clip_gaze.drawing import canvas, heatmap
-from clip_gaze.output import render, writers
+from clip_gaze.output import names, render, writers
+from clip_gaze.system.files import check_place
 from clip_gaze.texts import phrases
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 
 @click.command()
@@ -22,13 +30,7 @@ if TYPE_CHECKING:
 @click.argument("asked", nargs=-1, required=True, metavar="PHRASE...")
 @click.option("--list", "name", metavar="NAME", help="A shipped list to weigh the phrases against.")
 @click.option("--phrases", "file", metavar="FILE", help="A text file to weigh them against.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Where to write: .png, .jpg, .webp, .svg or .json.",
-)
+@output_option("Where to write: .png, .jpg, .webp, .svg or .json.")
 @click.option(
     "--format",
     "kind",
@@ -49,7 +51,11 @@ if TYPE_CHECKING:
     show_default=True,
     help="Longer edge of each drawn picture, in pixels.",
 )
-@click.option("--corrected", is_flag=True, help="Take away what each phrase gets from any picture.")
+@click.option(
+    "--corrected",
+    is_flag=True,
+    help="Subtract each phrase's bias, measured on pictures that show nothing.",
+)
 @megapixels_option
 @model_options
 def see(
@@ -80,17 +86,14 @@ def see(
             image, list(asked), against,
             runs=runs, corrected=corrected, progress=progress, encoding=bar,
         )  # fmt: skip
-    if output is None:
-        writers.to_stdout(render.json_maps(maps))
-    elif _is_json(kind, output):
-        with writers.to_file(output) as part:
-            writers.write(render.json_maps(maps), part)
+    if output is None or _is_json(kind, output):
+        writers.put(render.json_maps(map(names.spelled, maps)), output)
     else:
         heatmap.write(image, maps, output, edge=edge)
 
 
 def _is_json(kind: str | None, output: Path) -> bool:
-    return kind == "json" or (kind is None and output.suffix.lower() == ".json")
+    return (kind or writers.kind_of(output)) == "json"
 
 
 def _check(kind: str | None, output: Path | None) -> None:
@@ -104,4 +107,4 @@ def _check(kind: str | None, output: Path | None) -> None:
         msg = f"{output}: JSON is no picture; name a file that ends in .json"
         raise click.UsageError(msg)
     else:
-        writers.check(output)
+        check_place(output)

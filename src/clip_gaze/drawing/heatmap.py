@@ -213,22 +213,3 @@ def _scale(width: int) -> Image.Image:
     middle = 127.5 * _CONTRAST + _LIFTED
     bar = np.rint(middle + opacity * (colours - middle)).astype(np.uint8)
     return Image.fromarray(np.repeat(bar[None], _SCALE * SCALE, axis=0))
-
-
-def names(paths: Sequence[Path]) -> dict[Path, str]:
-    """Return a file name for the maps of each picture; no two are alike, even on Windows.
-
-    >>> from pathlib import Path
-    >>> list(names([Path("a/sea.jpg"), Path("b/Sea.png"), Path("c/boat.jpg")]).values())
-    ['sea_map.png', 'Sea_map-2.png', 'boat_map.png']
-    """
-    found: dict[Path, str] = {}
-    taken: set[str] = set()
-    for path in dict.fromkeys(paths):
-        name, number = f"{path.stem}_map.png", 1
-        while name.casefold() in taken:
-            number += 1
-            name = f"{path.stem}_map-{number}.png"
-        taken.add(name.casefold())
-        found[path] = name
-    return found

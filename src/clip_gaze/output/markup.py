@@ -1,4 +1,4 @@
-"""Templates of pages, and files of ours that are set into them; needs jinja2."""
+"""Load templates of pages, and files that they include; needs jinja2."""
 
 from __future__ import annotations
 

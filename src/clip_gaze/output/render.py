@@ -1,29 +1,27 @@
-"""Results to text, JSON and JSON Lines, piece by piece as they come; tables.py has the rest."""
+"""Results, comparisons and heat maps as text and JSON, piece by piece; tables.py has the rest."""
 
 from __future__ import annotations
 
 import json
-import unicodedata
+import string
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from clip_gaze.output.terminal import BLOCKS, clean, pad, shorten, width_of
 from clip_gaze.results import CorrectedScore, PhraseScore
-from clip_gaze.wording import made_by
+from clip_gaze.wording import factor, made_by, per_cent, rounded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from clip_gaze.results import Bias, HeatMap, PictureResult, Score
+    from clip_gaze.results import Bias, Change, Comparison, HeatMap, PictureResult, Score
 
-BLOCKS = " ▏▎▍▌▋▊▉█"
 _BOLD, _DIM, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _WIDEST_BAR = 40
 _NARROWEST_BAR = 6
 _NARROWEST_PHRASE = 16  # beside a bar
 _INDENT = "  "
-# A name or phrase must not move the cursor, or start a line.
-_CONTROLS = dict.fromkeys((*range(32), *range(127, 160), 0x2028, 0x2029), "\ufffd")
-_NO_WIDTH = "\u200b\u200c\u200d\u2060"
+_NARROWEST_COMPARED = 12  # cells for a phrase of a comparison
 
 
 def text(results: Iterable[PictureResult], columns: int | None = None) -> Iterator[str]:
@@ -58,17 +56,56 @@ def bias(found: Bias, columns: int | None = None) -> Iterator[str]:
     """Yield what a list favours as lines for people to read; see `text`."""
     by = made_by(found.model, found.variant, found.templates)
     yield _heading(f"{found.pictures} neutral pictures", by, columns)
-    yield _title(f"{clean(found.list)}: {1 / found.total:.1%} if all were equal", columns)
+    yield _title(f"{clean(found.list)}: {rounded(100 / found.total)} if all were equal", columns)
     widest = max((width_of(clean(each.phrase)) for each in found.phrases), default=0)
     for each in found.phrases:
         yield _line(PhraseScore(each.phrase, each.probability), widest, columns)
 
 
-def json_array(results: Iterable[PictureResult]) -> Iterator[str]:
-    """Yield one JSON array; probabilities are not rounded."""
+def comparison(found: Comparison, columns: int | None = None) -> Iterator[str]:
+    """Yield a comparison as tables for people to read; at most 26 pictures have letters.
+
+    Args:
+        found: what to show.
+        columns: width of the terminal: phrases give way to the figures; None: as wide as it gets.
+
+    """
+    others = [each for each in found.images if each.status == "ok"]
+    letters = string.ascii_uppercase
+    by = made_by(found.model, found.variant, found.templates)
+    yield f"A  {clean(found.reference)}  ({clean(by)})\n"
+    for letter, each in zip(letters[1:], others, strict=False):
+        note = "  (the same as A: all differences are 0)" if each.same else ""
+        yield f"{letter}  {clean(each.image)}{note}\n"
+    for name in others[0].lists:
+        groups = [each.lists[name] for each in others]
+        yield f"\n{clean(name)}: how likely, and how far log-odds are from those in A\n"
+        if not groups[0]:
+            yield "  no phrase differs\n"
+            continue
+        wide = max(width_of(clean(change.phrase)) for change in groups[0])
+        if columns is not None:
+            figures = 10 + 17 * len(groups) + (9 if len(groups) == 1 else 0)  # see `_compared`
+            wide = min(wide, max(_NARROWEST_COMPARED, columns - 1 - figures))
+        heads = "".join(
+            f"{letter:>9}{'':8}" for _, letter in zip(groups, letters[1:], strict=False)
+        )
+        yield f"  {'':{wide}} {'A':>7}{heads}".rstrip() + "\n"
+        for changes in zip(*groups, strict=True):
+            yield _compared(changes, wide)
+
+
+def json_array(results: Iterable[PictureResult | HeatMap], indent: int | None = 1) -> Iterator[str]:
+    """Yield one JSON array; numbers are not rounded.
+
+    Args:
+        results: what it holds.
+        indent: spaces before each level; None: each result stands on one line.
+
+    """
     before = "[\n"
     for result in results:
-        yield before + json.dumps(asdict(result), ensure_ascii=False, indent=1)
+        yield before + json.dumps(asdict(result), ensure_ascii=False, indent=indent)
         before = ",\n"
     yield "[]\n" if before == "[\n" else "\n]\n"
 
@@ -81,11 +118,12 @@ def json_lines(results: Iterable[PictureResult]) -> Iterator[str]:
 
 def json_maps(maps: Iterable[HeatMap]) -> Iterator[str]:
     """Yield one JSON array, a map a line; numbers are not rounded."""
-    before = "[\n"
-    for heat in maps:
-        yield before + json.dumps(asdict(heat), ensure_ascii=False)
-        before = ",\n"
-    yield "\n]\n"
+    return json_array(maps, indent=None)
+
+
+def json_object(found: Comparison | Bias) -> str:
+    """Return one JSON object; numbers are not rounded."""
+    return json.dumps(asdict(found), ensure_ascii=False, indent=1) + "\n"
 
 
 def _title(title: str, columns: int | None) -> str:
@@ -108,18 +146,18 @@ def _heading(image: str, by: str, columns: int | None) -> str:
 
 def _line(score: Score, widest: int, columns: int | None) -> str:
     """Return one line: the phrase, its per cents (two where corrected) and a bar if it fits."""
-    phrase, per_cent = clean(score.phrase), f"{100 * score.probability:5.1f}%"
+    phrase, shares = clean(score.phrase), f"{rounded(100 * score.probability):>6}"
     if isinstance(score, CorrectedScore):
-        per_cent += f" {100 * score.plain:5.1f}%"
+        shares += f" {rounded(100 * score.plain):>6}"
     if columns is None:
-        return f"{_INDENT}{pad(phrase, widest)}  {per_cent}\n"
-    alone = columns - 1 - len(f"{_INDENT}  {per_cent}")
+        return f"{_INDENT}{pad(phrase, widest)}  {shares}\n"
+    alone = columns - 1 - len(f"{_INDENT}  {shares}")
     bar = min(_WIDEST_BAR, alone - 2 - widest)
     if bar < _NARROWEST_BAR:  # a narrow terminal: the phrase gives way, then the bar
         bar = _NARROWEST_BAR if alone - 2 - _NARROWEST_BAR >= _NARROWEST_PHRASE else 0
         widest = max(1, min(widest, alone - 2 - bar if bar else alone))
     phrase = pad(shorten(phrase, widest), widest)
-    return f"{_INDENT}{phrase}  {per_cent}  {_bar(score.probability, bar)}".rstrip() + "\n"
+    return f"{_INDENT}{phrase}  {shares}  {_bar(score.probability, bar)}".rstrip() + "\n"
 
 
 def _bar(share: float, room: int) -> str:
@@ -129,35 +167,15 @@ def _bar(share: float, room: int) -> str:
     return BLOCKS[8] * full + (BLOCKS[rest] if rest else "")
 
 
-def clean(text: str) -> str:
-    """Return a text that keeps to its line."""
-    return text.translate(_CONTROLS)
-
-
-def width_of(text: str) -> int:
-    """Return how many cells a terminal uses for a text."""
-    return sum(map(_cells, text))
-
-
-def _cells(character: str) -> int:
-    if unicodedata.category(character) in ("Mn", "Me") or character in _NO_WIDTH:
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
-
-def pad(text: str, width: int) -> str:
-    """Return a text with spaces behind it, up to `width` cells."""
-    return text + " " * (width - width_of(text))
-
-
-def shorten(text: str, width: int, *, at_start: bool = False) -> str:
-    """Return a text that takes at most `width` cells, with "…" where it was cut."""
-    if width_of(text) <= width:
-        return text
-    kept, room = "", width - 1
-    for character in reversed(text) if at_start else text:
-        room -= _cells(character)
-        if room < 0:
-            break
-        kept = character + kept if at_start else kept + character
-    return "…" + kept if at_start else kept + "…"
+def _compared(changes: Sequence[Change], wide: int) -> str:
+    """Return a phrase with its figures; with one picture there is room for the factor too."""
+    phrase = pad(shorten(clean(changes[0].phrase), wide), wide)
+    cells = [f"  {phrase} {per_cent(changes[0].before):>7}"]
+    # Adding 0 makes -0.00 a plain zero.
+    cells += [
+        f"{per_cent(change.after):>9} {round(change.difference, 2) + 0:>+7.2f}"
+        for change in changes
+    ]
+    if len(changes) == 1:
+        cells.append(f"  {factor(changes[0].difference)}")
+    return "".join(cells) + "\n"

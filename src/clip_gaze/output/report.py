@@ -134,7 +134,7 @@ def write(
 
 
 def check() -> None:
-    """Find out whether a page can be made, before anyone waits for one.
+    """Refuse to begin where no page can be made.
 
     Raises:
         GazeError: jinja2 is not installed.

@@ -1,25 +1,33 @@
-"""Results as tables: rows for data frames, CSV long and wide, Parquet."""
+"""Results and comparisons as tables: rows for data frames, CSV long and wide, Parquet."""
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from clip_gaze.errors import GazeError
+from clip_gaze.output.names import spelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from clip_gaze.results import PictureResult
+    from clip_gaze.results import Comparison, PictureResult
 
 # What a picture's figures depend on, beside the picture and the lists.
 SETTINGS = ("model", "variant", "templates", "corrected")
 COLUMNS = ("image", *SETTINGS, "status", "list", "phrase", "probability", "plain", "error")
 _WIDE = ("image", *SETTINGS, "status", "error")
+COMPARED = (
+    "reference", "image", "model", "variant", "templates", "status", "list", "phrase",
+    "before", "after", "difference", "error",
+)  # fmt: skip
+MARK = "\ufeff"  # what a CSV file begins with: without it, Excel does not take it for UTF-8
 _BETWEEN = " | "  # templates
+_FORMULA = re.compile("'*[=+@\t\r-]")  # what a spreadsheet would compute, and its escape
 _ROWS_PER_GROUP = 65_536
 
 
@@ -33,7 +41,7 @@ def to_frame(results: Iterable[PictureResult]) -> list[dict[str, Any]]:
         probability, plain (of a corrected probability: what it was) and error; what does not
         apply is None.
     """
-    return [row for result in results for row in rows(result)]
+    return [row for result in results for row in rows(spelled(result))]
 
 
 def rows(result: PictureResult) -> Iterator[dict[str, Any]]:
@@ -62,12 +70,11 @@ def settings(result: PictureResult) -> dict[str, str | None]:
     return dict(zip(SETTINGS, cells, strict=True))
 
 
-def csv_long(results: Iterable[PictureResult], *, header: bool = True) -> Iterator[str]:
-    """Yield CSV with one row for each picture and phrase, a piece for each picture."""
-    if header:
-        yield _line(COLUMNS)
+def csv_long(results: Iterable[PictureResult]) -> Iterator[str]:
+    """Yield CSV with one row for each picture and phrase: the header, then each picture's rows."""
+    yield csv_line(COLUMNS)
     for result in results:
-        yield "".join(_line(row.values()) for row in rows(result))
+        yield "".join(csv_line(row.values()) for row in rows(result))
 
 
 def wide_columns(lists: Mapping[str, Sequence[str]]) -> list[str]:
@@ -75,12 +82,9 @@ def wide_columns(lists: Mapping[str, Sequence[str]]) -> list[str]:
     return [*_WIDE, *(f"{name}: {phrase}" for name in lists for phrase in lists[name])]
 
 
-def csv_wide(
-    results: Iterable[PictureResult], lists: Mapping[str, Sequence[str]], *, header: bool = True
-) -> Iterator[str]:
+def csv_wide(results: Iterable[PictureResult], lists: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """Yield CSV with one row for each picture, and a column for each phrase of each list."""
-    if header:
-        yield _line(wide_columns(lists))
+    yield csv_line(wide_columns(lists))
     for result in results:
         start = [result.image, *settings(result).values(), result.status, result.error]
         found = {
@@ -88,9 +92,44 @@ def csv_wide(
             for name, scores in result.lists.items()
             for score in scores
         }
-        yield _line(
+        yield csv_line(
             [*start, *(found.get((name, phrase)) for name in lists for phrase in lists[name])]
         )
+
+
+def csv_compared(comparison: Comparison) -> Iterator[str]:
+    """Yield CSV with one row for each picture and phrase; a bad picture has one row."""
+    yield csv_line(COMPARED)
+    for each in comparison.images:
+        start = [
+            comparison.reference, each.image, comparison.model, comparison.variant,
+            _BETWEEN.join(comparison.templates), each.status,
+        ]  # fmt: skip
+        if each.status == "error":
+            yield csv_line([*start, "", "", "", "", "", each.error])
+        for name, changes in each.lists.items():
+            for change in changes:
+                figures = (change.before, change.after, change.difference)
+                yield csv_line([*start, name, change.phrase, *figures, ""])
+
+
+def csv_line(cells: Iterable[object]) -> str:
+    r"""Return one line of CSV; None is an empty cell, and a number keeps all its digits.
+
+    A text that a spreadsheet would take for a formula has an apostrophe before it, see `text_of`.
+
+    >>> csv_line(["=1+1", "'@", -0.5, None])
+    "'=1+1,''@,-0.5,\n"
+    """
+    buffer = io.StringIO()
+    safe = (f"'{c}" if isinstance(c, str) and _FORMULA.match(c) else c for c in cells)
+    csv.writer(buffer).writerow(safe)  # it quotes "\r" only where that ends its own lines
+    return buffer.getvalue().removesuffix("\r\n") + "\n"
+
+
+def text_of(cell: str) -> str:
+    """Return the text of a cell of ours, without the apostrophe that makes it one."""
+    return cell[1:] if cell[:1] == "'" and _FORMULA.match(cell) else cell
 
 
 def write_parquet(results: Iterable[PictureResult], path: Path) -> None:
@@ -116,10 +155,3 @@ def write_parquet(results: Iterable[PictureResult], path: Path) -> None:
                 writer.write_table(pa.Table.from_pylist(waiting, schema))
                 waiting = []
         writer.write_table(pa.Table.from_pylist(waiting, schema))
-
-
-def _line(cells: Iterable[object]) -> str:
-    """Return one line of CSV; None is an empty cell, and a number keeps all its digits."""
-    buffer = io.StringIO()
-    csv.writer(buffer).writerow(cells)  # it quotes "\r" only where that ends its own lines
-    return buffer.getvalue().removesuffix("\r\n") + "\n"

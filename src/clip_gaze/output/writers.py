@@ -1,58 +1,190 @@
-"""Where results go: standard output, a file that appears whole, or one that grows and resumes."""
+"""Write results: to standard output, into a file that appears whole, or into one that grows."""
 
 from __future__ import annotations
 
 import contextlib
-import csv
-import json
-import os
 import sys
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
-from clip_gaze.errors import GazeError
-from clip_gaze.output.tables import COLUMNS, SETTINGS, settings
-from clip_gaze.results import PictureResult
-from clip_gaze.system.files import check_place, whole
+from clip_gaze.output import names, render, resume, tables
+from clip_gaze.output.terminal import fitted
+from clip_gaze.system.files import check_place, is_device, named, whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
-    Expect = Callable[[dict[str, Any]], int]
+    from clip_gaze.output.resume import Found
+    from clip_gaze.results import PictureResult
 
+    Results = Iterable[PictureResult]
+
+# What the names of files in each format end in.
+ENDINGS = {
+    "text": (".txt",),
+    "json": (".json",),
+    "jsonl": (".jsonl", ".ndjson"),
+    "csv": (".csv",),
+    "parquet": (".parquet",),
+}
 GROWING = ("jsonl", "csv")
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where results go, and how.
+
+    Attributes:
+        path: a file, a device or a pipe; None: standard output.
+        kind: one of ENDINGS.
+        top: how many phrases of each list; 0 for all.
+        wide: CSV with a column for each phrase of each list.
+        resume: whether to go on with a file that a broken run has begun.
+
+    """
+
+    path: Path | None
+    kind: str
+    top: int = 5
+    wide: bool = False
+    resume: bool = False
+
+
+def kind_of(path: Path | None) -> str | None:
+    """Return the format that a file's name asks for; None where it asks for none."""
+    ending = "" if path is None else path.suffix.lower()
+    return next((kind for kind, endings in ENDINGS.items() if ending in endings), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    """How results are written: as text, piece by piece, or by `save`.
+
+    Attributes:
+        pieces: yields the text of results.
+        read: yields what a file holds already; None: a file appears whole or not at all.
+        table: whether the first piece is a header.
+        save: writes results into a file in place of `pieces`.
+
+    """
+
+    pieces: Callable[[Results], Iterator[str]]
+    read: Callable[[BinaryIO], Iterator[Found]] | None = None
+    table: bool = False
+    save: Callable[[Results, Path], None] | None = None
+
+
+def _format(output: Output, lists: Mapping[str, Sequence[str]]) -> _Format:
+    if output.wide:
+        read = partial(resume.csv_wide, header=tables.wide_columns(lists))
+        return _Format(partial(tables.csv_wide, lists=lists), read, table=True)
+    text = partial(fitted, render.text, path=output.path)
+    return {
+        "text": _Format(text),
+        "json": _Format(render.json_array),
+        "jsonl": _Format(render.json_lines, resume.json_results),
+        "csv": _Format(tables.csv_long, resume.csv_long, table=True),
+        "parquet": _Format(text, save=tables.write_parquet),
+    }[output.kind]
+
+
+class Writer:
+    """Writes results in one format to one place.
+
+    A run asks `resume` what is done already, and writes the rest in `opened`.
+    """
+
+    def __init__(self, output: Output, lists: Mapping[str, Sequence[str]]) -> None:
+        """Prepare to write.
+
+        Args:
+            output: where, and how.
+            lists: name -> phrases, of which the results will hold the best ones.
+
+        Raises:
+            GazeError: there is no place for the file.
+
+        """
+        if output.path is not None:
+            check_place(output.path)
+        self._output = output
+        self._lists = lists
+        self._format = _format(output, lists)
+        self._goes_on = False
+
+    def resume(self, like: PictureResult) -> set[str]:
+        """Return the pictures that the file holds already, as `names.as_text` spells them.
+
+        Args:
+            like: a result of this run, for its settings.
+
+        Raises:
+            GazeError: the file holds results of another question, or something else.
+
+        """
+        path, read = self._output.path, self._format.read
+        if not self._output.resume or path is None or read is None:
+            return set()
+        top = 0 if self._output.wide else self._output.top
+        done = resume.finished(path, read, like, self._lists, top)
+        self._goes_on = bool(done)
+        return done
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[Callable[[Results], None]]:
+        """Yield what takes the results; a file that appears whole does so at the end."""
+        path, save = self._output.path, self._format.save
+        if path is None:
+            yield lambda results: to_stdout(self._pieces(results))
+        elif self._format.read is not None:
+            if not self._goes_on:
+                resume.note(path, self._lists)
+            yield lambda results: write(self._pieces(results), path, append=self._goes_on)
+        else:
+            with whole(path) as part:
+                if save is not None:
+                    yield lambda results: save(map(names.spelled, results), part)
+                else:
+                    yield lambda results: write(self._pieces(results), part)
+
+    def _pieces(self, results: Results) -> Iterator[str]:
+        """Yield the text of the results, piece by piece."""
+        pieces = self._format.pieces(map(names.spelled, results))
+        if self._format.table and self._goes_on:
+            next(pieces)
+        elif self._format.table:
+            pieces = marked(pieces, self._output.path)
+        return pieces
+
+
+def marked(table: Iterator[str], path: Path | None) -> Iterator[str]:
+    """Yield CSV with a byte order mark before it, if it goes into a file.
+
+    Programs that read a pipe would take the mark for a part of the first column's name.
+    """
+    if path is not None and not is_device(path):
+        yield tables.MARK + next(table)
+    yield from table
+
+
+def put(pieces: Iterable[str], path: Path | None) -> None:
+    """Write text to standard output, or into a file that appears whole."""
+    if path is None:
+        to_stdout(pieces)
+    else:
+        with whole(path) as part:
+            write(pieces, part)
 
 
 def to_stdout(pieces: Iterable[str]) -> None:
     """Write text to standard output, and let the reader see each piece at once."""
     for piece in pieces:
-        sys.stdout.write(piece)
-        sys.stdout.flush()
-
-
-def check(output: Path | None) -> None:
-    """Find out whether there is a place for a file, before anyone waits for what it will hold.
-
-    Raises:
-        GazeError: see `check_place`; a device or a pipe is a place too.
-
-    """
-    if output is not None and (output.is_dir() or not output.exists()):
-        check_place(output)
-
-
-@contextlib.contextmanager
-def to_file(output: Path) -> Iterator[Path]:
-    """Yield a path to write to; what stands there appears at `output` if nothing fails.
-
-    A device or a pipe is written to directly.
-    """
-    if output.exists() and not output.is_file():
-        yield output
-        return
-    with whole(output) as part:
-        yield part
+        with named("standard output"):
+            sys.stdout.write(piece)
+            sys.stdout.flush()
 
 
 def write(pieces: Iterable[str], path: Path, *, append: bool = False) -> None:
@@ -62,108 +194,13 @@ def write(pieces: Iterable[str], path: Path, *, append: bool = False) -> None:
         pieces: text; each is handed to the system whole, so that a killed run keeps it.
         path: the file.
         append: go on behind what the file holds.
+
     """
     pieces = iter(pieces)
     first = next(pieces, "")
-    mode = "a" if append else "w"
-    # A file's name that is no text, in a result, keeps its bytes.
-    with path.open(mode, encoding="utf-8", errors="surrogateescape", newline="") as file:
+    with named(path), path.open("a" if append else "w", encoding="utf-8", newline="") as file:
         file.write(first)
         file.flush()
         for piece in pieces:
             file.write(piece)
             file.flush()
-
-
-def resume(path: Path, kind: str, like: PictureResult, rows: int, header: list[str]) -> set[str]:
-    """Return the pictures that a broken run has finished, and cut off what it left unfinished.
-
-    Args:
-        path: what the broken run wrote.
-        kind: "jsonl" or "csv".
-        like: a result of this run, for its settings.
-        rows: how many rows of CSV a picture takes.
-        header: the header of CSV.
-
-    Raises:
-        GazeError: the file is not one that this run would have begun.
-    """
-    if not path.is_file():
-        return set()
-    done: set[str] = set()
-    made_by = _made_by(like)
-    with path.open("rb") as file:
-        end = 0
-        results = (
-            _json_results(file, path) if kind == "jsonl" else _csv_results(file, path, rows, header)
-        )
-        for image, found, offset in results:
-            if found != made_by:
-                msg = (
-                    f"{path}: holds results of {_spoken(found)}, not of {_spoken(made_by)}; "
-                    "name another file"
-                )
-                raise GazeError(msg)
-            if image:
-                done.add(image)
-            end = offset
-    os.truncate(path, end)
-    return done
-
-
-def _made_by(result: PictureResult) -> tuple[str, ...]:
-    """Return the cells of SETTINGS as CSV has them."""
-    return tuple(cell or "" for cell in settings(result).values())
-
-
-def _spoken(made_by: tuple[str, ...]) -> str:
-    return ", ".join(filter(None, made_by))
-
-
-def _json_results(file: BinaryIO, path: Path) -> Iterator[tuple[str, tuple[str, ...], int]]:
-    """Yield of each whole line the picture, the cells of SETTINGS, and where it ends."""
-    end = 0
-    for line in file:
-        if not line.endswith(b"\n"):
-            return
-        end += len(line)
-        try:
-            result = json.loads(line.decode("utf-8", "surrogateescape"))
-            made_by = _made_by(PictureResult(**result))
-            found = result["image"], made_by, end
-        except (ValueError, KeyError, TypeError) as error:
-            msg = f"{path}: holds something else than results; name another file"
-            raise GazeError(msg) from error
-        yield found
-
-
-def _csv_results(
-    file: BinaryIO, path: Path, rows: int, header: list[str]
-) -> Iterator[tuple[str, tuple[str, ...], int]]:
-    """Yield of each picture with all its rows what `_json_results` yields."""
-    end = 0
-
-    def lines() -> Iterator[str]:
-        nonlocal end
-        for line in file:
-            if not line.endswith(b"\n"):
-                return
-            end += len(line)
-            yield line.decode("utf-8", "surrogateescape")
-
-    reader = csv.reader(lines())
-    if (found := next(reader, None)) != header:
-        if found is None:
-            return
-        msg = f"{path}: has other columns than this run would write; name another file"
-        raise GazeError(msg)
-    image, count = "", 0
-    for row in reader:
-        if len(row) != len(header):  # a cell with a line break in it, cut there
-            return
-        if row[0] != image:
-            image, count = row[0], 0
-        count += 1
-        if count == (rows if row[COLUMNS.index("status")] == "ok" else 1):
-            yield image, tuple(row[1 : 1 + len(SETTINGS)]), end
-            image, count = "", 0

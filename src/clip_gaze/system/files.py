@@ -1,17 +1,25 @@
-"""Files that appear whole, or not at all."""
+"""Write files atomically."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import os
+import sys
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from clip_gaze.errors import GazeError
 
+if sys.platform != "win32":
+    import fcntl
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+_LONGEST = 255  # bytes, of a file's name
+_PART = ".part"
+_WRITERS = 100  # of one file at the same time
 
 
 _CHUNK = 1 << 20
@@ -26,31 +34,152 @@ def sha256(file: IO[bytes]) -> str:
 
 
 def check_place(target: Path) -> None:
-    """Find out whether a file can stand there, before anyone waits for what it will hold.
+    """Refuse a place where no file can be, before the work for it begins.
 
     Raises:
-        GazeError: it is a folder, or its own folder is missing.
+        GazeError: it is a folder, or its own folder is missing; a device or a pipe is a place too.
 
     """
-    if target.is_dir() or not target.absolute().parent.is_dir():
+    if target.is_dir() or not (target.exists() or _followed(target).parent.is_dir()):
         msg = f"{target}: is no place for a file; name one in a folder that is there"
         raise GazeError(msg)
 
 
 @contextlib.contextmanager
 def whole(target: Path) -> Iterator[Path]:
-    """Yield a path beside `target` to write to; it becomes `target` if nothing fails.
+    """Yield a path to write to; the file becomes `target` if nothing fails.
 
-    Until then an older file stays as it is, and after a failure nothing is left over. An error
-    of the system's names `target`, the file that people know.
+    Until then an older file stays as it is, also if the power fails. After a failure nothing is
+    left over; what a killed process left is taken over. Of a link, the file it leads to is
+    replaced; a device or a pipe is written to directly. The path is that of an empty file beside
+    it, which must be written, not replaced.
+
+    Raises:
+        OSError: of the system's errors; its `filename` is `target`, the file that people know.
+
     """
-    part = target.with_name(f"{target.name}.{os.getpid()}.part")
+    if is_device(target):
+        yield target
+        return
+    final = _followed(target)
+    with named(target):
+        part, descriptor = _begun(final)
+        try:
+            yield part
+            os.fsync(descriptor)
+            if sys.platform == "win32":  # which renames no file that is open
+                os.close(descriptor)
+                descriptor = -1
+            part.replace(final)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        finally:
+            if descriptor >= 0:
+                os.close(descriptor)
+        _keep_names(final.parent)
+
+
+@contextlib.contextmanager
+def named(target: Path | str) -> Iterator[None]:
+    """Let errors of the system name the file that people know, where they name none or a part."""
     try:
-        yield part
-        part.replace(target)
+        yield
     except OSError as error:
-        if error.filename == str(part):
+        if error.errno is not None and str(error.filename or _PART).endswith(_PART):
             error.filename = str(target)
         raise
-    finally:
-        part.unlink(missing_ok=True)
+
+
+def is_device(path: Path) -> bool:
+    """Return whether a path is a device or a pipe, or anything else that holds no data."""
+    return path.exists() and not path.is_file()
+
+
+def cut(stem: str, ending: str, longest: int = _LONGEST) -> str:
+    """Return `stem + ending`, with so much of the stem as a file's name may have bytes.
+
+    >>> cut("sea", "_map.png"), len(cut("é" * 200, "_map.png").encode())
+    ('sea_map.png', 254)
+    """
+    while len(os.fsencode(stem + ending)) > longest:
+        stem = stem[:-1]
+    return stem + ending
+
+
+def _followed(target: Path) -> Path:
+    """Return the file that a link leads to, whether it is there or not."""
+    return Path(os.path.realpath(target)) if target.is_symlink() else target.absolute()
+
+
+def _begun(final: Path) -> tuple[Path, int]:
+    """Return an empty part file that nobody else writes, and the descriptor that holds it."""
+    # No longer than the file's own name, if that is a long one: some systems take less.
+    longest = max(100, len(os.fsencode(final.name)))
+    held = None
+    for number in range(_WRITERS):
+        part = final.with_name(cut(final.name, f".{number}{_PART}", longest))
+        if held and not part.exists():
+            return held
+        try:
+            descriptor = _held(part)
+        except (BlockingIOError, FileExistsError):
+            continue
+        except PermissionError:
+            if part.exists():  # left by somebody else
+                continue
+            raise
+        if not held:
+            held = part, descriptor
+        elif sys.platform == "win32":  # left by a killed process, like the next one
+            os.close(descriptor)
+            part.unlink()
+        else:
+            part.unlink()
+            os.close(descriptor)
+    if held:
+        return held
+    msg = f"{final}: is being written by {_WRITERS} others; wait for them"
+    raise GazeError(msg)
+
+
+def _held(part: Path) -> int:
+    """Open a part file, which a killed process may have left, so that nobody else does.
+
+    Raises:
+        BlockingIOError, FileExistsError: somebody else writes it, or has just done so.
+
+    """
+    if sys.platform == "win32":  # where a file that is open cannot be deleted
+        with contextlib.suppress(PermissionError):
+            part.unlink(missing_ok=True)
+        return os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+    descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:  # a file system without locks
+            pass
+        # Between opening and locking it, its writer may have finished: it is another file now.
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), part.stat()):
+                os.truncate(descriptor, 0)
+                return descriptor
+    except BaseException:
+        os.close(descriptor)
+        raise
+    os.close(descriptor)
+    raise BlockingIOError
+
+
+def _keep_names(folder: Path) -> None:
+    """Write a folder's names to the disk, where the system lets folders be opened."""
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from clip_gaze.analysis.occlusion import QUALITIES
 from clip_gaze.errors import PhraseListError
-from clip_gaze.output.render import clean
+from clip_gaze.output.terminal import clean
 from clip_gaze.texts import phrases
 from clip_gaze.texts.questions import questions
 from clip_gaze.web.multipart import MOST_FILES, quoted

@@ -10,7 +10,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from clip_gaze.output.render import clean
+from clip_gaze.output.terminal import clean
 from clip_gaze.web.responses import RefusedError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from clip_gaze.errors import GazeError, PictureSizeError
-from clip_gaze.output.render import clean
+from clip_gaze.output.terminal import clean
 from clip_gaze.web.queue import BusyError, Outcome, StoppedError
 
 if TYPE_CHECKING:

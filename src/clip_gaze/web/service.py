@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from clip_gaze.drawing import canvas, card
 from clip_gaze.errors import PictureError
-from clip_gaze.output import compare_text, render
+from clip_gaze.output import render
 from clip_gaze.pictures.load import most_pixels, upright
 from clip_gaze.pictures.source import Content, Decoded
 from clip_gaze.results import PictureResult
@@ -68,7 +68,7 @@ class Jobs:
         found = self._clip.compare(
             _sources(asked.uploads, job), asked.lists, asked.top, encoding=_telling(job, "all")
         )
-        return compare_text.to_json(found).encode("utf-8")
+        return render.json_object(found).encode("utf-8")
 
     def card(self, asked: forms.Card, job: Job) -> bytes:
         """Return a picture with its phrases as a PNG.

@@ -211,7 +211,7 @@ function track(part) {
 function mark(list, picture, column, element) {
   const value = share(list, picture, column);
   const text = make("span", { dir: "auto" }, list.phrases[column]);
-  element.append(text, make("b", {}, percent(value)), track(value / scale(list)));
+  element.append(text, make("b", {}, perCent(value)), track(value / scale(list)));
   element.classList.toggle("chosen", list === state.list && column === state.column);
   return element;
 }
@@ -227,7 +227,7 @@ function marks(list, picture) {
 function caption(list, picture) {
   const column = state.column >= 0 ? state.column : firsts(list)[picture];
   const text = state.column >= 0 ? names[picture] : list.phrases[column];
-  const value = make("b", {}, percent(share(list, picture, column)));
+  const value = make("b", {}, perCent(share(list, picture, column)));
   return make("span", { class: "mark" }, value, make("span", { class: "from", dir: "auto" }, text));
 }
 

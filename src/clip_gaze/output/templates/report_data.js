@@ -106,8 +106,13 @@ function isAmong(list, picture, column, many) {
   return before < many;
 }
 
-function percent(value) {
-  return value > 0 && value < 0.0005 ? "<0.1%" : `${(100 * value).toFixed(1)}%`;
+/** Per cents of a share (0 to 1), as `wording.py` writes them. */
+function perCent(share) {
+  const value = 100 * share;
+  if (value < 0.1) return "<0.1%";
+  if (value > 99.9) return ">99.9%";
+  const tenths = Math.floor(10 * value + 0.5);
+  return tenths < 100 || value >= 99.5 ? `${(tenths / 10).toFixed(1)}%` : `${Math.floor(value + 0.5)}%`;
 }
 
 function source(picture) {

@@ -26,9 +26,11 @@ export function counted(count, noun) {
  * @returns {string} per cents, never rounded to none or to all
  */
 export function perCent(share) {
-  if (share < 0.001) return "<0.1%";
-  if (share > 0.999) return ">99.9%";
-  return `${(100 * share).toFixed(1)}%`;
+  const value = 100 * share;
+  if (value < 0.1) return "<0.1%";
+  if (value > 99.9) return ">99.9%";
+  const tenths = Math.floor(10 * value + 0.5);
+  return tenths < 100 || value >= 99.5 ? `${(tenths / 10).toFixed(1)}%` : `${Math.floor(value + 0.5)}%`;
 }
 
 /**

@@ -1,0 +1,69 @@
+"""Name files in answers so that the names read back, and name the files of heat maps."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from clip_gaze.system.files import cut
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from clip_gaze.results import Compared, Comparison, HeatMap, PictureResult
+
+_T = TypeVar("_T", "PictureResult", "HeatMap", "Compared")
+
+# Halves of surrogate pairs, which stand for bytes that are no text, and what looks like an escape.
+_ESCAPED = re.compile("[\ud800-\udfff]+|%(?=[0-9A-Fa-f]{2})")
+
+
+def as_text(name: str) -> str:
+    """Return a file's name as text that UTF-8 can hold.
+
+    Bytes of the name that are no text become "%FF", and a "%" that stands before two hexadecimal
+    digits becomes "%25"; other names stay as they are. The way back is
+    `urllib.parse.unquote(text, errors=sys.getfilesystemencodeerrors())`.
+
+    >>> as_text("café 50%.jpg"), as_text("a%41.jpg")
+    ('café 50%.jpg', 'a%2541.jpg')
+    """
+    errors = sys.getfilesystemencodeerrors()
+    return _ESCAPED.sub(
+        lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode("utf-8", errors)), name
+    )
+
+
+def spelled(result: _T) -> _T:
+    """Return a result in which the file's name is one that UTF-8 can hold; see `as_text`."""
+    values = ((name, getattr(result, name, None)) for name in ("image", "error"))
+    changes: dict[str, Any] = {name: as_text(value) for name, value in values if value}
+    return replace(result, **changes)
+
+
+def spelled_all(found: Comparison) -> Comparison:
+    """Return a comparison in which all names of files are ones that UTF-8 can hold."""
+    images = tuple(map(spelled, found.images))
+    return replace(found, reference=as_text(found.reference), images=images)
+
+
+def of_maps(paths: Sequence[Path]) -> dict[Path, str]:
+    """Return a file name for the maps of each picture; no two are alike, even on Windows.
+
+    >>> from pathlib import Path
+    >>> list(of_maps([Path("a/sea.jpg"), Path("b/Sea.png"), Path("c/boat.jpg")]).values())
+    ['sea_map.png', 'Sea_map-2.png', 'boat_map.png']
+    """
+    found: dict[Path, str] = {}
+    taken: set[str] = set()
+    for path in dict.fromkeys(paths):
+        name, number = cut(path.stem, "_map.png"), 1
+        while name.casefold() in taken:
+            number += 1
+            name = cut(path.stem, f"_map-{number}.png")
+        taken.add(name.casefold())
+        found[path] = name
+    return found

@@ -1,0 +1,257 @@
+"""Read how far a run that was broken off has come, from the file that it wrote."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import hashlib
+import json
+import os
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+from clip_gaze.errors import GazeError
+from clip_gaze.output.tables import COLUMNS, MARK, csv_line, settings, text_of
+from clip_gaze.results import PictureResult
+from clip_gaze.system.files import whole
+from clip_gaze.system.paths import cache_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+    from typing import BinaryIO
+
+_MARK = MARK.encode()
+_JSON = b'{"image": '  # what a line of JSON begins with
+_ELSE = "holds something else than results"
+_STATUS, _LIST, _PHRASE = (COLUMNS.index(name) for name in ("status", "list", "phrase"))
+
+
+class Found(NamedTuple):
+    """What a file holds of one picture.
+
+    Attributes:
+        image: the picture, as the file names it.
+        made_by: the cells of SETTINGS.
+        ok: whether the picture could be read.
+        phrases: list and phrase of each row; None: the file's header names them.
+        end: where in the file the next picture begins.
+        last: whether it is the file's end, so that rows may be missing.
+
+    """
+
+    image: str
+    made_by: tuple[str, ...]
+    ok: bool
+    phrases: Sequence[tuple[str, str]] | None
+    end: int
+    last: bool = False
+
+
+class _ForeignError(Exception):
+    """The file holds something else than results; the message says what."""
+
+
+def finished(
+    path: Path,
+    read: Callable[[BinaryIO], Iterator[Found]],
+    like: PictureResult,
+    lists: Mapping[str, Sequence[str]],
+    top: int,
+) -> set[str]:
+    """Return the pictures that a broken run has finished, and cut off what it left unfinished.
+
+    Args:
+        path: what the broken run wrote; it may be missing.
+        read: yields what the file holds of each picture.
+        like: a result of this run, for its settings.
+        lists: list name -> phrases.
+        top: how many of each list this run writes; 0 for all.
+
+    Raises:
+        GazeError: the file is not one that this run would have begun.
+
+    """
+    if not path.is_file():
+        return set()
+    made_by = _made_by(like)
+    rows = [name for name, listed in lists.items() for _ in listed[: top or None]]
+    done: set[str] = set()
+    end = 0
+    with path.open("rb") as file:
+        try:
+            for found in read(file):
+                _check_settings(found.made_by, made_by)
+                if found.ok and found.phrases is not None:
+                    names = [name for name, _ in found.phrases]
+                    if found.last and len(names) < len(rows) and names == rows[: len(names)]:
+                        break
+                    _check(found.phrases, Counter(names), Counter(rows), lists)
+                if found.image:
+                    done.add(found.image)
+                end = found.end
+            _check_note(path, lists)
+        except (_ForeignError, csv.Error, ValueError) as error:
+            reason = error if isinstance(error, _ForeignError) else _ELSE
+            msg = f"{path}: {reason}; name another file"
+            raise GazeError(msg) from error
+    os.truncate(path, end)
+    return done
+
+
+def note(path: Path, lists: Mapping[str, Sequence[str]]) -> None:
+    """Note in the cache which phrases a file is begun with; rows of the best few do not say it."""
+    with contextlib.suppress(OSError):  # without a note, the rows alone are checked
+        _note(path).parent.mkdir(parents=True, exist_ok=True)
+        with whole(_note(path)) as part:
+            part.write_text(json.dumps(_digests(lists)), encoding="utf-8")
+
+
+def _check_note(path: Path, lists: Mapping[str, Sequence[str]]) -> None:
+    """Raise which list has changed since the file was begun."""
+    try:
+        noted = json.loads(_note(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    for name, digest in _digests(lists).items():
+        if noted.get(name, digest) != digest:
+            msg = f"was begun when the list {name!r} had other phrases"
+            raise _ForeignError(msg)
+
+
+def _note(path: Path) -> Path:
+    name = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:32]
+    return cache_folder() / "begun" / f"{name}.json"
+
+
+def _digests(lists: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    return {
+        name: hashlib.sha256(json.dumps(sorted(listed)).encode()).hexdigest()
+        for name, listed in lists.items()
+    }
+
+
+def _check_settings(there: tuple[str, ...], here: tuple[str, ...]) -> None:
+    if there != here:
+        told, ours = (", ".join(filter(None, cells)) for cells in (there, here))
+        msg = f"holds results of {told}, not of {ours}"
+        raise _ForeignError(msg)
+
+
+def _check(
+    phrases: Sequence[tuple[str, str]],
+    there: Mapping[str, int],
+    here: Mapping[str, int],
+    lists: Mapping[str, Sequence[str]],
+) -> None:
+    """Raise what differs between the rows of a picture and those that this run would write.
+
+    Args:
+        phrases: list and phrase of each row.
+        there: list name -> rows.
+        here: the same, of this run.
+        lists: list name -> phrases.
+
+    """
+    if here.keys() != there.keys():
+        msg = f"holds answers about {', '.join(there)}, not about {', '.join(here)}"
+        raise _ForeignError(msg)
+    for name, count in here.items():
+        if there[name] != count:
+            msg = f"holds {there[name]} phrases of {name!r} for each picture, not {count}"
+            raise _ForeignError(msg)
+    for name, phrase in phrases:
+        if phrase not in lists[name]:
+            msg = f"holds {phrase!r}, which the list {name!r} has no more"
+            raise _ForeignError(msg)
+
+
+def _made_by(result: PictureResult) -> tuple[str, ...]:
+    """Return the cells of SETTINGS as CSV has them."""
+    return tuple(cell or "" for cell in settings(result).values())
+
+
+def json_results(file: BinaryIO) -> Iterator[Found]:
+    """Yield what JSON Lines hold."""
+    end = 0
+    for line in file:
+        end += len(line)
+        text = line.removeprefix(_MARK) if end == len(line) else line
+        if not line.endswith(b"\n"):
+            if text[: len(_JSON)] != _JSON[: len(text)]:
+                break
+            return
+        try:
+            fields = json.loads(text)
+            lists = fields["lists"]
+            phrases = [(name, score["phrase"]) for name in lists for score in lists[name]]
+            result = PictureResult(**fields)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            break
+        yield Found(result.image, _made_by(result), result.status == "ok", phrases, end)
+    else:
+        return
+    raise _ForeignError(_ELSE)
+
+
+def csv_long(file: BinaryIO) -> Iterator[Found]:
+    """Yield what CSV with one row for each picture and phrase holds."""
+    group: list[list[str]] = []
+    end = 0
+    for row, behind in _rows(file, COLUMNS):
+        phrases = [(each[_LIST], each[_PHRASE]) for each in group]
+        if group and (row[0] != group[0][0] or (row[_LIST], row[_PHRASE]) in phrases):
+            yield _found(group[0], phrases, end)
+            group = []
+        group.append(row)
+        end = behind
+    if group:
+        yield _found(group[0], [(row[_LIST], row[_PHRASE]) for row in group], end, last=True)
+
+
+def csv_wide(file: BinaryIO, header: Sequence[str]) -> Iterator[Found]:
+    """Yield what CSV with one row for each picture holds."""
+    for row, end in _rows(file, header):
+        yield _found(row, None, end)
+
+
+def _found(
+    row: Sequence[str], phrases: Sequence[tuple[str, str]] | None, end: int, *, last: bool = False
+) -> Found:
+    return Found(row[0], tuple(row[1:_STATUS]), row[_STATUS] == "ok", phrases, end, last)
+
+
+def _rows(file: BinaryIO, header: Sequence[str]) -> Iterator[tuple[list[str], int]]:
+    """Yield each whole row below the header, and where it ends."""
+    head = csv_line(header).encode()
+    start = file.read(len(_MARK + head) + 1)
+    if (_MARK + head).startswith(start) or head.startswith(start):
+        return
+    file.seek(0)
+    end, at_end = 0, False
+
+    def lines() -> Iterator[str]:
+        nonlocal end, at_end
+        for line in file:
+            if line.endswith(b"\n"):
+                end += len(line)
+                yield line.decode("utf-8" if end > len(line) else "utf-8-sig")
+        at_end = True
+
+    reader = csv.reader(lines(), strict=True)
+    _check_header([text_of(cell) for cell in next(reader, [])], header)
+    try:
+        for row in reader:
+            if len(row) != len(header):
+                raise _ForeignError(_ELSE)
+            yield [text_of(cell) for cell in row], end
+    except csv.Error:
+        if not at_end:  # there it is a cell that was cut in the middle
+            raise
+
+
+def _check_header(found: Sequence[str], header: Sequence[str]) -> None:
+    if found != list(header):
+        others = {*header}.difference(found) or {*found}.difference(header)
+        msg = "has other columns than this run would write"
+        raise _ForeignError(f"{msg}, such as {min(others)!r}" if others else msg)

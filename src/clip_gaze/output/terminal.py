@@ -1,0 +1,79 @@
+"""Fit text to a terminal: how wide it is, how it is cut, and which characters it may not have."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import unicodedata
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+_T = TypeVar("_T")
+
+BLOCKS = " ▏▎▍▌▋▊▉█"
+# A name or phrase must not move the cursor or start a line; bytes that are no text are shown.
+_CONTROLS = dict.fromkeys((*range(32), *range(127, 160), 0x2028, 0x2029), "\ufffd") | {
+    0xDC00 + byte: f"%{byte:02X}" for byte in range(128, 256)
+}
+_NO_WIDTH = "\u200b\u200c\u200d\u2060"
+
+
+def clean(text: str) -> str:
+    """Return a text of one line without control characters."""
+    return text.translate(_CONTROLS)
+
+
+def width_of(text: str) -> int:
+    """Return how many cells a terminal uses for a text."""
+    return sum(map(_cells, text))
+
+
+def _cells(character: str) -> int:
+    if unicodedata.category(character) in ("Mn", "Me") or character in _NO_WIDTH:
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def pad(text: str, width: int) -> str:
+    """Return a text with spaces behind it, up to `width` cells."""
+    return text + " " * (width - width_of(text))
+
+
+def shorten(text: str, width: int, *, at_start: bool = False) -> str:
+    """Return a text that takes at most `width` cells, with "…" where it was cut."""
+    if width_of(text) <= width:
+        return text
+    kept, room = "", width - 1
+    for character in reversed(text) if at_start else text:
+        room -= _cells(character)
+        if room < 0:
+            break
+        kept = character + kept if at_start else kept + character
+    return "…" + kept if at_start else kept + "…"
+
+
+def fitted(
+    text: Callable[[_T, int | None], Iterator[str]], what: _T, path: Path | None = None
+) -> Iterator[str]:
+    """Yield `text(what, columns)`: the width of standard output, if this is a terminal.
+
+    Bars are drawn with "#" where the terminal's encoding has no blocks.
+
+    Args:
+        text: yields what is written.
+        what: what it is written of.
+        path: a file that it goes to; None: standard output.
+
+    """
+    if path is not None or not sys.stdout.isatty():
+        return text(what, None)
+    pieces = text(what, shutil.get_terminal_size().columns)
+    try:
+        BLOCKS.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        signs = str.maketrans(dict.fromkeys(BLOCKS[1:], "#"))
+        return (piece.translate(signs) for piece in pieces)
+    return pieces

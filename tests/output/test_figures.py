@@ -1,0 +1,57 @@
+"""A probability is written alike in the terminal, on drawings, in the report and on the page."""
+
+from __future__ import annotations
+
+import json
+import math
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from clip_gaze import wording
+from clip_gaze.output import render
+from clip_gaze.results import PhraseScore, PictureResult
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+CASES: list[tuple[float, str]] = json.loads(
+    Path(__file__).with_name("figures.json").read_text(encoding="utf-8")
+)
+SHARES = [share for share, _ in CASES]
+TEXTS = [text for _, text in CASES]
+
+
+def test_in_python() -> None:
+    assert [wording.rounded(100 * share) for share in SHARES] == TEXTS
+
+
+def test_of_log_odds() -> None:
+    inside = [share for share in SHARES if 0 < share < 1]
+    odds = [math.log(share / (1 - share)) for share in inside]
+    # A figure that lies on an edge may fall to either side of it.
+    found = zip(map(wording.per_cent, odds), inside, strict=True)
+    edges = {0.001, 0.0025, 0.0995, 0.105, 0.625, 0.995, 0.999}
+    assert [text for text, share in found if share not in edges] == [
+        text for share, text in CASES if share in inside and share not in edges
+    ]
+
+
+def test_in_the_terminal() -> None:
+    scores = tuple(PhraseScore(f"phrase {at}", share) for at, share in enumerate(SHARES))
+    shown = "".join(render.text([PictureResult("", "", "", {"list": scores})]))
+    lines = [line for line in shown.splitlines() if line.startswith("  phrase")]
+    assert [line.split()[-1] for line in lines] == TEXTS
+    assert len({len(line) for line in lines}) == 1
+
+
+@pytest.mark.parametrize("file", ["web/static/words.js", "output/templates/report_data.js"])
+def test_in_a_browser(file: str, browser: Browser) -> None:
+    source = resources.files("clip_gaze").joinpath(file).read_text(encoding="utf-8")
+    start = source.index("function perCent(")
+    function = source[start : source.index("\n}\n", start) + 2]
+    page = browser.new_page()
+    assert page.evaluate(f"shares => shares.map({function})", SHARES) == TEXTS
+    page.close()
