@@ -15,10 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile, ImageOps
 
+from clip_gaze.drawing import heatmap
 from clip_gaze.errors import PictureError, PictureSizeError
-from clip_gaze.pictures import load
+from clip_gaze.pictures import edits, load, thumbnails
 from clip_gaze.pictures.preprocess import square
 from clip_gaze.pictures.source import Content
+from clip_gaze.results import HeatMap
 from serving import PATIENCE
 
 if TYPE_CHECKING:
@@ -152,6 +154,18 @@ def test_no_limit_of_the_process_holds_but_our_own(
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
         assert load.upright(path).size == (100, 50)
         assert limit == Image.MAX_IMAGE_PIXELS
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_limit_of_the_process_holds_for_what_is_made_of_a_picture(
+    picture: MakePicture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 55_000)
+    image = picture(400, 400)
+    heat = HeatMap("", "m", "v", "p", None, 0.0, 0.5, ((0.1,) * 16,) * 16, (0.0, 0.0, 1.0, 1.0), 50)
+    assert heatmap.sheet(image, [heat], edge=64).marks
+    assert len(list(edits.edited(image))) == 1 + len(edits.EDITS)
+    assert thumbnails.small(image, 320).size == (320, 320)
 
 
 def test_a_limit_of_pillows_that_cannot_be_passed_by_is_named(

@@ -47,6 +47,15 @@ def square(image: Image.Image, size: int) -> NDArray[np.uint8]:
     return np.asarray(cut)
 
 
+def cropped(image: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
+    """Return a part of a picture: left, top, right, bottom, in pixels.
+
+    `Image.crop` does the same, but holds parts to a limit that is set for the whole process.
+    """
+    left, top, right, bottom = box
+    return image.transform((right - left, bottom - top), Image.Transform.EXTENT, box)
+
+
 def seen(width: int, height: int, size: int) -> tuple[float, float, float, float]:
     """Return which part of a picture `square` keeps: left, top, right, bottom, from 0 to 1.
 
