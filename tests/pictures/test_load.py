@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -296,6 +296,23 @@ def test_kinds_that_others_than_pillow_open_are_opened(
     Image.register_open("PLAIN", Plain, lambda head: head.startswith(b"plain"))
     (tmp_path / "a.plain").write_bytes(b"plain\x05\x09")
     assert np.asarray(load.upright(tmp_path / "a.plain")).tolist() == [[5, 9]]
+
+
+def test_kinds_are_tried_in_one_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def entry(kind: str) -> Any:
+        def make(*_: object) -> None:
+            raise SyntaxError("not such a file")
+
+        make.__module__ = "theirs" if kind == "X" else "PIL.Plugin"
+        return make, lambda _: asked.append(kind) or True
+
+    kinds = ["X", "EPS", *reversed(load.KINDS)]
+    monkeypatch.setattr(Image, "OPEN", {kind: entry(kind) for kind in kinds})
+    with pytest.raises(PictureError, match="is not a picture that is read here"):
+        load.upright(b"whatever")
+    assert asked == [*load.KINDS[:-1], "X", "TGA"]
 
 
 HEIC = """
