@@ -1,4 +1,4 @@
-"""Edits of a picture, to see what a model makes of each: crop, grey, blur, mirrored."""
+"""Edit a picture, to see what a model makes of each edit: crop, grey, blur, mirrored."""
 
 from __future__ import annotations
 
