@@ -74,7 +74,7 @@ def test_what_was_painted_leads_both_ways(clip: Clip, paintings: Path) -> None:
 
 def test_grey_tells_of_black_and_white_and_a_mirror_of_little(clip: Clip, tmp_path: Path) -> None:
     """Over ten pictures: one alone may be odd."""
-    lists = {"photography": clip_gaze.phrases.load("photography")}
+    lists = {"photography": clip_gaze.PHOTOGRAPHY}
     changes: dict[str, dict[str, list[float]]] = {}
     for seed in range(10):
         path = tmp_path / f"{seed}.png"

@@ -28,9 +28,9 @@ COMMAND = re.compile(r"^ {4}((?:\w+=\S+ )?clip-gaze .*)$", re.MULTILINE)
 MAIN = """
 import sys
 from pathlib import Path
-from clip_gaze import models
+from clip_gaze.model import registry
 shelf = Path(sys.argv.pop(1))
-models.shipped = lambda name: shelf / name
+registry.shipped = lambda name: shelf / name
 from clip_gaze.cli import main
 main()
 """

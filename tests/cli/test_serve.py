@@ -98,11 +98,11 @@ def test_it_ends_cleanly_when_idle(how: signal.Signals) -> None:
 # As on an old machine, a step of the work takes longer than connections may at the end.
 SLOWLY = """
 import time
-from clip_gaze import page_server
-from clip_gaze.session import Tower
+from clip_gaze.model.session import Tower
+from clip_gaze.web import server
 images = Tower.images
 Tower.images = lambda *arguments: time.sleep(0.2) or images(*arguments)
-page_server._PATIENCE = 2
+server._PATIENCE = 2
 """
 
 

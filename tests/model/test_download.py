@@ -37,9 +37,9 @@ FILES = ("tokenizer.json", VISION, TEXT)
 RUN = """
 import sys
 from pathlib import Path
-from clip_gaze import download, models
-models.shipped = lambda name: Path(sys.argv[1]) / name
-print(download.ready(models.find(sys.argv[2])).paths["text"])
+from clip_gaze.model import download, registry
+registry.shipped = lambda name: Path(sys.argv[1]) / name
+print(download.ready(registry.find(sys.argv[2])).paths["text"])
 assert ("huggingface_hub" in sys.modules) == (sys.argv[3] == "fetch")
 """
 
@@ -524,9 +524,9 @@ def test_a_disk_that_fills_up_keeps_no_half_file(hub: Hub, shelf: Path) -> None:
 COPY = """
 import sys
 from pathlib import Path
-from clip_gaze import download, models
-models.shipped = lambda name: Path(sys.argv[1]) / name
-download.copy(models.find(sys.argv[2]), None, Path(sys.argv[3]))
+from clip_gaze.model import download, registry
+registry.shipped = lambda name: Path(sys.argv[1]) / name
+download.copy(registry.find(sys.argv[2]), None, Path(sys.argv[3]))
 """
 
 

@@ -12,9 +12,9 @@ import pytest
 
 from clip_gaze.system import telemetry
 
-HERE = Path(__file__).parent
-EXPORT = HERE.parent / "export"
-PICTURE = HERE.parent / "models" / "demo" / "demo.jpg"
+ROOT = Path(__file__).parents[2]
+EXPORT = ROOT / "export"
+PICTURE = ROOT / "models" / "demo" / "demo.jpg"
 ASK = [sys.executable, "-m", "clip_gaze", "gaze", str(PICTURE), "--model", "demo"]
 LIBRARY = """
 import sys, time

@@ -296,7 +296,7 @@ def test_the_pages_files_are_those_of_the_package(served: Served) -> None:
     kinds = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
     from importlib import resources
 
-    for file in (resources.files("clip_gaze") / "static").iterdir():
+    for file in (resources.files("clip_gaze.web") / "static").iterdir():
         reply = served.get(f"/static/{file.name}")
         assert (reply.status, reply.body) == (200, file.read_bytes())
         assert reply.headers["content-type"].split(";")[0] == kinds[file.name.split(".")[-1]]
