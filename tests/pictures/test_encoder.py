@@ -181,6 +181,16 @@ def test_a_moved_picture_is_known_by_its_content(
     assert opened == []
 
 
+def test_vectors_of_another_preprocessing_are_not_used(
+    tiny_model: Path, folder: list[Path], opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked(tiny_model, folder[:3])
+    opened.clear()
+    monkeypatch.setattr(module, "_PREPROCESSING", "preprocessing 1, Pillow 12")
+    looked(tiny_model, folder[:3])
+    assert sorted(opened) == [path.name for path in folder[:3]]
+
+
 def test_a_changed_picture_is_looked_at_anew(
     tiny_model: Path, folder: list[Path], picture: MakePicture
 ) -> None:

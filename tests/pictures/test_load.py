@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -15,10 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile, ImageOps
 
+from clip_gaze.drawing import heatmap
 from clip_gaze.errors import PictureError, PictureSizeError
-from clip_gaze.pictures import load
+from clip_gaze.pictures import edits, load, thumbnails
 from clip_gaze.pictures.preprocess import square
 from clip_gaze.pictures.source import Content
+from clip_gaze.results import HeatMap
 from serving import PATIENCE
 
 if TYPE_CHECKING:
@@ -154,6 +156,18 @@ def test_no_limit_of_the_process_holds_but_our_own(
         assert limit == Image.MAX_IMAGE_PIXELS
 
 
+@pytest.mark.filterwarnings("error")
+def test_no_limit_of_the_process_holds_for_what_is_made_of_a_picture(
+    picture: MakePicture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 55_000)
+    image = picture(400, 400)
+    heat = HeatMap("", "m", "v", "p", None, 0.0, 0.5, ((0.1,) * 16,) * 16, (0.0, 0.0, 1.0, 1.0), 50)
+    assert heatmap.sheet(image, [heat], edge=64).marks
+    assert len(list(edits.edited(image))) == 1 + len(edits.EDITS)
+    assert thumbnails.small(image, 320).size == (320, 320)
+
+
 def test_a_limit_of_pillows_that_cannot_be_passed_by_is_named(
     tmp_path: Path, picture: MakePicture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -282,6 +296,23 @@ def test_kinds_that_others_than_pillow_open_are_opened(
     Image.register_open("PLAIN", Plain, lambda head: head.startswith(b"plain"))
     (tmp_path / "a.plain").write_bytes(b"plain\x05\x09")
     assert np.asarray(load.upright(tmp_path / "a.plain")).tolist() == [[5, 9]]
+
+
+def test_kinds_are_tried_in_one_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def entry(kind: str) -> Any:
+        def make(*_: object) -> None:
+            raise SyntaxError("not such a file")
+
+        make.__module__ = "theirs" if kind == "X" else "PIL.Plugin"
+        return make, lambda _: asked.append(kind) or True
+
+    kinds = ["X", "EPS", *reversed(load.KINDS)]
+    monkeypatch.setattr(Image, "OPEN", {kind: entry(kind) for kind in kinds})
+    with pytest.raises(PictureError, match="is not a picture that is read here"):
+        load.upright(b"whatever")
+    assert asked == [*load.KINDS[:-1], "X", "TGA"]
 
 
 HEIC = """

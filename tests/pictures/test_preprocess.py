@@ -199,8 +199,18 @@ def test_a_slender_picture_takes_little_memory(
 
 @pytest.mark.parametrize("size", [(0, 5), (5, 0), (0, 0)])
 def test_a_picture_without_pixels_is_refused(size: tuple[int, int]) -> None:
-    with pytest.raises(PictureError, match=r"has nothing to see"):
+    with pytest.raises(PictureError, match=r"has no pixels"):
         preprocess.square(Image.new("RGB", size), 16)
+
+
+@pytest.mark.parametrize("mode", [*PLAIN, *PALETTE])
+def test_a_part_equals_pillows_crop(mode: str) -> None:
+    image = in_mode(mode, (97, 63))
+    for box in ((0, 0, 97, 63), (11, 7, 60, 41), (96, 62, 97, 63)):
+        found, wanted = preprocess.cropped(image, box), image.crop(box)
+        assert (found.mode, found.size, found.info) == (wanted.mode, wanted.size, wanted.info)
+        assert found.tobytes() == wanted.tobytes()
+        assert found.getpalette() == wanted.getpalette()
 
 
 def animation(kind: str) -> bytes:

@@ -13,7 +13,7 @@ from clip_gaze.drawing import canvas
 from clip_gaze.drawing.canvas import SCALE, Drawing, Photo, Words
 from clip_gaze.errors import GazeError
 from clip_gaze.pictures.load import upright
-from clip_gaze.pictures.preprocess import rgb, within
+from clip_gaze.pictures.preprocess import cropped, rgb, within
 from clip_gaze.wording import made_by, per_cent
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def sheet(
     part = _part(maps[0].box)
     edges = zip(part, opened.size * 2, strict=True)
     left, top, right, bottom = (round(share * length) for share, length in edges)
-    shown = _resized(opened.crop((left, top, right, bottom)), edge)
+    shown = _resized(cropped(opened, (left, top, right, bottom)), edge)
     maps = [replace(heat, box=within(heat.box, part)) for heat in maps]
     name = Path(maps[0].image).name or "the picture"
     wide, high = -(-shown.width // SCALE), -(-shown.height // SCALE)

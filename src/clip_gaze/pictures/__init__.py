@@ -1,4 +1,4 @@
-"""Pictures: found, loaded, preprocessed to pixel values, embedded.
+"""Find, load and preprocess pictures, and encode them.
 
 May import model, system and the root's values and store, but not texts.
 """

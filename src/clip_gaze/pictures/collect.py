@@ -1,4 +1,4 @@
-"""Find the pictures that are meant: files as they are named, and what lies in folders."""
+"""Find pictures in files and folders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Edits of a picture, to see what a model makes of each: crop, grey, blur, mirrored."""
+"""Edit a picture, to see what a model makes of each edit: crop, grey, blur, mirrored."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageFilter, ImageOps
 
 from clip_gaze.pictures.load import most_pixels, upright
-from clip_gaze.pictures.preprocess import rgb
+from clip_gaze.pictures.preprocess import cropped, rgb
 from clip_gaze.pictures.source import Decoded, source
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def crop(image: Image.Image) -> Image.Image:
     """Return the middle of an RGB picture: 0.7 of its width and of its height."""
     size = [max(1, round(_KEPT * edge)) for edge in image.size]
     left, top = ((edge - kept) // 2 for edge, kept in zip(image.size, size, strict=True))
-    return image.crop((left, top, left + size[0], top + size[1]))
+    return cropped(image, (left, top, left + size[0], top + size[1]))
 
 
 def grey(image: Image.Image) -> Image.Image:

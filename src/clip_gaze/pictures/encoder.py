@@ -1,4 +1,4 @@
-"""Pictures to vectors, in order: known ones from the store, others in threads, one in each."""
+"""Encode images in input order: cached embeddings from the store, the rest in a thread pool."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import astuple
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
+import PIL
 
 from clip_gaze.analysis.similarity import normalise
 from clip_gaze.errors import ClosedError, PictureError
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     Vector = NDArray[np.float32]
     Outcome = Vector | PictureError
 
+# What decides pixels beside the model: a change of ours needs another number (2: pictures of more
+# than 8 bits), and Pillow 13 resizes in another order than 12.
+_PREPROCESSING = f"preprocessing 2, Pillow {PIL.__version__.partition('.')[0]}"
 # Files that are under way for each that is looked at; a vector takes no room to speak of.
 _AHEAD = 2
 # The store is asked for so many paths at once, in the end; at first for fewer, so that the first
@@ -41,17 +45,17 @@ _PER_QUERY = 256
 
 
 class Pools:
-    """The thread pools that work for one `Clip`, to be stopped before the store is closed."""
+    """The thread pools of one `Clip`, to be stopped before the store is closed."""
 
     def __init__(self) -> None:
-        """Begin without any."""
+        """Begin without a pool."""
         self._lock = threading.Lock()
         self._open: set[ThreadPoolExecutor] = set()
         self._closed = False
 
     @contextmanager
     def pool(self, workers: int) -> Iterator[ThreadPoolExecutor]:
-        """Yield a pool; what has not begun when its user leaves is never done.
+        """Yield a thread pool; tasks that have not begun at the end of the block are cancelled.
 
         Raises:
             ClosedError: the pools were closed, before or meanwhile.
@@ -73,7 +77,7 @@ class Pools:
             self._open.discard(pool)
 
     def close(self) -> None:
-        """Let what has begun come to its end, and begin nothing more."""
+        """Wait for the tasks that run, cancel the others, and open no more pools."""
         with self._lock:
             self._closed = True
             pools = list(self._open)
@@ -82,7 +86,7 @@ class Pools:
 
 
 class ImageEncoder:
-    """Encodes pictures with one model, and remembers those that are files."""
+    """Encodes pictures with one model, and keeps the vectors of files in the store."""
 
     def __init__(
         self,
@@ -98,15 +102,15 @@ class ImageEncoder:
 
         Args:
             manifest: of the model.
-            digest: of the vision tower, see `download.Files.digest`.
+            digest: of the vision tower's files, see `download.Files.digest`.
             store: where vectors are kept; None: nowhere, and files are not even hashed.
             tower: returns the vision tower; called only if a picture is not known.
             pools: where the threads come from.
-            workers: how many files are looked at side by side, each in a thread.
+            workers: how many files are decoded and encoded in parallel, each in a thread.
             max_pixels: larger files are refused; None: see `load.most_pixels`.
         """
         self._manifest = manifest
-        self._encoder = f"vision:{digest}:{astuple(manifest.image)}"
+        self._encoder = f"vision:{digest}:{astuple(manifest.image)}:{_PREPROCESSING}"
         self._store = store
         self._tower = tower
         self._pools = pools
@@ -172,7 +176,7 @@ class ImageEncoder:
         return mean
 
     def square(self, image: Picture) -> tuple[NDArray[np.uint8], tuple[float, float, float, float]]:
-        """Return what the graph sees of a picture, and which part of it that is.
+        """Return the square of a picture that the vision tower sees, and where it lies.
 
         Args:
             image: see `source.source`.
@@ -253,7 +257,7 @@ class ImageEncoder:
         }
 
     def _from_file(self, file: File | Content) -> Outcome:
-        """Look at a file; one whose content was seen before is not decoded."""
+        """Return the vector of a file, from the store where its content was encoded before."""
         before = file.stamp()
         try:
             with file.open() as stream:
@@ -274,7 +278,7 @@ class ImageEncoder:
         return vector
 
     def _look(self, stream: IO[bytes], name: str) -> Vector:
-        """Decode a file where there is room, and load the graph meanwhile if it is not there."""
+        """Decode and encode a file; wait for memory, and let the graph load meanwhile."""
         with ExitStack() as stack:
             beside = ThreadPoolExecutor(1)
             # What is wrong with a picture is said at once.

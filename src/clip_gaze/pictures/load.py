@@ -1,4 +1,4 @@
-"""Pictures are opened upright; one that cannot be opened says why in one line."""
+"""Open picture files by their content, decode them upright, and say why one cannot be opened."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ KINDS = (
     "TGA",
 )  # fmt: skip
 # The brands of ISO media files that are HEIC: ISO/IEC 23008-12, and `mif1` for either.
-_HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 _NOT_SUCH = (SyntaxError, IndexError, TypeError, struct.error, UnidentifiedImageError)
 # Pillow keeps four bytes a pixel, and turning or converting a picture makes another one.
 _BYTES_PER_PIXEL = 12
@@ -174,20 +174,24 @@ def _identified(file: IO[bytes]) -> Image.Image:
     tried: set[str] = set()
     for load in (Image.preinit, Image.init):  # first the usual kinds, which are quick to load
         load()
-        # What was registered by others than Pillow is there to be read.
-        others = [kind for kind, (make, _) in Image.OPEN.items() if "PIL." not in make.__module__]
-        # TGA has no mark that it begins with: it is tried when the file is nothing else.
-        for kind in sorted({*KINDS, *others} & Image.OPEN.keys() - tried, key="TGA".__eq__):
+        known = Image.OPEN.copy()  # another thread may load more kinds meanwhile
+        # What was registered by others than Pillow is there to be read. TGA has no mark that it
+        # begins with: it is tried when the file is nothing else.
+        others = [kind for kind, (make, _) in known.items() if make.__module__[:4] != "PIL."]
+        for kind in (*KINDS[:-1], *others, KINDS[-1]):
+            if kind in tried or kind not in known:
+                continue
             tried.add(kind)
-            make, accept = Image.OPEN[kind]
+            make, accept = known[kind]
             fits = accept is None or accept(head)  # a text says that the kind's library is missing
             if fits and not isinstance(fits, str):
                 file.seek(0)
                 # What only looked so says it by one of these errors, as in `Image.open`.
                 with contextlib.suppress(*_NOT_SUCH):
                     return make(file, "")
-    known = ", ".join(KINDS)
-    advice = "`pip install 'clip-gaze[heic]'` for HEIC" if heic else f"{known} are"
+    advice = f"{', '.join(KINDS[:-1])} and {KINDS[-1]} are"
+    if heic:
+        advice = "`pip install 'clip-gaze[heic]'` for HEIC"
     msg = f"is not a picture that is read here; {advice}"
     raise PictureError(msg)
 

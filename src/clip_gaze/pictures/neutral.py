@@ -1,4 +1,4 @@
-"""Neutral pictures: a fixed set that shows nothing, to learn what a list says of any picture."""
+"""Make content-free images, which measure the bias of each phrase (contextual calibration)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a picture to pixel values, bit for bit as transformers' PIL image processor for CLIP."""
+"""Turn an image into pixel values, bit for bit as transformers' PIL image processor for CLIP."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def square(image: Image.Image, size: int) -> NDArray[np.uint8]:
     """
     width, height = image.size
     if not width or not height:
-        msg = f"a picture of {width} x {height} pixels has nothing to see"
+        msg = f"a picture of {width} x {height} pixels has no pixels"
         raise PictureError(msg)
     image = rgb(image)
     new, left, top = _layout(width, height, size)
@@ -45,6 +45,15 @@ def square(image: Image.Image, size: int) -> NDArray[np.uint8]:
         return _square_of_strip(image, size, new)
     cut = image.resize(new, Image.Resampling.BICUBIC).crop((left, top, left + size, top + size))
     return np.asarray(cut)
+
+
+def cropped(image: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
+    """Return a part of a picture: left, top, right, bottom, in pixels.
+
+    `Image.crop` does the same, but holds parts to a limit that is set for the whole process.
+    """
+    left, top, right, bottom = box
+    return image.transform((right - left, bottom - top), Image.Transform.EXTENT, box)
 
 
 def seen(width: int, height: int, size: int) -> tuple[float, float, float, float]:
@@ -101,7 +110,7 @@ def normalised(pixels: NDArray[np.uint8], settings: ImageSettings) -> NDArray[np
 
 @lru_cache(maxsize=8)
 def _table(mean: tuple[float, ...], std: tuple[float, ...]) -> NDArray[np.float32]:
-    """Return the value of each level of each channel, (3, 256) float32.
+    """Return the normalised value of each level of each channel, (3, 256) float32.
 
     A pixel has 256 levels, so the arithmetic (transformers': scale in float64, round to float32,
     subtract, divide) is done once for each instead of once for each pixel.

@@ -1,4 +1,4 @@
-"""What a picture is read from: a file, bytes in memory, or pixels that are decoded already."""
+"""Say what a picture is read from: a file, bytes in memory, or an image decoded already."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a picture file to a small WebP for a page, in the colours that browsers assume."""
+"""Make thumbnails for a page: small WebP files in sRGB, which browsers assume."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def webp(image: Image.Image, name: str) -> bytes:
 
 @contextlib.contextmanager
 def _named(name: str, image: Image.Image) -> Iterator[None]:
-    """Say which picture it is that Pillow cannot handle."""
+    """Raise a failure of Pillow's as a `PictureError` that names the picture."""
     try:
         yield
     except (OSError, ValueError) as error:
