@@ -75,7 +75,7 @@ def test_the_stream_names_each_picture_beside_its_vector_or_error(
 ) -> None:
     images = [*folder[3:6], picture(), str(folder[11]), folder[3]]
     with clip_gaze.Clip(tiny_model) as clip:
-        found = list(clip._pictures().encode(images))
+        found = list(clip.embed_many(images))
     assert [name for name, _ in found] == [str(each) for each in folder[3:6]] + [
         "", str(folder[11]), str(folder[3]),
     ]  # fmt: skip
@@ -91,7 +91,7 @@ def test_pictures_of_every_kind_have_one_vector(
     with clip_gaze.Clip(tiny_model) as clip, path.open("rb") as file:
         wanted = clip.encode_images([path])[0]
         given = [path.read_bytes(), image, file, np.asarray(image), Content(path.read_bytes(), "a")]
-        found = list(clip._pictures().encode(given))  # type: ignore[arg-type]
+        found = list(clip.embed_many(given))  # type: ignore[arg-type]
         assert [name for name, _ in found] == ["", "", "", "", "a"]
         for _, vector in found:
             assert np.allclose(vector, wanted, atol=1e-6)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -97,6 +99,23 @@ def test_gaze_is_what_clip_gives(served: Served, studio: Path) -> None:
     assert scores == dict(expected)
 
 
+def test_a_table_is_the_command_lines_with_a_row_for_a_bad_picture(
+    served: Served, studio: Path
+) -> None:
+    lists = [word for name in SHORT for word in ("--list", name)]
+    for names, code in ((["one.jpg", "cut.jpg", "two.png"], 1), (["cut.jpg"], 2)):
+        line = [sys.executable, "-m", "clip_gaze", "gaze", *names, *lists, "--model", "demo"]
+        done = subprocess.run(
+            [*line, "-o", "a.csv", "--format", "csv"], capture_output=True, check=False
+        )
+        assert done.returncode == code
+        expected = (studio / "a.csv").read_bytes()
+        parts = [*upload(studio, *names), *[("list", name) for name in SHORT]]
+        found = served.post("/api/gaze", *parts, accept="text/csv")
+        assert found.headers["content-type"] == "text/csv; charset=utf-8"
+        assert found.body == expected
+
+
 def test_a_stream_brings_the_lists_one_after_the_other(served: Served, studio: Path) -> None:
     names = ["one.jpg", "cut.jpg", "two.png"]
     parts = [*upload(studio, *names), *[("list", name) for name in SHORT], ("top", "2")]
@@ -164,6 +183,27 @@ def test_see_weighs_against_a_list_or_phrases(served: Served, studio: Path) -> N
     expected = told("see", "one.jpg", "on canvas", "--phrases", "own.txt", "--quality", "quick")
     against = [("against", "on wood"), ("against", "on glass")]
     assert served.post("/api/see", *parts, *against).json == expected
+
+
+def test_a_map_comes_with_its_colours_where_they_are_asked_for(
+    served: Served, studio: Path
+) -> None:
+    parts = [*upload(studio, "one.jpg"), ("phrase", "on canvas"), ("quality", "quick")]
+    (plain,) = served.post("/api/see", *parts).json
+    (found,) = served.post("/api/see", *parts, ("overlay", "true")).json
+    assert served.stream("/api/see", *parts, ("overlay", "true"))[-2][1] == {"maps": [found]}
+    overlay = found.pop("overlay")
+    assert found == plain
+    assert overlay["limit"] == max(abs(value) for row in plain["grid"] for value in row)
+    kind, _, coded = overlay["png"].partition(",")
+    assert kind == "data:image/png;base64"
+    with Image.open(io.BytesIO(base64.b64decode(coded))) as image:
+        assert (image.format, image.mode) == ("PNG", "RGBA")
+        small = np.asarray(image.resize((16, 16), Image.Resampling.BOX), np.float64)
+    warm = np.where(np.array(plain["grid"]) > 0, 1, -1)
+    strong = small[..., 3] > 60
+    assert strong.any()
+    assert ((small[..., 0] - small[..., 2]) * warm > 0)[strong].all()
 
 
 def test_a_stream_that_can_bring_nothing_says_why(served: Served, studio: Path) -> None:

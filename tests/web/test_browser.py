@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -188,9 +189,10 @@ def heat(page: Page, phrase: str) -> Locator:
 
 
 def pixels(page: Page) -> Image.Image:
-    """Return what is painted on the map."""
-    data = page.evaluate("document.querySelector('#map').toDataURL()")
-    return Image.open(io.BytesIO(base64.b64decode(data.partition(",")[2]))).convert("RGB")
+    """Return what is shown of the picture and its map."""
+    page.locator("#map").evaluate("map => map.decode()")
+    seen = page.locator("#frame").screenshot(animations="disabled")
+    return Image.open(io.BytesIO(seen)).convert("RGB")
 
 
 def per_cents(found: Locator) -> list[float]:
@@ -315,7 +317,7 @@ def test_a_phrase_has_a_heat_map_that_looks_as_see_draws_it(
     assert difference.mean() < 3
     red, _, blue = np.moveaxis(np.asarray(painted, np.int64), -1, 0)
     assert (red - blue > 100).mean() > 0.01  # orange, where it is hot
-    label = shown.get_attribute("aria-label") or ""
+    label = shown.get_attribute("alt") or ""
     assert re.fullmatch(r"Heat map of cubism movement: warmest in the [a-z ]+\.", label)
     assert page.locator("#spoken").inner_text() == f"{label} Escape hides it."
     limit = max(abs(value) for row in found["grid"] for value in row)
@@ -540,11 +542,39 @@ def test_a_busy_server_is_asked_again(visit: Visit, files: list[File]) -> None:
             answered(page)
         else:
             page.locator(".row").filter(has_text="on canvas").click()
-            page.get_by_text("clip-gaze is busy; trying again in 1 s").wait_for()
+            page.locator("#seeing").get_by_text("busy; trying again in 1 s").wait_for()
             let_go(page, kept)
             page.locator("#map").wait_for()
         assert len(asked) == 2
     assert rows(page, "Movements")[0] == "cubism movement"
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "first"),
+    [("Picture with bars", "card", "cubism.png"), ("Table", "gaze", "pictures.csv")],
+)
+def test_what_a_busy_server_is_asked_to_save_can_be_given_up(
+    visit: Visit, files: list[File], name: str, path: str, first: str
+) -> None:
+    page = visit("status of 503")
+    drop(page, *files[:2])
+    answered(page)
+    page.clock.install()
+    asked, kept = refuse_once(page, path)
+    page.locator("#save summary").click()
+    page.get_by_role("button", name=name).click()
+    page.locator("#save-says").get_by_text("busy; trying again in 1 s").wait_for()
+    page.keyboard.press("Escape")
+    assert page.locator("#save-says").inner_text() == ""
+    assert page.locator("#save summary").inner_text().startswith("Save")
+    page.clock.run_for(10_000)
+    page.locator("#save summary").click()
+    with page.expect_download() as saved:
+        page.get_by_role("button", name=name).click()
+        let_go(page, kept)
+        assert len(asked) == 2  # what was given up was not asked again
+        page.unroute_all(behavior="wait")
+    assert saved.value.suggested_filename == first
 
 
 def refuse_once(page: Page, path: str) -> tuple[list[str], list[Any]]:
@@ -569,7 +599,9 @@ def refuse_once(page: Page, path: str) -> tuple[list[str], list[Any]]:
 
 def let_go(page: Page, kept: list[Any]) -> None:
     """Let a question through that was kept back until what the page says was seen."""
+    deadline = time.monotonic() + PATIENCE / 1000
     while not kept:
+        assert time.monotonic() < deadline
         page.wait_for_timeout(20)
     kept.pop().continue_()
 

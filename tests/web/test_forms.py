@@ -85,6 +85,12 @@ BAD: list[tuple[str, list[Any], int, str]] = [
     ("see", [IMAGE, ("phrase", " ")], 400, "phrase is blank; write a phrase"),
     ("see", [IMAGE, IMAGE, ("phrase", "a")], 413, "one picture is looked at at once; here"),
     ("see", [IMAGE, *[("phrase", f"a{n}") for n in range(9)]], 400, "at most 8 phrases are looked"),
+    (
+        "see",
+        [IMAGE, ("phrase", "a"), ("overlay", "1")],
+        400,
+        "overlay should be one of true, false",
+    ),
     ("see", [IMAGE, ("phrase", "a"), ("quality", "x")], 400, "quality should be one of quick,"),
     ("see", [IMAGE, ("phrase", "a"), ("list", "x")], 400, "no phrase list is called 'x'"),
     ("see", [IMAGE, ("phrase", "a"), SURFACES, SURFACES], 400, "list is given more than once"),

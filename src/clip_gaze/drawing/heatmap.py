@@ -143,14 +143,14 @@ def _panel(
 def _legend(heat: HeatMap, corner: tuple[int, int], high: int, room: int) -> Iterator[Mark]:
     """Yield a map's scale of colours, with what its ends stand for."""
     left, under = corner[0], corner[1] + high
-    limit = f"{_limit(heat):.2g}"
-    yield Photo(left, under + 40, _scale(room * SCALE), "scale of colours")
-    yield Words(left, under + 57, f"\u2212{limit} against", _NOTE, _QUIET)
-    yield Words(left + room, under + 57, f"for +{limit}", _NOTE, _QUIET, "end")
+    end = f"{limit(heat):.2g}"
+    yield Photo(left, under + 40, scale(room * SCALE), "scale of colours")
+    yield Words(left, under + 57, f"\u2212{end} against", _NOTE, _QUIET)
+    yield Words(left + room, under + 57, f"for +{end}", _NOTE, _QUIET, "end")
 
 
-def _limit(heat: HeatMap) -> float:
-    """Return where a map's scale ends."""
+def limit(heat: HeatMap) -> float:
+    """Return the largest value of a map's scale of colours; the least is its negative."""
     return max(_LEAST, *(abs(value) for row in heat.grid for value in row))
 
 
@@ -185,12 +185,28 @@ def over(shown: Image.Image, heat: HeatMap) -> Image.Image:
     left, right = round(heat.box[0] * width), round(heat.box[2] * width)
     top, bottom = round(heat.box[1] * height), round(heat.box[3] * height)
     size = max(1, right - left), max(1, bottom - top)
-    grid = Image.fromarray((np.array(heat.grid) / _limit(heat)).astype(np.float32))
-    values = np.asarray(grid.resize(size, Image.Resampling.BICUBIC), np.float64)
-    colours, opacity = _painted(values)
+    colours, opacity = _painted(_enlarged(heat, size))
     seen = np.s_[top : top + size[1], left : left + size[0]]
     mixed[seen] = calm[seen] + opacity * (colours - calm[seen])
     return Image.fromarray(np.rint(mixed).clip(0, 255).astype(np.uint8))
+
+
+def overlay(heat: HeatMap, edge: int) -> Image.Image:
+    """Return the colours of a map, RGBA, to be laid over the square that was seen.
+
+    Args:
+        heat: the map.
+        edge: pixels of a side.
+
+    """
+    colours, opacity = _painted(_enlarged(heat, (edge, edge)))
+    return Image.fromarray(np.rint(np.dstack([colours, 255 * opacity])).astype(np.uint8))
+
+
+def _enlarged(heat: HeatMap, size: tuple[int, int]) -> NDArray[np.float64]:
+    """Return a map's values as shares of its scale, (height, width), bicubic."""
+    grid = Image.fromarray((np.array(heat.grid) / limit(heat)).astype(np.float32))
+    return np.asarray(grid.resize(size, Image.Resampling.BICUBIC), np.float64)
 
 
 def _painted(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -207,8 +223,8 @@ def _painted(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[
     return np.where((values > 0)[..., None], warm, cool), opacity[..., None]
 
 
-def _scale(width: int) -> Image.Image:
-    """Return the colours from one end to the other, over a middle grey."""
+def scale(width: int) -> Image.Image:
+    """Return the scale of colours as a strip, `width` pixels long, over a middle grey."""
     colours, opacity = _painted(np.linspace(-1, 1, width))
     middle = 127.5 * _CONTRAST + _LIFTED
     bar = np.rint(middle + opacity * (colours - middle)).astype(np.uint8)

@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from clip_gaze.drawing import heatmap
 from clip_gaze.model import registry
 from clip_gaze.output import markup
 from clip_gaze.texts import phrases
@@ -21,7 +22,7 @@ from clip_gaze.web import forms, multipart, openapi
 from clip_gaze.web.guard import Guard
 from clip_gaze.web.queue import BusyError, Queue, StoppedError
 from clip_gaze.web.responses import STREAM, RefusedError, explained, refusal, stream, whole
-from clip_gaze.web.service import Jobs
+from clip_gaze.web.service import Jobs, png
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from clip_gaze.web.queue import Job
 
 DEMO = "demo"
+JSON, CSV, PNG = "application/json", "text/csv", "image/png"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Page:
         version = metadata.version("clip-gaze")
         folder = resources.files("clip_gaze.web")
         static = {each.name: each.read_bytes() for each in (folder / "static").iterdir()}
+        static["scale.png"] = png(heatmap.scale(512))
         page = markup.template("clip_gaze.web", "page.html").render(
             model=clip.manifest.name,
             variant=clip.variant,
@@ -88,10 +91,12 @@ class Page:
             _get("/openapi.json", lambda _: JSONResponse(described)),
             _get("/api/lists", lambda _: JSONResponse(_lists())),
             _get("/api/models", lambda _: JSONResponse(_models(clip))),
-            self._post("/api/gaze", forms.gaze, jobs.gaze, streams=True),
-            self._post("/api/see", forms.see, jobs.see, streams=True),
-            self._post("/api/compare", forms.compare, jobs.compare),
-            self._post("/api/card", forms.card, jobs.card, media="image/png"),
+            self._post(
+                "/api/gaze", forms.gaze, {JSON: jobs.gaze, CSV: jobs.table, STREAM: jobs.gaze}
+            ),
+            self._post("/api/see", forms.see, {JSON: jobs.see, STREAM: jobs.see}),
+            self._post("/api/compare", forms.compare, {JSON: jobs.compare}),
+            self._post("/api/card", forms.card, {PNG: jobs.card}),
         ]
         inner = Starlette(
             routes=routes,
@@ -123,23 +128,29 @@ class Page:
         self,
         path: str,
         check: Callable[[multipart.Form], Any],
-        work: Callable[[Any, Job], bytes],
-        *,
-        media: str = "application/json",
-        streams: bool = False,
+        works: dict[str, Callable[[Any, Job], bytes]],
     ) -> Route:
-        """Return the route of a question that goes through the queue."""
+        """Return the route of a question that goes through the queue.
+
+        Args:
+            path: its address.
+            check: makes a question of a form.
+            works: media types that a client may accept -> what makes such an answer; the first is
+                for the others.
+
+        """
 
         async def answer(request: Request) -> Response:
             form = await multipart.read(request)
             asked = check(form)
             del form
-            streamed = streams and STREAM in request.headers.get("accept", "")
+            accepted = request.headers.get("accept", "")
+            media = next((each for each in reversed(works) if each in accepted), next(iter(works)))
             try:
-                job = self._queue.submit(partial(work, asked), streamed=streamed)
+                job = self._queue.submit(partial(works[media], asked), streamed=media == STREAM)
             except (BusyError, StoppedError) as error:
                 raise explained(error) from None
-            return stream(job) if streamed else await whole(job, request, media)
+            return stream(job) if job.streamed else await whole(job, request, media)
 
         return Route(path, answer, methods=["POST"])
 
@@ -185,7 +196,7 @@ def _static(files: dict[str, bytes], request: Request) -> Response:
 
 
 def _media_type(name: str) -> str:
-    kinds = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
+    kinds = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml", "png": "image/png"}
     return kinds.get(name.rpartition(".")[2], "application/octet-stream")
 
 

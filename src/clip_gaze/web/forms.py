@@ -54,6 +54,7 @@ class See:
         against: a list's name, or phrases; None: the phrase's own list.
         runs: how many versions of the picture are looked at.
         corrected: whether what each phrase gets from any picture is taken away.
+        overlay: whether each map comes with a picture of it.
 
     """
 
@@ -62,6 +63,7 @@ class See:
     against: str | tuple[str, ...] | None
     runs: int
     corrected: bool
+    overlay: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +92,12 @@ def gaze(form: Form) -> Gaze:
     """
     _known(form, "list", "phrase", "top", "corrected")
     uploads = _uploads(form, 1, MOST_FILES)
-    return Gaze(uploads, _lists(form), _top(form), _corrected(form))
+    return Gaze(uploads, _lists(form), _top(form), _flag(form, "corrected"))
 
 
 def see(form: Form) -> See:
     """Return what a form for `see` asks; see `gaze`."""
-    _known(form, "phrase", "list", "against", "quality", "corrected")
+    _known(form, "phrase", "list", "against", "quality", "corrected", "overlay")
     (upload,) = _uploads(form, 1, 1)
     asked = _phrases(form, "phrase")
     if not asked:
@@ -111,7 +113,7 @@ def see(form: Form) -> See:
     except PhraseListError as error:
         raise RefusedError(400, clean(str(error))) from None
     runs = _one_of(form, "quality", QUALITIES, default=QUALITIES["normal"])
-    return See(upload, asked, against, runs, _corrected(form))
+    return See(upload, asked, against, runs, _flag(form, "corrected"), _flag(form, "overlay"))
 
 
 def compare(form: Form) -> Compare:
@@ -206,8 +208,8 @@ def _top(form: Form) -> int | None:
     return int(given) or None
 
 
-def _corrected(form: Form) -> bool:
-    return _one_of(form, "corrected", {"true": True, "false": False}, default=False)
+def _flag(form: Form, name: str) -> bool:
+    return _one_of(form, name, {"true": True, "false": False}, default=False)
 
 
 def _one_of(form: Form, name: str, values: Mapping[str, _T], *, default: _T) -> _T:

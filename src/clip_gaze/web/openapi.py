@@ -79,6 +79,7 @@ def _gaze() -> Schema:
         {"image": _images(1, MOST_FILES), **_lists(), "top": _TOP, "corrected": _CORRECTED},
         {
             "application/json": {"schema": _array(_ref("PictureResult"))},
+            "text/csv": {"schema": {"type": "string", "description": "One row for each phrase."}},
             "text/event-stream": _events("queued, encoding, list, picture, error, done"),
         },
     )
@@ -93,6 +94,11 @@ def _see() -> Schema:
         "against": _phrase("Phrases that they are weighed against, in place of a list."),
         "quality": {"enum": list(QUALITIES), "default": "normal"},
         "corrected": _CORRECTED,
+        "overlay": {
+            "type": "boolean",
+            "default": False,
+            "description": "Send a picture of each map.",
+        },
     }
     exclusive = {"not": {"required": ["list", "against"]}}
     return _asking(
@@ -230,6 +236,11 @@ _CORRECTED: Schema = {
     "description": "Take away what a list says of pictures that show nothing.",
 }  # fmt: skip
 _RESULTS = (PhraseScore, CorrectedScore, PictureResult, HeatMap, Change, Compared, Comparison)
+_OVERLAY: Schema = {
+    **_record({"limit": {"type": "number"}, "png": _TEXT}),
+    "description": "Where it was asked for: the end of the map's scale of colours, and its colours "
+    "as the data URL of a square PNG with an alpha channel.",
+}
 _SCHEMAS: Schema = {
     "Problem": _record({"error": {"type": "string", "pattern": r"^[^\r\n]+$"}}),
     "List": _record(
@@ -247,3 +258,4 @@ _SCHEMAS: Schema = {
     ),
     **{kind.__name__: schemas.record(kind) for kind in _RESULTS},
 }
+_SCHEMAS["HeatMap"]["properties"]["overlay"] = _OVERLAY

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from clip_gaze.drawing import canvas, card
+from clip_gaze.drawing import canvas, card, heatmap
 from clip_gaze.errors import PictureError
-from clip_gaze.output import render
+from clip_gaze.output import render, tables
 from clip_gaze.pictures.load import most_pixels, upright
 from clip_gaze.pictures.source import Content, Decoded
 from clip_gaze.results import PictureResult
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+    from PIL import Image
 
     from clip_gaze.clip import Clip
     from clip_gaze.pictures.source import Source
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from clip_gaze.web import forms
     from clip_gaze.web.multipart import Upload
     from clip_gaze.web.queue import Job
+
+_EDGE = 256  # pixels of a map's side, which a browser enlarges
 
 
 class Jobs:
@@ -47,6 +52,11 @@ class Jobs:
             raise errors[0]
         return "".join(render.json_array(results)).encode("utf-8")
 
+    def table(self, asked: forms.Gaze, job: Job) -> bytes:
+        """Return the CSV that `clip-gaze gaze` writes; a picture that cannot be read has a row."""
+        results, _ = self._results(asked, _sources(asked.uploads, job), job)
+        return "".join(tables.csv_long(results)).encode("utf-8")
+
     def see(self, asked: forms.See, job: Job) -> bytes:
         """Return the JSON that `clip-gaze see` writes for this picture.
 
@@ -55,8 +65,12 @@ class Jobs:
 
         """
         maps = self._maps(asked, _content(asked.upload), job)
-        job.tell("maps", {"maps": [asdict(each) for each in maps]})
-        return "".join(render.json_maps(maps)).encode("utf-8")
+        if not asked.overlay:
+            job.tell("maps", {"maps": [asdict(each) for each in maps]})
+            return "".join(render.json_maps(maps)).encode("utf-8")
+        rows = [asdict(each) | {"overlay": _overlay(each)} for each in maps]
+        job.tell("maps", {"maps": rows})
+        return json.dumps(rows, ensure_ascii=False).encode("utf-8")
 
     def compare(self, asked: forms.Compare, job: Job) -> bytes:
         """Return the JSON that `clip-gaze compare` writes for these pictures.
@@ -85,9 +99,7 @@ class Jobs:
             raise errors[0]
         heat = None if asked.see is None else self._maps(asked.see, picture, job)[0]
         drawn = card.draw(image, results[0], note=self._clip.manifest.note, heat=heat)
-        file = io.BytesIO()
-        canvas.picture(drawn).save(file, "PNG")
-        return file.getvalue()
+        return png(canvas.picture(drawn))
 
     def _results(
         self, asked: forms.Gaze, pictures: Iterable[Source], job: Job
@@ -161,3 +173,16 @@ def _sources(uploads: Iterable[Upload], job: Job) -> Iterator[Source]:
     for upload in uploads:
         job.check()
         yield _content(upload)
+
+
+def png(image: Image.Image) -> bytes:
+    """Return an image as a PNG file."""
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def _overlay(heat: HeatMap) -> dict[str, Any]:
+    """Return what a browser shows of a map: the end of its scale, and its colours."""
+    coded = base64.b64encode(png(heatmap.overlay(heat, _EDGE))).decode("ascii")
+    return {"limit": heatmap.limit(heat), "png": f"data:image/png;base64,{coded}"}

@@ -5,12 +5,12 @@
  * @typedef {{image: string, model: string, variant: string, lists: Record<string, Score[]>,
  *   status: "ok" | "error", error: string | null, templates: string[], corrected: boolean}} Result
  * @typedef {{image: string, phrase: string, list: string | null, probability: number,
- *   grid: number[][], box: [number, number, number, number],
+ *   grid: number[][], box: [number, number, number, number], overlay: {limit: number, png: string},
  *   templates: string[], corrected: boolean}} Heat
  * @typedef {{phrase: string, before: number, after: number, difference: number}} Change
  * @typedef {{reference: string, images: {image: string, lists: Record<string, Change[]>,
  *   same: boolean, status: "ok" | "error", error: string | null}[]}} Comparison
- * @typedef {{signal: AbortSignal, onWait: (seconds: number) => void}} Patience
+ * @typedef {{signal: AbortSignal, onWait: (why: string) => void}} Patience
  */
 
 /** The server's own line on what went wrong. */
@@ -38,7 +38,7 @@ export async function ask(path, form, { signal, onWait }, accept = "application/
     const response = await reached(path, options);
     if (response.status !== 503) return checked(response);
     const seconds = Math.max(1, Number(response.headers.get("Retry-After")) || 1);
-    onWait(seconds);
+    onWait(`busy; trying again in ${seconds} s`);
     await pause(seconds, signal);
   }
 }
@@ -109,10 +109,14 @@ async function checked(response) {
  */
 function pause(seconds, signal) {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, 1000 * seconds);
-    signal.addEventListener("abort", () => {
+    const leave = () => {
       clearTimeout(timer);
-      reject(new DOMException("no longer wanted", "AbortError"));
-    });
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener("abort", leave);
+      resolve();
+    }, 1000 * seconds);
+    signal.addEventListener("abort", leave);
   });
 }

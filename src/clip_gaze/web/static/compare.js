@@ -1,7 +1,7 @@
 /** Two pictures side by side, and which phrases are likelier in one than in the other. */
 
 import { ask } from "./api.js";
-import { $, make, speak } from "./dom.js";
+import { $, make, speak, write } from "./dom.js";
 import { form, OWN } from "./question.js";
 import { counted, perCent, probability, times, titled, YOURS } from "./words.js";
 
@@ -56,13 +56,10 @@ export async function compare(asked, left, right) {
   $("changes").replaceChildren();
   $("two-error").textContent = "";
   $("two-says").textContent = "Looking at both …";
-  const onWait = (/** @type {number} */ seconds) => {
-    $("two-says").textContent = `clip-gaze is busy; trying again in ${seconds} s`;
-  };
   try {
     const data = form(asked, asked.lists, left.file, right.file);
     data.delete("corrected");
-    const response = await ask("api/compare", data, { signal, onWait });
+    const response = await ask("api/compare", data, { signal, onWait: write("two-says") });
     /** @type {import("./api.js").Comparison} */
     const found = await response.json();
     if (!signal.aborted) showChanges(found.images[0]);

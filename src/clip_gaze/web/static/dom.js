@@ -29,3 +29,11 @@ export function make(tag, properties = {}, ...children) {
 export function speak(text) {
   $("spoken").textContent = text;
 }
+
+/**
+ * @param {string} id
+ * @returns {(text: string) => void} what writes into an element
+ */
+export const write = (id) => (text) => {
+  $(id).textContent = text;
+};

@@ -73,12 +73,11 @@ async function answered(picture, asked, signal, onNews) {
     if (text) speak(text);
     onNews();
   };
-  const onWait = (/** @type {number} */ seconds) => tell(`busy; trying again in ${seconds} s`);
   const keep = (/** @type {string} */ name, /** @type {any} */ scores) => {
     picture.answers.set(keys.get(name) ?? name, scores);
   };
   try {
-    await follow("api/gaze", form(asked, lists, picture.file), { signal, onWait }, (event, data) => {
+    await follow("api/gaze", form(asked, lists, picture.file), { signal, onWait: tell }, (event, data) => {
       if (event === "queued") return tell(data.ahead ? `waiting; ${data.ahead} before this` : "");
       if (event === "encoding") reading.set(data.list, { done: data.done, total: data.total });
       if (event === "list") keep(data.list, data.scores);

@@ -3,7 +3,7 @@
 import { read } from "./api.js";
 import { showBars } from "./bars.js";
 import * as comparing from "./compare.js";
-import { $, make, speak } from "./dom.js";
+import { $, make, speak, write } from "./dom.js";
 import * as gazing from "./gazing.js";
 import * as intake from "./intake.js";
 import { add, pictures, remove, select, selected } from "./pictures.js";
@@ -80,6 +80,7 @@ function drop() {
   const picture = selected();
   if (!picture) return;
   hide();
+  stopSaving();
   gazing.forget(picture);
   remove(picture);
   gaze();
@@ -100,19 +101,36 @@ function back() {
   $("with").focus();
 }
 
-/** @param {() => unknown} save */
+/** What is being saved now. @type {AbortController | null} */
+let saver = null;
+
+/** @returns {boolean} whether something was being saved; it is given up */
+function stopSaving() {
+  const was = saver !== null;
+  saver?.abort();
+  saver = null;
+  $("save").firstElementChild.textContent = "Save";
+  $("save-says").textContent = "";
+  return was;
+}
+
+/** @param {(patience: import("./api.js").Patience) => unknown} save */
 async function saving(save) {
+  stopSaving();
+  const mine = new AbortController();
+  saver = mine;
   const summary = $("save").firstElementChild;
   $("save").open = false;
-  $("save-says").textContent = "";
   summary.textContent = "Saving …";
   summary.focus();
   try {
-    await save();
+    await save({ signal: mine.signal, onWait: write("save-says") });
+    if (saver === mine) stopSaving();
   } catch (error) {
+    if (saver !== mine) return;
+    stopSaving();
     $("save-says").textContent = /** @type {Error} */ (error).message;
   }
-  summary.textContent = "Save";
 }
 
 /** @param {string} name */
@@ -136,11 +154,14 @@ function listen() {
     $("two-title").focus();
   });
   $("save-json").addEventListener("click", () => saving(() => saveJson(complete(), stem())));
-  $("save-csv").addEventListener("click", () => saving(() => saveCsv(complete(), stem())));
+  $("save-csv").addEventListener("click", () => saving((patience) => {
+      const done = pictures.filter((picture) => result(asked(), picture));
+      return saveCsv(done, asked(), patience, stem());
+    }));
   $("save-card").addEventListener("click", () =>
-    saving(() => {
+    saving((patience) => {
       const picture = selected();
-      return picture && saveCard(picture, asked(), seen(), stemmed(picture.file.name));
+      return picture && saveCard(picture, asked(), seen(), patience, stemmed(picture.file.name));
     }),
   );
   $("save").addEventListener("focusout", (/** @type {FocusEvent} */ event) => {
@@ -154,7 +175,7 @@ function listen() {
     if ($("save").open) {
       $("save").open = false;
       $("save").firstElementChild.focus();
-    } else if (!hide()) back();
+    } else if (!stopSaving() && !hide()) back();
   });
 }
 

@@ -1,19 +1,15 @@
 /** Answers as files: JSON and CSV of all pictures, and the selected picture with its bars. */
 
 import { ask } from "./api.js";
-import { $, make } from "./dom.js";
+import { make } from "./dom.js";
 import { form } from "./question.js";
 
 /**
  * @typedef {import("./api.js").Result} Result
+ * @typedef {import("./api.js").Patience} Patience
  * @typedef {import("./question.js").Question} Question
  * @typedef {import("./pictures.js").Picture} Picture
  */
-
-const COLUMNS = [
-  "image", "model", "variant", "templates", "corrected", "status",
-  "list", "phrase", "probability", "plain", "error",
-];
 
 /**
  * @param {Result[]} results
@@ -24,55 +20,34 @@ export function saveJson(results, stem) {
 }
 
 /**
- * @param {Result[]} results
+ * Let the server write the table of each picture, and join them: all together could be too large.
+ * @param {Picture[]} pictures
+ * @param {Question} asked
+ * @param {Patience} patience
  * @param {string} stem of the file's name
  */
-export function saveCsv(results, stem) {
-  const lines = [COLUMNS, ...results.flatMap(rows)].map((cells) => `${cells.map(cell).join(",")}\n`);
-  hand(new Blob(lines, { type: "text/csv" }), `${stem}.csv`);
+export async function saveCsv(pictures, asked, patience, stem) {
+  const parts = ["\ufeff"]; // the mark by which Excel knows UTF-8
+  for (const { file } of pictures) {
+    const response = await ask("api/gaze", form(asked, asked.lists, file), patience, "text/csv");
+    const table = await response.text();
+    parts.push(parts.length > 1 ? table.slice(table.indexOf("\n") + 1) : table);
+  }
+  hand(new Blob(parts, { type: "text/csv" }), `${stem}.csv`);
 }
 
 /**
  * @param {Picture} picture
  * @param {Question} asked
  * @param {string | null} phrase whose heat map goes with it
+ * @param {Patience} patience
  * @param {string} stem of the file's name
  */
-export async function saveCard(picture, asked, phrase, stem) {
+export async function saveCard(picture, asked, phrase, patience, stem) {
   const data = form(asked, asked.lists, picture.file);
   if (phrase !== null) data.append("see", phrase);
-  const { signal } = new AbortController();
-  const onWait = (/** @type {number} */ seconds) => {
-    $("save-says").textContent = `clip-gaze is busy; trying again in ${seconds} s`;
-  };
-  const response = await ask("api/card", data, { signal, onWait }, "image/png");
+  const response = await ask("api/card", data, patience, "image/png");
   hand(await response.blob(), `${stem}.png`);
-  $("save-says").textContent = "";
-}
-
-/** @param {Result} result */
-function rows({ image, model, variant, templates, corrected, status, lists, error }) {
-  const start = [image, model, variant, templates.join(" | "), corrected ? "corrected" : "", status];
-  if (status === "error") return [[...start, "", "", "", "", error]];
-  return Object.entries(lists).flatMap(([name, scores]) =>
-    scores.map(({ phrase, probability, plain }) => [...start, name, phrase, number(probability), number(plain), ""]),
-  );
-}
-
-/**
- * @param {number | undefined} value
- * @returns {string} with all its digits, as Python writes it
- */
-function number(value) {
-  if (value === undefined) return "";
-  if (value !== 0 && value < 1e-4) return value.toExponential().replace(/e-(\d)$/, "e-0$1");
-  return Number.isInteger(value) ? value.toFixed(1) : String(value);
-}
-
-/** @param {unknown} value */
-function cell(value) {
-  const text = String(value ?? "");
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
 /**

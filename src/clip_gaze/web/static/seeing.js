@@ -2,8 +2,7 @@
 
 import { follow } from "./api.js";
 import { press } from "./bars.js";
-import { $, speak } from "./dom.js";
-import { hottest, limit, paint, paintScale } from "./heat.js";
+import { $, speak, write } from "./dom.js";
 import { selected } from "./pictures.js";
 import { bare, ready } from "./stage.js";
 import { perCent, signed, titled } from "./words.js";
@@ -80,6 +79,7 @@ async function asked(file, { list, phrase, stop }, quality, corrected) {
   form.append("phrase", phrase);
   form.append("quality", quality);
   form.append("corrected", String(corrected));
+  form.append("overlay", "true");
   if (!list.own) form.append("list", list.name);
   // A phrase that stands alone is left to the server, which knows what to weigh it against.
   else if (list.own.length > 1) for (const other of list.own) form.append("against", other);
@@ -87,12 +87,9 @@ async function asked(file, { list, phrase, stop }, quality, corrected) {
   bar.removeAttribute("value");
   $("seeing-says").textContent = `Looking for “${phrase}” …`;
   say("seeing");
-  const onWait = (/** @type {number} */ seconds) => {
-    $("seeing-says").textContent = `clip-gaze is busy; trying again in ${seconds} s`;
-  };
   /** @type {Heat | null} */
   let heat = null;
-  await follow("api/see", form, { signal: stop.signal, onWait }, (event, data) => {
+  await follow("api/see", form, { signal: stop.signal, onWait: write("seeing-says") }, (event, data) => {
     if (event === "progress") Object.assign(bar, { max: data.total, value: data.done });
     if (event === "maps") [heat] = data.maps;
   });
@@ -102,25 +99,41 @@ async function asked(file, { list, phrase, stop }, quality, corrected) {
 
 /** @param {Heat} heat */
 function show(heat) {
+  const { limit, png } = heat.overlay;
   const map = $("map");
-  const ground = getComputedStyle($("stage")).backgroundColor.match(/\d+/)?.[0];
-  paint(map, ready(), heat, Number(ground));
-  const where = `Heat map of ${heat.phrase}: warmest in the ${hottest(heat)} of the picture.`;
-  map.setAttribute("aria-label", where);
+  const [left, top, right, bottom] = ready() ? heat.box : [0, 0, 1, 1];
+  for (const [side, share] of Object.entries({ left, top, width: right - left, height: bottom - top })) {
+    map.style[side] = `${100 * share}%`;
+  }
+  map.src = png;
+  map.alt = `Heat map of ${heat.phrase}: warmest in the ${hottest(heat)} of the picture.`;
   map.hidden = false;
-  const end = limit(heat);
-  paintScale($("colours"));
   $("scale-phrase").textContent = $("scale-phrase").title = heat.phrase;
   const among = heat.list === null ? "your phrases" : titled(heat.list).toLowerCase();
   $("scale-share").textContent = `${perCent(heat.probability)} of ${among}${heat.corrected ? ", corrected" : ""}`;
-  $("scale-against").textContent = `${signed(-end)} against`;
-  $("scale-for").textContent = `for ${signed(end)}`;
+  $("scale-against").textContent = `${signed(-limit)} against`;
+  $("scale-for").textContent = `for ${signed(limit)}`;
   say("scale");
-  speak(`${where} Escape hides it.`);
+  speak(`${map.alt} Escape hides it.`);
 }
 
 /** @param {string} id of what the line below the picture shows */
 function say(id) {
   for (const each of ["hint", "seeing", "scale"]) $(each).hidden = each !== id || !selected();
   $("see-error").textContent = "";
+}
+
+/**
+ * @param {Heat} heat
+ * @returns {string} where in the picture it is hottest
+ */
+function hottest({ grid, box }) {
+  const cells = grid.flat();
+  const at = cells.indexOf(Math.max(...cells));
+  const [left, top, right, bottom] = box;
+  const along = (/** @type {number} */ cell, /** @type {number} */ from, /** @type {number} */ to) =>
+    Math.min(2, Math.floor(3 * (from + ((to - from) * (cell + 0.5)) / grid.length)));
+  const row = ["upper", "middle", "lower"][along(Math.floor(at / grid.length), top, bottom)];
+  const column = ["left", "centre", "right"][along(at % grid.length, left, right)];
+  return row === "middle" && column === "centre" ? "centre" : `${row} ${column}`;
 }

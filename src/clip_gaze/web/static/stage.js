@@ -27,13 +27,13 @@ export async function showPicture(picture) {
 
 /**
  * Make room for a map.
- * @returns {HTMLImageElement | null} the picture to paint it over; null: the browser cannot show it
+ * @returns {boolean} whether the picture is shown below it; else the browser cannot show it
  */
 export function ready() {
   mapped = true;
   if (!readable) $("frame").style.setProperty("--ratio", 1);
   explain();
-  return readable ? $("picture") : null;
+  return readable;
 }
 
 /** Show the picture again without a map. */
@@ -64,6 +64,7 @@ function explain() {
   if (shown && shown !== loaded) return;
   const says = shown?.error ?? (readable || mapped ? "" : STRANGE);
   $("frame").hidden = !shown || says !== "";
+  $("frame").classList.toggle("mapped", mapped);
   $("picture").hidden = !readable;
   $("unseen").hidden = !shown;
   if ($("unseen").textContent !== says) $("unseen").textContent = says;
