@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import platformdirs
 import pytest
 
+from clip_gaze.errors import GazeError
 from clip_gaze.system import paths
 
 
@@ -55,3 +57,47 @@ def test_asking_for_the_cache_folder_makes_none(
     monkeypatch.setenv("CLIP_GAZE_CACHE", str(tmp_path / "cache"))
     paths.cache_folder()
     assert not (tmp_path / "cache").exists()
+
+
+def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("CLIP_GAZE_CACHE", str(Path("~", "cache")))
+    assert paths.cache_folder() == tmp_path / "cache"
+    assert paths.expanded(str(tmp_path / "~")) == tmp_path / "~"
+
+
+@pytest.fixture
+def homeless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Run the test as a user without HOME and without an entry; return what stands in."""
+    if os.name == "nt":
+        pytest.skip("Windows always knows a home folder")
+    for name in ("HOME", "XDG_CACHE_HOME", "CLIP_GAZE_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    import pwd
+
+    def unknown(uid: int) -> object:
+        raise KeyError(uid)
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.setattr(paths.tempfile, "gettempdir", lambda: str(tmp_path))
+    return tmp_path / f"clip-gaze-{os.getuid()}"
+
+
+def test_without_a_home_the_cache_is_a_private_temporary_folder(homeless: Path) -> None:
+    for _ in range(2):
+        found = paths.cache_folder()
+        assert found.is_relative_to(homeless)
+        assert found.is_absolute()
+        assert "~" not in found.parts
+    assert homeless.stat().st_mode & 0o077 == 0
+
+
+def test_without_a_home_someone_elses_folder_is_not_trusted(
+    homeless: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uid = os.getuid()
+    homeless.with_name(f"clip-gaze-{uid + 1}").mkdir()
+    monkeypatch.setattr(os, "getuid", lambda: uid + 1)
+    with pytest.raises(GazeError, match=r"belongs to someone else; set HOME"):
+        paths.cache_folder()

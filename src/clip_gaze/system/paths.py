@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
 from pathlib import Path
 
 import platformdirs
+
+from clip_gaze.errors import GazeError
 
 
 def shipped(name: str) -> Path:
@@ -23,7 +27,35 @@ def cache_folder() -> Path:
 
     The folder need not exist.
     """
-    override = os.environ.get("CLIP_GAZE_CACHE")
-    return (
-        Path(override) if override else platformdirs.user_cache_path("clip-gaze", appauthor=False)
-    )
+    folder = os.environ.get("CLIP_GAZE_CACHE")
+    if not folder:
+        try:
+            folder = platformdirs.user_cache_dir("clip-gaze", appauthor=False)
+        except RuntimeError:  # there is no home folder; older releases return the "~" as it is
+            folder = "~/.cache/clip-gaze"
+    return expanded(folder)
+
+
+def expanded(path: str) -> Path:
+    """Return a path with the user's home folder in place of a leading "~".
+
+    Where the system knows no home folder, as in a container whose user has no name, a folder for
+    temporary files that belongs to this user alone stands in.
+
+    Raises:
+        GazeError: that folder is someone else's.
+
+    """
+    found = Path(os.path.expanduser(path))  # noqa: PTH111 - Path's own raises where there is no home
+    return _stand_in().joinpath(*found.parts[1:]) if found.parts[:1] == ("~",) else found
+
+
+def _stand_in() -> Path:
+    """Return a folder in place of a home; elsewhere than on POSIX there always is a home."""
+    folder = Path(tempfile.gettempdir(), f"clip-gaze-{os.getuid()}")
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    if folder.lstat().st_uid != os.getuid():
+        msg = f"{folder}: belongs to someone else; set HOME, or CLIP_GAZE_CACHE and HF_HOME"
+        raise GazeError(msg)
+    return folder
