@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 import threading
 from collections import deque
 from concurrent.futures import CancelledError, ThreadPoolExecutor
@@ -22,6 +21,7 @@ from clip_gaze.model import verify
 from clip_gaze.pictures import neutral
 from clip_gaze.pictures.load import most_pixels, upright
 from clip_gaze.pictures.preprocess import normalised, pixel_values, seen, square
+from clip_gaze.system.stamps import stamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from clip_gaze.model.manifest import Manifest
     from clip_gaze.model.session import Tower
-    from clip_gaze.store import Stamp, Store
+    from clip_gaze.store import Store
 
     Picture = Image.Image | str | os.PathLike[str]
     Vector = NDArray[np.float32]
@@ -187,7 +187,7 @@ class Pictures:
         """Return the vectors of files that have not changed since they were encoded."""
         if self._store is None:
             return {}
-        stamps = {path: stamp for path in paths if (stamp := _stamp(path)) is not None}
+        stamps = {path: found for path in paths if (found := stamp(path)) is not None}
         digests = self._store.digests(stamps)
         vectors = self._store.get(
             self._encoder, list(digests.values()), self._manifest.embedding_dim
@@ -208,7 +208,7 @@ class Pictures:
     def _from_file(self, path: Path) -> Vector | PictureError:
         """Look at a file; one whose content was seen before is not decoded."""
         try:
-            if self._store is None or (before := _stamp(path)) is None:
+            if self._store is None or (before := stamp(path)) is None:
                 return self._look(path)
             digest = verify.sha256(path)
             found = self._store.get(self._encoder, [digest], self._manifest.embedding_dim)
@@ -218,7 +218,7 @@ class Pictures:
         except OSError as error:
             return PictureError(f"{path}: cannot be read ({error.strerror})")
         # Where it was written to meanwhile, the digest may not be that of the pixels.
-        if _stamp(path) == before:
+        if stamp(path) == before:
             if not found:
                 self._store.put(self._encoder, {digest: vector})
             self._store.stamp(path, before, digest)
@@ -243,15 +243,6 @@ class Pictures:
 def label_of(image: Picture) -> str:
     """Return what a picture is called in results: its path, or nothing for a PIL image."""
     return "" if isinstance(image, Image.Image) else os.fspath(image)
-
-
-def _stamp(path: Path) -> Stamp | None:
-    """Return size and modification time of a regular file; None for anything else."""
-    try:
-        found = path.stat()
-    except (OSError, ValueError):
-        return None
-    return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
 
 
 def _chunks(images: Iterable[Picture]) -> Iterator[list[Picture]]:
