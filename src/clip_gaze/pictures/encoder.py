@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import PIL
 from PIL import Image
 
 from clip_gaze.analysis.similarity import normalise
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     Picture = Image.Image | str | os.PathLike[str]
     Vector = NDArray[np.float32]
 
+# What decides pixels beside the model: a change of ours needs another number, and Pillow 13 resizes
+# in another order than 12.
+_PREPROCESSING = f"preprocessing 1, Pillow {PIL.__version__.partition('.')[0]}"
 # Files that are under way for each that is looked at; a vector takes no room to speak of.
 _AHEAD = 2
 # The store is asked for so many paths at once, in the end; at first for fewer, so that the first
@@ -108,7 +112,7 @@ class Pictures:
             max_pixels: larger files are refused; None: see `opening.most_pixels`.
         """
         self._manifest = manifest
-        self._encoder = f"vision:{digest}:{astuple(manifest.image)}"
+        self._encoder = f"vision:{digest}:{astuple(manifest.image)}:{_PREPROCESSING}"
         self._store = store
         self._tower = tower
         self._pools = pools
