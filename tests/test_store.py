@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clip_gaze import Clip, GazeError
-from clip_gaze.store import FILE, Store, cache, parse_size
+from clip_gaze.store import FILE, Store, cache, file, parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -251,7 +251,7 @@ def known(folder: Path, contents: list[str], encoder: str = "encoder") -> set[st
 @pytest.fixture
 def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[sqlite3.Connection]:
     """Hold the lock of a store with three vectors, like a writer that never comes to its end."""
-    monkeypatch.setattr(cache, "_SECONDS", 0.01)
+    monkeypatch.setattr(file, "_SECONDS", 0.01)
     monkeypatch.setattr(cache, "_LAST_SECONDS", 0.01)
     filled(tmp_path)
     with contextlib.closing(sqlite3.connect(tmp_path / FILE, isolation_level=None)) as other:
@@ -268,18 +268,18 @@ def test_a_locked_store_is_waited_for_a_second_and_once(
     tmp_path: Path, locked: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()
-    assert cache._SECONDS <= 2
-    monkeypatch.setattr(cache, "_SECONDS", 0.01)
+    assert file._SECONDS <= 2
+    monkeypatch.setattr(file, "_SECONDS", 0.01)
     store = Store(tmp_path)
     waits = []
     for _ in range(3):
         store.put("encoder", vectors(1))
-        waits += store._connection.execute("PRAGMA busy_timeout").fetchone()
+        waits += store._file._connection.execute("PRAGMA busy_timeout").fetchone()
     assert waits == [10, 0, 0]
     locked.execute("COMMIT")
     store.put("encoder", vectors(1))
     store.put("encoder", vectors(1))
-    assert store._connection.execute("PRAGMA busy_timeout").fetchone() == (10,)
+    assert store._file._connection.execute("PRAGMA busy_timeout").fetchone() == (10,)
 
 
 def test_what_waited_for_a_lock_is_written_after_it(
@@ -392,7 +392,7 @@ def test_a_full_disk_keeps_the_run_going(tmp_path: Path, caplog: pytest.LogCaptu
     filled(tmp_path)
     store = Store(tmp_path)
     assert len(store.get("encoder", ["phrase 0"], DIM)) == 1
-    store._connection.execute("PRAGMA max_page_count = 1")  # SQLite's own "disk is full"
+    store._file._connection.execute("PRAGMA max_page_count = 1")  # SQLite's own "disk is full"
     more = {f"new {at}": np.full(10_000, at, np.float32) for at in range(5)}
     for content, vector in more.items():
         store.put("encoder", {content: vector})
@@ -401,7 +401,7 @@ def test_a_full_disk_keeps_the_run_going(tmp_path: Path, caplog: pytest.LogCaptu
     assert [path.name for path in tmp_path.glob("*damaged*")] == []
     assert len(caplog.messages) == 1
     assert "full" in caplog.text
-    store._connection.execute("PRAGMA max_page_count = 100000")
+    store._file._connection.execute("PRAGMA max_page_count = 100000")
     store.close()
     with contextlib.closing(Store(tmp_path)) as after:
         assert same(after.get("encoder", list(more), 10_000), more)

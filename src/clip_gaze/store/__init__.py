@@ -4,7 +4,7 @@ May import errors alone.
 """
 
 from clip_gaze.store.cache import Store
-from clip_gaze.store.file import FILE
+from clip_gaze.store.layout import FILE
 from clip_gaze.store.prune import parse_size
 
 __all__ = ["FILE", "Store", "parse_size"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import sqlite3
 import threading
 import time
 import zlib
@@ -16,10 +15,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from clip_gaze.errors import ClosedError, GazeError
-from clip_gaze.store.file import FAILURES, FILE, is_damage, is_lock, open_file, set_aside, take_over
+from clip_gaze.store.file import StoreFile
+from clip_gaze.store.layout import FAILURES, FILE, is_lock, take_over
 from clip_gaze.store.prune import clear, prune, size_limit, used_bytes
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
@@ -29,8 +30,8 @@ _T = TypeVar("_T")
 
 logger = logging.getLogger(__name__)
 
-# How long to wait for another process: before an answer; and when nobody waits for one any more.
-_SECONDS, _LAST_SECONDS = 1.0, 10.0
+# How long to wait for another process when nobody waits for an answer any more.
+_LAST_SECONDS = 10.0
 _PER_QUERY = 500
 # Vectors in one transaction: where a disk is full, so many are tried in vain each time.
 _PER_WRITE = 250
@@ -60,15 +61,16 @@ class Store:
             GazeError: CLIP_GAZE_STORE_SIZE holds no size.
 
         """
-        self._path = folder.absolute() / FILE if folder else None
         self._most = size_limit()
         self._since = _today()
         self._lock = threading.Lock()
         self._closed = False
-        self._connection: sqlite3.Connection | None = None
-        self._immutable = False
-        self._opened: os.stat_result | None = None  # the file as it was when it was opened
-        self._patient = True  # whether a lock is waited for; not again where that was in vain
+        self._file: StoreFile | None = None
+        if folder is not None:
+            folder = folder.absolute()
+            most = self._most // _BYTES_EACH
+            begin = partial(take_over, folder=folder, day=self._since - 1, most=most)
+            self._file = StoreFile(folder / FILE, begin)
         self._said = False
         self._wrote = False
         self._waiting: dict[tuple[str, str], bytes] = {}
@@ -179,17 +181,18 @@ class Store:
             if self._closed:
                 return
             self._closed = True
-            self._patient = True
             self._write(_LAST_SECONDS)
-            if self._waiting and self._path and not self._said:
+            if self._file is None:
+                return
+            if self._waiting and not self._said:
                 logger.warning(
                     "%s: is locked by another process; %s new vectors are not kept",
-                    self._path, f"{len(self._waiting):,}",
+                    self._file.path, f"{len(self._waiting):,}",
                 )  # fmt: skip
-            if self._connection is not None:
+            if self._wrote or self._used:
                 with suppress(*FAILURES):
-                    self._use(self._tidy)
-                self._disconnect()
+                    self._file.use(self._tidy)
+            self._file.close()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -209,88 +212,32 @@ class Store:
         self, action: Callable[[sqlite3.Connection], _T], seconds: float | None = None
     ) -> _T | None:
         """Return what an action on the file gives; None where the file cannot be used now."""
-        if self._path is not None:
+        if self._file is not None:
             try:
-                return self._use(action, seconds)
+                return self._file.use(action, seconds)
             except FAILURES as error:
                 if not is_lock(error) and not self._said:
                     self._said = True
                     logger.warning(
                         "%s: cannot be used fully (%s); new vectors are kept for this run alone",
-                        self._path, error,
+                        self._file.path, error,
                     )  # fmt: skip
         return None
 
     def _must(self, done: str, action: Callable[[sqlite3.Connection], _T]) -> _T | None:
         """Return what an action on the file gives; where there is none, there is nothing to do."""
-        if self._path is None:
+        if self._file is None:
             return None
         try:
-            return self._use(action, _LAST_SECONDS)
+            return self._file.use(action, _LAST_SECONDS)
         except FAILURES as error:
             why = "another process is using it" if is_lock(error) else str(error)
-            msg = f"{self._path}: cannot be {done} ({why}); try again when it can be written"
+            msg = f"{self._file.path}: cannot be {done} ({why}); try again when it can be written"
             raise GazeError(msg) from error
-
-    def _use(self, action: Callable[[sqlite3.Connection], _T], seconds: float | None = None) -> _T:
-        """Return what an action on the file gives, at the second try if something was mended."""
-        try:
-            return self._use_once(action, seconds)
-        except FAILURES as error:
-            if not self._mended(error):
-                raise
-            return self._use_once(action, seconds)
-
-    def _use_once(self, action: Callable[[sqlite3.Connection], _T], seconds: float | None) -> _T:
-        if seconds is None:
-            seconds = _SECONDS if self._patient else 0
-        self._patient = False
-        connection = self._connection or self._connect(seconds)
-        connection.execute(f"PRAGMA busy_timeout = {1000 * seconds:.0f}")
-        result = action(connection)
-        if self._torn():
-            raise sqlite3.OperationalError("it was written to meanwhile")
-        self._patient = True
-        return result
-
-    def _connect(self, seconds: float) -> sqlite3.Connection:
-        """Open the file, which takes over what the former layout holds."""
-        assert self._path is not None  # noqa: S101 - who calls has looked
-        self._opened = _stat(self._path)
-        connection, self._immutable = open_file(self._path, seconds)
-        self._opened = _stat(self._path)
-        self._connection = connection
-        take_over(connection, self._path.parent, self._since - 1, self._most // _BYTES_EACH)
-        return connection
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-        self._connection, self._immutable = None, False
-
-    def _torn(self) -> bool:
-        """Return whether somebody wrote to the file while it was read without a lock."""
-        return self._immutable and _state(_stat(self._path)) != _state(self._opened)
-
-    def _mended(self, error: Exception) -> bool:
-        """Return whether another try may help, after a damaged file was set aside for instance."""
-        assert self._path is not None  # noqa: S101 - who calls has looked
-        torn = self._torn()
-        if not torn and not is_damage(error):
-            return False
-        self._disconnect()
-        now = _stat(self._path)
-        # Another process may have set it aside meanwhile; what stands there now is not damaged.
-        if not torn and now and self._opened and os.path.samestat(now, self._opened):
-            try:
-                set_aside(self._path, error)
-            except OSError:
-                return False
-        return True
 
     def _remove(self, pattern: str) -> None:
         """Remove files that stores of other times left behind."""
-        for path in self._path.parent.glob(pattern) if self._path else ():
+        for path in self._file.path.parent.glob(pattern) if self._file else ():
             if not path.name.startswith(FILE):
                 path.unlink(missing_ok=True)
 
@@ -381,13 +328,3 @@ def _checksum(content: str, embeds: bytes) -> int:
 
 def _today() -> int:
     return int(time.time()) // 86400
-
-
-def _stat(path: Path | None) -> os.stat_result | None:
-    with suppress(OSError):
-        return path.stat() if path else None
-    return None
-
-
-def _state(found: os.stat_result | None) -> object:
-    return found and (found.st_ino, found.st_size, found.st_mtime_ns)

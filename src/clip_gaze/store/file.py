@@ -1,71 +1,110 @@
-"""Open the store's file in the best way that its place allows."""
+"""Use the store's file in the best way that its place allows."""
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
 import sqlite3
 import time
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
+
+from clip_gaze.store import layout
+from clip_gaze.store.layout import FAILURES, FILE, is_damage, is_lock, set_aside
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-logger = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
-# The layout's version stands in the file's name: another layout starts another file.
-FILE = "vectors-2.sqlite"
-_OLD = "vectors-1.sqlite"
-_TAILS = ("-journal", "-shm", "-wal", "")
-# A wrecked schema can make sqlite3 fail while it decodes, with no error of its own.
-FAILURES = (sqlite3.Error, OSError, UnicodeError)
+# How long an action waits for another process.
+_SECONDS = 1.0
 # To set up a new file, processes that start at the same moment take their turns.
 _CREATE_SECONDS = 10
-# Vectors lie apart from the small rows that are searched and sorted. Several fit in a page of this
-# size: 2 KB each in pages of 4 KB would leave half of the room empty.
-_PAGE_SIZE = 16384
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS encoder (id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS entry (
-    id INTEGER PRIMARY KEY,
-    encoder INTEGER NOT NULL REFERENCES encoder,
-    content TEXT NOT NULL, -- a phrase, or the digest of a file
-    used INTEGER NOT NULL, -- the day, counted from 1970
-    UNIQUE (encoder, content)
-);
-CREATE TABLE IF NOT EXISTS vector (
-    id INTEGER PRIMARY KEY REFERENCES entry,
-    checksum INTEGER NOT NULL,
-    embeds BLOB NOT NULL
-);
-CREATE TABLE IF NOT EXISTS file (
-    path BLOB PRIMARY KEY, -- as the system spells it: a file's name need not be text
-    stamp TEXT NOT NULL,
-    digest TEXT NOT NULL
-) WITHOUT ROWID;
-"""
-_PROBE = """
-SELECT encoder.id, encoder.digest, entry.id, entry.encoder, entry.content, entry.used, vector.id,
-    vector.checksum, vector.embeds, file.path, file.stamp, file.digest
-FROM encoder, entry, vector, file LIMIT 0
-"""
-# Layout 1 named no preprocessing in an encoder's digest, and was written with this one alone.
-_TAKE_OVER = """
-CREATE TEMP TABLE renamed AS SELECT id AS old, digest || CASE WHEN digest LIKE '%vision:%'
-    THEN ':preprocessing 1, Pillow 13' ELSE '' END AS digest FROM old.encoder;
-INSERT OR IGNORE INTO main.encoder (digest) SELECT digest FROM renamed;
-INSERT OR IGNORE INTO main.entry (encoder, content, used)
-    SELECT encoder.id, content, {day} FROM renamed JOIN main.encoder USING (digest)
-    JOIN old.vector ON vector.encoder = renamed.old LIMIT {most};
-INSERT OR IGNORE INTO main.vector SELECT entry.id, checksum, embeds FROM renamed
-    JOIN main.encoder USING (digest) JOIN main.entry ON entry.encoder = encoder.id
-    JOIN old.vector AS v ON v.encoder = renamed.old AND v.content = entry.content;
-DROP TABLE renamed;
-"""
 
 
-def open_file(path: Path, seconds: float) -> tuple[sqlite3.Connection, bool]:
+class StoreFile:
+    """A SQLite file that is opened when it is needed, and anew where that helps; not thread-safe.
+
+    A damaged file is set aside. One that can only be read without a lock is read again if
+    somebody wrote to it meanwhile.
+    """
+
+    def __init__(self, path: Path, begin: Callable[[sqlite3.Connection], object]) -> None:
+        """Name the file.
+
+        Args:
+            path: of the file.
+            begin: called with each connection, before it is used.
+        """
+        self.path = path
+        self._begin = begin
+        self._connection: sqlite3.Connection | None = None
+        self._immutable = False
+        self._opened: os.stat_result | None = None  # the file as it was when it was opened
+        self._patient = True  # whether a lock is waited for; not again where that was in vain
+
+    def use(self, action: Callable[[sqlite3.Connection], _T], seconds: float | None = None) -> _T:
+        """Return what an action on the file gives.
+
+        Args:
+            action: called with a connection; again if the first time met what could be mended.
+            seconds: how long to wait for a lock; None: a second, but not twice in vain.
+
+        Raises:
+            sqlite3.Error, OSError, UnicodeError: the file cannot be used, or not now.
+
+        """
+        try:
+            return self._use_once(action, seconds)
+        except FAILURES as error:
+            if not self._mended(error):
+                raise
+            return self._use_once(action, seconds)
+
+    def close(self) -> None:
+        """Close the file; another use opens it again."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection, self._immutable = None, False
+
+    def _use_once(self, action: Callable[[sqlite3.Connection], _T], seconds: float | None) -> _T:
+        if seconds is None:
+            seconds = _SECONDS if self._patient else 0
+        self._patient = False
+        if self._connection is None:
+            self._opened = _stat(self.path)
+            self._connection, self._immutable = _open(self.path, seconds)
+            self._opened = _stat(self.path)
+            self._begin(self._connection)
+        self._connection.execute(f"PRAGMA busy_timeout = {1000 * seconds:.0f}")
+        result = action(self._connection)
+        if self._torn():
+            raise sqlite3.OperationalError("it was written to meanwhile")
+        self._patient = True
+        return result
+
+    def _torn(self) -> bool:
+        """Return whether somebody wrote to the file while it was read without a lock."""
+        return self._immutable and _state(_stat(self.path)) != _state(self._opened)
+
+    def _mended(self, error: Exception) -> bool:
+        """Return whether another try may help, as after a damaged file was set aside."""
+        torn = self._torn()
+        if not torn and not is_damage(error):
+            return False
+        self.close()
+        now = _stat(self.path)
+        # Another process may have set it aside meanwhile; what stands there now is not damaged.
+        if not torn and now and self._opened and os.path.samestat(now, self._opened):
+            try:
+                set_aside(self.path, error)
+            except OSError:
+                return False
+        return True
+
+
+def _open(path: Path, seconds: float) -> tuple[sqlite3.Connection, bool]:
     """Open the file, which is made where it is missing.
 
     Args:
@@ -79,7 +118,7 @@ def open_file(path: Path, seconds: float) -> tuple[sqlite3.Connection, bool]:
         sqlite3.Error, OSError, UnicodeError: it cannot be used, or not now.
 
     """
-    _check_regular(path)
+    layout.check_regular(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         return _connect(path, seconds), False
@@ -92,85 +131,6 @@ def open_file(path: Path, seconds: float) -> tuple[sqlite3.Connection, bool]:
         # Nor can that memory be had in a folder that is read-only.
         return _connect(f"{path.as_uri()}?immutable=1", seconds), True
     raise sqlite3.OperationalError(reason)
-
-
-def take_over(connection: sqlite3.Connection, folder: Path, day: int, most: int) -> None:
-    """Move the vectors of the former layout into this one; where that fails, leave both alone.
-
-    Args:
-        connection: to the new file.
-        folder: of both files.
-        day: when the vectors were last used, counted from 1970.
-        most: how many vectors to take at most.
-
-    """
-    old = folder / _OLD
-    if not old.is_file():
-        return
-    try:
-        _check_regular(old)
-        connection.execute("ATTACH ? AS old", (os.fspath(old),))
-        try:
-            with connection:
-                connection.execute("BEGIN IMMEDIATE")
-                for statement in _TAKE_OVER.format(day=day, most=most).split(";"):
-                    connection.execute(statement)
-        finally:
-            connection.execute("DETACH old")
-    except FAILURES as error:
-        if is_damage(error):
-            set_aside(old, error)
-        else:
-            logger.info("%s: not taken over this time (%s)", old, error)
-    else:
-        with contextlib.suppress(OSError):
-            for tail in _TAILS:
-                old.with_name(old.name + tail).unlink(missing_ok=True)
-
-
-def set_aside(path: Path, reason: Exception) -> None:
-    """Move a damaged file out of the way.
-
-    Raises:
-        OSError: it cannot be moved.
-
-    """
-    aside = path.with_suffix(f".damaged-{os.getpid()}")
-    for tail in _TAILS:
-        with contextlib.suppress(FileNotFoundError):
-            path.with_name(path.name + tail).replace(aside.with_name(aside.name + tail))
-    logger.warning("%s: is damaged (%s); moved to %s", path, reason, aside.name)
-
-
-def is_damage(error: Exception) -> bool:
-    """Return whether SQLite says that the file is corrupt or no database.
-
-    Everything else, such as a full disk, a lock or a mistake of ours, leaves the file in place.
-    The words go with the result codes SQLITE_CORRUPT and SQLITE_NOTADB, which Python hands on
-    since 3.11 alone (https://sqlite.org/rescode.html).
-    """
-    return isinstance(error, sqlite3.DatabaseError) and any(
-        words in str(error) for words in ("malformed", "not a database")
-    )
-
-
-def is_lock(error: Exception) -> bool:
-    """Return whether somebody else has the file, so that another try may help."""
-    return isinstance(error, sqlite3.OperationalError) and "is locked" in str(error)
-
-
-def _check_regular(path: Path) -> None:
-    """Refuse what SQLite would wait for without end, such as a named pipe.
-
-    Raises:
-        OSError: the file, or one that SQLite keeps beside it, is there but no regular file.
-
-    """
-    for tail in _TAILS:
-        place = path.with_name(path.name + tail)
-        if os.path.exists(place) and not os.path.isfile(place):  # noqa: PTH110, PTH113 - never raise
-            msg = f"{place.name} is no regular file"
-            raise OSError(msg)
 
 
 def _connect(database: Path | str, seconds: float, *, wal: bool = True) -> sqlite3.Connection:
@@ -188,14 +148,16 @@ def _connect(database: Path | str, seconds: float, *, wal: bool = True) -> sqlit
                 connection.execute(f"PRAGMA {pragma}")
         if connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
             connection.execute(f"PRAGMA busy_timeout = {1000 * _CREATE_SECONDS}")
-            connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
+            connection.execute(f"PRAGMA page_size = {layout.PAGE_SIZE}")
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
-        connection.execute(_PROBE)  # before anything of a file that is somebody else's is changed
+            connection.executescript(f"BEGIN IMMEDIATE; {layout.SCHEMA} COMMIT;")
+        connection.execute(
+            layout.PROBE
+        )  # before anything of a file that is somebody else's is changed
         if connection.execute("PRAGMA user_version").fetchone() == (0,):
             _begin_wal(connection, seconds)
         connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute(_PROBE)
+        connection.execute(layout.PROBE)
     except BaseException:
         connection.close()
         raise
@@ -219,3 +181,13 @@ def _begin_wal(connection: sqlite3.Connection, seconds: float) -> None:
 def _text(stored: bytes) -> str:
     """Return a text of the file; a damaged one equals no other, so that it counts as missing."""
     return stored.decode("utf-8", "replace")
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    with suppress(OSError):
+        return path.stat()
+    return None
+
+
+def _state(found: os.stat_result | None) -> object:
+    return found and (found.st_ino, found.st_size, found.st_mtime_ns)
