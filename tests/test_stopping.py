@@ -106,6 +106,7 @@ def test_an_exception_in_the_middle_loses_nothing(
 
 def test_a_store_is_not_used_after_it_was_closed(tmp_path: Path) -> None:
     store = Store(tmp_path)
+    store.counts()
     store.close()
     for use in (store.counts, store.clear, lambda: store.get("encoder", ["a"], 8)):
         with pytest.raises(GazeError, match="was closed"):

@@ -419,19 +419,6 @@ def test_options_that_do_not_go_together(photo: Path, arguments: list[str]) -> N
     assert "goes with" in refused("gaze", photo, "--model", "demo", *arguments)
 
 
-def test_the_store_says_what_it_holds_and_forgets_it(studio: Path) -> None:
-    run("gaze", studio, "--model", "demo", "--list", "tools", "--list", "surfaces")
-    said = run("store").stdout
-    assert "43 phrases, 4 pictures" in said
-    assert run("store", "clear").returncode == 0
-    assert "0 phrases, 0 pictures" in run("store").stdout
-
-
-def test_no_store_leaves_the_store_alone(studio: Path) -> None:
-    run("gaze", studio, "--model", "demo", "--list", "tools", "--no-store")
-    assert "0 phrases, 0 pictures" in run("store").stdout
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
 def test_memory_does_not_grow_with_the_number_of_pictures(
     picture: MakePicture, tmp_path: Path

@@ -149,6 +149,41 @@ def test_a_touched_file_is_hashed_again(file: Path, hashed: list[Path]) -> None:
     assert len(hashed) == 2
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows keeps no time of change that stays")
+def test_a_file_altered_behind_its_time_is_found(file: Path) -> None:
+    verify.check(file, 7000, DIGEST)
+    altered(file)
+    assert verify.known(file) is None
+    with pytest.raises(ModelError, match=r"was altered"):
+        verify.check(file, 7000, DIGEST)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no named pipes")
+def test_a_pipe_in_place_of_the_file_or_its_note_is_not_waited_for(file: Path, cache: Path) -> None:
+    verify.check(file, 7000, DIGEST)
+    note = stamp(cache)
+    note.unlink()
+    os.mkfifo(note)
+    assert verify.check(file, 7000, DIGEST) == DIGEST
+    assert verify.check(file, 7000, DIGEST) == DIGEST
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(ModelError, match=rf"{re.escape(str(file))}: .*cannot be read"):
+        verify.check(file, None, DIGEST)
+
+
+def test_notes_of_files_that_are_gone_go_too(file: Path, cache: Path) -> None:
+    for number in range(5):
+        other = file.with_name(f"{number}.onnx")
+        other.write_bytes(CONTENT)
+        verify.check(other, 7000, DIGEST)
+        other.unlink()
+    (cache / "verified" / "former.json").write_text('{"size": 1, "mtime_ns": 2, "sha256": "3"}')
+    verify.check(file, 7000, DIGEST)
+    assert json.loads(stamp(cache).read_text(encoding="utf-8"))["path"] == str(file.resolve())
+    assert verify.known(file) == DIGEST
+
+
 def test_a_file_altered_after_it_was_stamped_is_found(file: Path) -> None:
     verify.check(file, 7000, DIGEST)
     altered(file)
@@ -162,9 +197,10 @@ def test_a_file_altered_after_it_was_stamped_is_found(file: Path) -> None:
     [
         b"", b"{", b"\xff\xfe", b"[]", b"null", b'"text"', b"{}", b'{"sha256": 5}',
         json.dumps({"size": 7000, "mtime_ns": 0, "sha256": DIGEST}).encode(),
+        json.dumps({"path": "/", "stamp": None, "sha256": DIGEST}).encode(),
     ],
 )  # fmt: skip
-def test_a_damaged_stamp_does_no_harm(
+def test_a_damaged_note_does_no_harm(
     damage: bytes, file: Path, cache: Path, hashed: list[Path]
 ) -> None:
     verify.check(file, 7000, DIGEST)

@@ -12,10 +12,8 @@ from typing import Any
 import click
 from PIL import Image
 
-from clip_gaze.cli import compare, gaze, lists, models, options, report, see, serve
+from clip_gaze.cli import compare, gaze, lists, models, options, report, see, serve, store
 from clip_gaze.errors import GazeError
-from clip_gaze.store import FILE, Store
-from clip_gaze.system.paths import cache_folder
 
 NOTHING_DONE = 2
 
@@ -96,25 +94,6 @@ def _prepare_streams() -> None:
                 stream.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
 
 
-@main.group(invoke_without_command=True)
-@click.pass_context
-def store(context: click.Context) -> None:
-    """Say where vectors of earlier runs are kept, and how many there are."""
-    if context.invoked_subcommand is None:
-        with contextlib.closing(Store(cache_folder())) as kept:
-            counts = kept.counts()
-        size = sum(path.stat().st_size for path in cache_folder().glob(f"{FILE}*"))
-        click.echo(f"{cache_folder() / FILE}  {size / 1e6:,.1f} MB")
-        click.echo(f"  {counts.get('text', 0):,} phrases, {counts.get('vision', 0):,} pictures")
-
-
-@store.command()
-def clear() -> None:
-    """Forget all vectors of earlier runs; they are computed again when they are needed."""
-    with contextlib.closing(Store(cache_folder())) as kept:
-        kept.clear()
-
-
 for command in (
     compare.compare,
     gaze.demo,
@@ -125,5 +104,6 @@ for command in (
     report.report,
     see.see,
     serve.serve,
+    store.store,
 ):
     main.add_command(command)

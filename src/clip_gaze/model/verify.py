@@ -1,18 +1,19 @@
-"""A file against the size and SHA-256 it should have, with stamps that spare a second hashing."""
+"""Hold a file to the size and SHA-256 it should have; notes spare a second hashing."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import json
+import os
 from typing import TYPE_CHECKING
 
 from clip_gaze.errors import ModelError
 from clip_gaze.system import files
 from clip_gaze.system.paths import cache_folder
+from clip_gaze.system.stamps import stamp
 
 if TYPE_CHECKING:
-    import os
     from pathlib import Path
 
 
@@ -32,14 +33,14 @@ def check(
 ) -> str:
     """Make sure that a file is the expected one, and return its SHA-256.
 
-    A file that passed is stamped in the cache folder with its size, modification time and
-    digest; while these stay the same, it is not hashed again.
+    A note in the cache folder keeps the digest together with the file's stamp (`system.stamps`);
+    while that stays the same, the file is not hashed again.
 
     Args:
         path: the file.
         size: expected size in bytes, where known.
         digest: expected SHA-256, where known.
-        stamped: whether a stamp is enough; False always hashes.
+        stamped: whether a note is enough; False always hashes.
         advice: what to do about a file that is not the expected one, for the message.
 
     Raises:
@@ -47,25 +48,28 @@ def check(
 
     """
     try:
-        found = path.stat()
+        found = path.stat().st_size
     except OSError:
         msg = f"{path}: this file of the model is missing; {advice}"
         raise ModelError(msg) from None
-    if size is not None and found.st_size != size:
+    if size is not None and found != size:
         msg = (
-            f"{path}: this file of the model has {found.st_size:,} bytes where {size:,} "
+            f"{path}: this file of the model has {found:,} bytes where {size:,} "
             f"were expected; {advice}"
         )
         raise ModelError(msg)
     actual = known(path) if stamped else None
-    if actual is None or digest not in (None, actual):  # a damaged stamp condemns no file
+    if actual is None or digest not in (None, actual):  # a damaged note condemns no file
+        if (before := stamp(path)) is None:  # to read a named pipe would never end
+            msg = f"{path}: this file of the model cannot be read (it is no regular file)"
+            raise ModelError(msg)
         try:
             actual = sha256(path)
         except OSError as error:
             msg = f"{path}: this file of the model cannot be read ({error.strerror})"
             raise ModelError(msg) from error
-        # Of a wrong file too: an older stamp, of the same size and time, must not outlive this.
-        _write(_stamp(path), {**_state(found), "sha256": actual})
+        # Of a wrong file too: an older note must not outlive this.
+        _write(path, {"path": str(path.resolve()), "stamp": before, "sha256": actual})
     if digest not in (None, actual):
         msg = (
             f"{path}: this file of the model was altered: SHA-256 {digest} was expected, "
@@ -77,27 +81,36 @@ def check(
 
 def known(path: Path) -> str | None:
     """Return the SHA-256 that a file had when it was last hashed, if it has not changed since."""
-    try:
-        data = json.loads(_stamp(path).read_text(encoding="utf-8"))
-        digest = data.pop("sha256")
-        unchanged = data == _state(path.stat())
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        return None
+    data = _read(_note(path))
+    unchanged = (now := stamp(path)) is not None and data.get("stamp") == now
+    digest = data.get("sha256")
     return digest if unchanged and isinstance(digest, str) else None
 
 
-def _stamp(path: Path) -> Path:
+def _note(path: Path) -> Path:
     key = hashlib.sha256(str(path.resolve()).encode("utf-8", "surrogatepass")).hexdigest()[:32]
     return cache_folder() / "verified" / f"{key}.json"
 
 
-def _state(found: os.stat_result) -> dict[str, int]:
-    return {"size": found.st_size, "mtime_ns": found.st_mtime_ns}
+def _read(note: Path) -> dict[str, object]:
+    """Return what a note says; nothing where it is damaged."""
+    try:
+        data = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else None
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
 
 
-def _write(stamp: Path, data: dict[str, object]) -> None:
-    """Write a stamp whole or not at all; without a writable cache the file is hashed next time."""
+def _write(path: Path, data: dict[str, object]) -> None:
+    """Write a note whole or not at all, and remove those of files that are gone.
+
+    Without a writable cache the file is hashed next time.
+    """
+    note = _note(path)
     with contextlib.suppress(OSError):
-        stamp.parent.mkdir(parents=True, exist_ok=True)
-        with files.whole(stamp) as part:
+        note.parent.mkdir(parents=True, exist_ok=True)
+        with files.whole(note) as part:
             part.write_text(json.dumps(data), encoding="utf-8")
+        for other in note.parent.glob("*.json"):
+            if not os.path.isfile(str(_read(other).get("path"))):  # noqa: PTH113 - never raises
+                other.unlink(missing_ok=True)

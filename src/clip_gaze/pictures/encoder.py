@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING
 
 import numpy as np
 import PIL
+from PIL import Image
 
 from clip_gaze.analysis.similarity import normalise
 from clip_gaze.errors import ClosedError, PictureError

@@ -13,14 +13,10 @@ import numpy as np
 from PIL import Image
 
 from clip_gaze.errors import PictureError
+from clip_gaze.system.stamps import stamp
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from clip_gaze.store import Stamp
-
-# SQLite's integers end here; some file systems keep stranger times.
-_LAST_TIME = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +53,9 @@ class File:
         msg = f"{self.name}: {reason}"
         raise PictureError(msg)
 
-    def stamp(self) -> Stamp | None:
-        """Return size in bytes and modification time in ns; None where they are not to be had."""
-        try:
-            found = self.path.stat()
-        except (OSError, ValueError):
-            return None
-        regular = stat.S_ISREG(found.st_mode) and abs(found.st_mtime_ns) < _LAST_TIME
-        return (found.st_size, found.st_mtime_ns) if regular else None
+    def stamp(self) -> str | None:
+        """Return a text that changes whenever the file does; None for what is no regular file."""
+        return stamp(self.path)
 
 
 @dataclass(frozen=True, slots=True)

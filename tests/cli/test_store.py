@@ -1,0 +1,104 @@
+"""`clip-gaze store` tells what is kept, and forgets what it is told to."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sqlite3
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from clip_gaze.cli import main
+from clip_gaze.store import FILE, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from click.testing import Result
+    from PIL import Image
+
+    MakePicture = Callable[..., Image.Image]
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(each) for each in arguments])
+
+
+@pytest.fixture
+def photos(tmp_path: Path, picture: MakePicture) -> Path:
+    """Return a folder of two pictures."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for seed in range(2):
+        picture(seed=seed).save(folder / f"{seed}.png")
+    return folder
+
+
+def filled(folder: Path) -> None:
+    with contextlib.closing(Store(folder)) as store:
+        store.put("text:x", {str(at): np.full(5000, at, np.float32) for at in range(100)})
+
+
+def test_the_store_says_what_it_holds_and_forgets_it(photos: Path, cache: Path) -> None:
+    run("gaze", photos, "--model", "demo", "--list", "tools", "--list", "surfaces")
+    said = run("store").stdout
+    assert re.fullmatch(
+        rf"{re.escape(str(cache / FILE))}  \d\.\d MB\n  43 phrases, 2 pictures\n", said
+    )
+    cleared = run("store", "clear")
+    assert (cleared.exit_code, cleared.output) == (0, "")
+    assert "0 phrases, 0 pictures" in run("store").stdout
+
+
+def test_no_store_leaves_the_store_alone(photos: Path) -> None:
+    run("gaze", photos, "--model", "demo", "--list", "tools", "--no-store")
+    assert "0 phrases, 0 pictures" in run("store").stdout
+
+
+@pytest.mark.parametrize("command", ["clear", "prune --max-size 0"])
+def test_what_cannot_be_done_is_an_error_in_one_line(
+    command: str, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clip_gaze.store.cache._LAST_SECONDS", 0.01)
+    filled(cache)
+    with contextlib.closing(sqlite3.connect(cache / FILE, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        done = run("store", *command.split())
+    assert done.exit_code == 2
+    assert done.stdout == ""
+    assert re.fullmatch(
+        rf"clip-gaze: error: {re.escape(str(cache / FILE))}: cannot be (cleared|pruned) "
+        r"\(another process is using it\); try again when it can be written\n",
+        done.stderr,
+    )
+    assert "100 phrases" in run("store").stdout
+
+
+def test_pruning_says_what_was_freed(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(cache)
+    assert run("store", "prune").stdout == "0.0 MB freed, 0 vectors forgotten\n"
+    done = run("store", "prune", "--max-size", "1.5MB")
+    found = re.fullmatch(r"(\d\.\d) MB freed, (\d\d) vectors forgotten\n", done.stdout)
+    assert found
+    assert float(found[1]) > 0.5
+    assert (cache / FILE).stat().st_size <= 1_500_000
+    assert f"{100 - int(found[2])} phrases" in run("store").stdout
+    monkeypatch.setenv("CLIP_GAZE_STORE_SIZE", "0")
+    run("store", "prune")
+    assert "0 phrases, 0 pictures" in run("store").stdout
+
+
+@pytest.mark.parametrize("size", ["five", "-1", "2 XB"])
+def test_a_wrong_size_is_an_error_in_one_line(size: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = run("store", "prune", f"--max-size={size}")
+    said = f"'{size}' is no size; write it like 500MB or 2GB\n"
+    assert (done.exit_code, done.output) == (2, f"clip-gaze: error: {said}")
+    monkeypatch.setenv("CLIP_GAZE_STORE_SIZE", size)
+    done = run("store")
+    assert (done.exit_code, done.output) == (
+        2, f"clip-gaze: error: CLIP_GAZE_STORE_SIZE: {said}",
+    )  # fmt: skip
