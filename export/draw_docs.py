@@ -26,7 +26,7 @@ from clip_gaze.drawing import canvas, card
 from clip_gaze.pictures import neutral
 from clip_gaze.system.paths import shipped
 from clip_gaze.texts import phrases
-from painter import paint
+from demo.painter import paint
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

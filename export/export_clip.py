@@ -21,13 +21,13 @@ from torch import Tensor, nn
 from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
 import command
-from checks import compare, sample_inputs, table, unit
 from clip_gaze.errors import ModelError
 from clip_gaze.model import manifest as manifests
 from clip_gaze.model.manifest import ImageSettings, Manifest, Source, TextSettings
-from graphs import save, strip
 from quantize import add_variants, chosen, file_entry, variant_of
-from recipes import REFERENCE
+from variants.checks import compare, sample_inputs, table, unit
+from variants.graphs import save, strip
+from variants.recipes import REFERENCE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

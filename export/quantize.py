@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 import click
 
 import command
-from checks import TOWERS, checked_graphs, compare, sample_inputs, table, vectors
 from clip_gaze.model import manifest as manifests
 from clip_gaze.model.manifest import Manifest, ModelFile, Variant
 from clip_gaze.model.verify import sha256
 from clip_gaze.system.files import whole
-from graphs import quantise, weights_path
-from recipes import RECIPES, REFERENCE
+from variants.checks import TOWERS, checked_graphs, compare, sample_inputs, table, vectors
+from variants.graphs import quantise, weights_path
+from variants.recipes import RECIPES, REFERENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

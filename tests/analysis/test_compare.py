@@ -28,7 +28,7 @@ from clip_gaze.analysis.compare import Change, Compared, Comparison, changes, co
 from clip_gaze.drawing import canvas, chart
 from clip_gaze.errors import PhraseListError, PictureError
 from clip_gaze.output import compare_text
-from painter import paint
+from demo.painter import paint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

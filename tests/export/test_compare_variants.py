@@ -13,7 +13,7 @@ import pytest
 
 from clip_gaze import Clip
 from clip_gaze.texts import phrases
-from painter import paint
+from demo.painter import paint
 
 EXPORT = Path(__file__).parents[2] / "export"
 PICTURES = 9  # one more than a batch
@@ -90,7 +90,7 @@ def test_the_figures_are_those_of_a_plain_count(pictures: Path, tmp_path: Path) 
 
 
 def test_a_made_up_case_is_counted_right() -> None:
-    from agreement import agreement
+    from variants.agreement import agreement
 
     wanted = np.array([[0.4, 0.3, 0.1, 0.1, 0.05, 0.05], [0.1, 0.5, 0.1, 0.1, 0.1, 0.1]])
     found = np.array([[0.3, 0.4, 0.1, 0.05, 0.05, 0.1], [0.1, 0.4, 0.2, 0.1, 0.1, 0.1]])
@@ -104,7 +104,7 @@ def test_a_made_up_case_is_counted_right() -> None:
 
 
 def test_another_processor_is_held_against_this_one(pictures: Path, tmp_path: Path) -> None:
-    from agreement import elsewhere
+    from variants.agreement import elsewhere
 
     here = np.array([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2]])
     there = np.array([[0.5, 0.2, 0.3], [0.5, 0.3, 0.2]])

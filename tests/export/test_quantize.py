@@ -268,7 +268,7 @@ def unpacked(weights: NDArray[np.float32], bits: int, size: int, *, symmetric: b
     import onnxruntime
     from onnx import TensorProto, helper, numpy_helper
 
-    from recipes import pack
+    from variants.recipes import pack
 
     rows, columns = weights.shape
     levels, scales, zeros = pack(weights, bits, size, symmetric=symmetric)

@@ -1,12 +1,12 @@
-"""Train the demo model: a small CLIP, from scratch, on pictures that `painter.py` draws.
+"""Train the demo model: a small CLIP, from scratch, on pictures that `painter` draws.
 
-    python export/train_demo.py OUT [--seed 0] [--pictures 36000] [--epochs 14]
-    python export/train_demo.py OUT --start CHECKPOINT [--seed 2] [--epochs 6] [--rate 0.4]
+    python export/demo_model.py train OUT [--seed 0] [--pictures 36000] [--epochs 14]
+    python export/demo_model.py train OUT --start CHECKPOINT [--seed 2] [--epochs 6] [--rate 0.4]
 
 Writes a Hugging Face checkpoint (transformers' CLIPModel and its tokenizer) to OUT, ready for
 `export_clip.py`; with --start, one that was trained before is trained on. Pictures are drawn once,
-kept in memory at the model's size, and seen once an epoch. `evaluate_demo.py` and
-`evaluate_maps.py` draw pictures of seeds from ten million on, which training must not use.
+kept in memory at the model's size, and seen once an epoch. The commands
+`evaluate` and `maps` draw pictures of seeds from ten million on, which training must not use.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPToken
 
 from clip_gaze.pictures.preprocess import square
 from clip_gaze.texts import phrases
-from demo_words import CONTEXT, lexicon, tokenise, train_tokenizer, trimmed
-from painter import TRAINED, paint
+from demo.painter import TRAINED, paint
+from demo.words import CONTEXT, lexicon, tokenise, train_tokenizer, trimmed
 
 if TYPE_CHECKING:
     from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-    from demo_words import Lexicon
+    from demo.words import Lexicon
 
 SIZE = 96
 BATCH = 128
@@ -289,7 +289,3 @@ def main(
     size = {"size": {"shortest_edge": SIZE}, "crop_size": {"height": SIZE, "width": SIZE}}
     CLIPImageProcessorPil(**size).save_pretrained(out)
     click.echo(f"saved to {out}")
-
-
-if __name__ == "__main__":
-    main()

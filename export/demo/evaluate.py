@@ -1,6 +1,6 @@
 """Measure how often the demo model names what a picture was painted as.
 
-    python export/evaluate_demo.py [--seed 1] [--pictures 500] [--studies] [--model demo]
+    python export/demo_model.py evaluate [--seed 1] [--pictures 500] [--studies] [--model demo]
 
 Every picture has a random phrase of each list. The right one is looked for among the phrases
 that the painter knows, and among the whole shipped list. Training never used these seeds.
@@ -20,7 +20,7 @@ import numpy as np
 
 from clip_gaze import Clip
 from clip_gaze.texts import phrases
-from painter import TRAINED, paint
+from demo.painter import TRAINED, paint
 
 # Training uses smaller seeds.
 FIRST_SEED = 10_000_000
@@ -110,7 +110,3 @@ def main(
         )
         for mistake, count in row["mistakes"]:
             click.echo(f"    {count:3} x {mistake}")
-
-
-if __name__ == "__main__":
-    main()

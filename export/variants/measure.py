@@ -1,6 +1,6 @@
 """Measure two graphs in a fresh process: vectors, time and peak memory.
 
-`measure` starts the process; run as a script, this file is that process.
+`measure` starts the process; run as a program, this module is that process.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from clip_gaze.model.session import Tower
 from clip_gaze.pictures.load import upright
 from clip_gaze.pictures.preprocess import pixel_values
 from clip_gaze.texts.tokenizer import Tokenizer
-from peak import peak_bytes
+from variants.peak import peak_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -101,9 +101,13 @@ def measure(
         ),
         encoding="utf-8",
     )
+    # A folder `variants` where this was started from must not be taken for this one.
+    paths = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    found = {"PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
     try:
         done = subprocess.run(  # noqa: S603 - this file, with this Python
-            [*emulator, sys.executable, __file__, str(job)], env=environment(emulator),
+            [*emulator, sys.executable, "-m", __name__, str(job)],
+            env=environment(emulator) | found,
             capture_output=True, text=True, encoding="utf-8", errors="replace", check=False,
         )  # fmt: skip
     except OSError as error:

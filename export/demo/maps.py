@@ -1,6 +1,6 @@
 """Measure how often the hottest place of a heat map lies on the subject.
 
-    python export/evaluate_maps.py [--aside] [--seed 1] [--pictures 200] [--model demo]
+    python export/demo_model.py maps [--aside] [--seed 1] [--pictures 200] [--model demo]
 
 The painter knows where it put the subject, as a box. A map's hottest cell for the picture's genre,
 weighed against the genres that were trained, has to have its centre in this box. Beside the share
@@ -22,7 +22,7 @@ import numpy as np
 from clip_gaze import Clip
 from clip_gaze.analysis.occlusion import RUNS
 from clip_gaze.pictures.preprocess import seen, within
-from painter import TRAINED, paint
+from demo.painter import TRAINED, paint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -138,7 +138,3 @@ def main(
     click.echo(f"{game.other:7.1%} do of the maps for another genre")
     click.echo(f"{game.right:7.1%} of the genres come first among those trained")
     click.echo(f"{game.hit_where_right:7.1%} of the hottest cells of these lie on the subject")
-
-
-if __name__ == "__main__":
-    main()
