@@ -20,7 +20,7 @@ import numpy as np
 
 from clip_gaze import Clip
 from clip_gaze.texts import phrases
-from demo.painter import TRAINED, paint
+from demo.painter import SEED, TRAINED, paint
 
 # Training uses smaller seeds.
 FIRST_SEED = 10_000_000
@@ -84,8 +84,10 @@ def bounded(cost: float) -> str:
 
 
 @click.command(help=__doc__)
-@click.option("--seed", default=1, show_default=True, help="Which 10,000 pictures to draw from.")
-@click.option("--pictures", default=500, show_default=True)
+@click.option(
+    "--seed", default=1, show_default=True, type=SEED, help="Which 10,000 pictures to draw from."
+)
+@click.option("--pictures", default=500, show_default=True, type=click.IntRange(1))
 @click.option("--studies", is_flag=True, help="Pictures that follow no movement.")
 @click.option("--model", default="demo", show_default=True)
 @click.option("--variant", help="Variant of the model.  [default: its own]")

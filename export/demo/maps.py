@@ -22,7 +22,7 @@ import numpy as np
 from clip_gaze import Clip
 from clip_gaze.analysis.occlusion import RUNS
 from clip_gaze.pictures.preprocess import seen, within
-from demo.painter import TRAINED, paint
+from demo.painter import SEED, TRAINED, paint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -119,8 +119,10 @@ def hottest(heat: HeatMap) -> tuple[float, float]:
 
 @click.command(help=__doc__)
 @click.option("--aside", is_flag=True, help="Only subjects that leave the middle free.")
-@click.option("--seed", default=1, show_default=True, help="Which 10,000 pictures to draw from.")
-@click.option("--pictures", default=200, show_default=True)
+@click.option(
+    "--seed", default=1, show_default=True, type=SEED, help="Which 10,000 pictures to draw from."
+)
+@click.option("--pictures", default=200, show_default=True, type=click.IntRange(1))
 @click.option("--model", default="demo", show_default=True)
 @click.option("--variant", help="Variant of the model.  [default: its own]")
 @click.option("--runs", default=RUNS, show_default=True, help="Versions of a picture looked at.")

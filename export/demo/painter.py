@@ -13,6 +13,7 @@ import click
 import numpy as np
 from PIL import Image
 
+import command
 from demo.painting import marks
 from demo.painting.materials import MATERIALS, Layer
 from demo.painting.movements import MOVEMENTS
@@ -27,6 +28,8 @@ TRAINED: dict[str, tuple[str, ...]] = {
     "genres": tuple(PLACES),
     "photography": tuple(GRADES),
 }
+SEED = click.IntRange(0)
+SMALLEST = 16  # in smaller pictures, some strokes have no pixel
 SQUARE = 0.2  # the share of square pictures
 COMPOSED = Room(scale=(0.56, 0.84), across=(0.1, 0.9), down=(0.25, 0.8))
 ANYWHERE = Room(scale=(0.34, 0.72), across=(0.0, 1.0), down=(0.0, 1.0))
@@ -121,13 +124,24 @@ def contact_sheet(images: list[Image.Image]) -> Image.Image:
     return sheet
 
 
+def sheet_file(context: click.Context, option: click.Parameter, file: Path | None) -> Path | None:
+    """Refuse a file that Pillow writes no pictures to (a click callback)."""
+    if file and file.suffix.lower() not in Image.registered_extensions():
+        msg = f"{file}: is no name of a picture; let it end in .png or .jpg"
+        raise click.BadParameter(msg, context, option)
+    return command.writable(context, option, file)
+
+
 @click.command(help=__doc__)
 @click.argument("out", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--count", default=20, show_default=True)
-@click.option("--seed", default=1, show_default=True, help="Of the first picture.")
-@click.option("--size", default=256, show_default=True, help="Shorter edge in pixels.")
+@click.option("--count", default=20, show_default=True, type=click.IntRange(1))
+@click.option("--seed", default=1, show_default=True, type=SEED, help="Of the first picture.")
 @click.option(
-    "--sheet", type=click.Path(dir_okay=False, path_type=Path),
+    "--size", default=256, show_default=True, type=click.IntRange(SMALLEST),
+    help="Shorter edge in pixels.",
+)  # fmt: skip
+@click.option(
+    "--sheet", type=click.Path(dir_okay=False, path_type=Path), callback=sheet_file,
     help="Also write all of them on one sheet.",
 )  # fmt: skip
 def main(*, out: Path, count: int, seed: int, size: int, sheet: Path | None) -> None:
