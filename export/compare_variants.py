@@ -21,24 +21,24 @@ import click
 import numpy as np
 
 import command
-from agreement import agreement, elsewhere
-from checks import TOWERS, checked_graphs
 from clip_gaze.analysis import similarity
 from clip_gaze.errors import ModelError
 from clip_gaze.model import registry
 from clip_gaze.pictures import collect
 from clip_gaze.system.files import whole
 from clip_gaze.texts import phrases
-from measure import Measured, measure
-from recipes import REFERENCE
+from variants.agreement import agreement, elsewhere
+from variants.checks import TOWERS, checked_graphs
+from variants.measure import Measured, measure
+from variants.recipes import REFERENCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from agreement import Agreement, Elsewhere
     from clip_gaze.model.manifest import Manifest
+    from variants.agreement import Agreement, Elsewhere
 
 # What a result may change by when its picture runs among others.
 BATCH_BOUND = 1e-6

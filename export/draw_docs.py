@@ -21,12 +21,13 @@ import click
 from PIL import Image, ImageOps
 from playwright.sync_api import sync_playwright
 
+import command
 from clip_gaze import Clip
 from clip_gaze.drawing import canvas, card
 from clip_gaze.pictures import neutral
 from clip_gaze.system.paths import shipped
 from clip_gaze.texts import phrases
-from painter import paint
+from demo.painter import paint
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -57,12 +58,15 @@ DRAWN = {
 def main(docs: str) -> None:
     """Paint, run the commands, and photograph their pages."""
     folder = Path(docs).absolute()
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        raise click.ClickException("there is no Chromium; install it from your system's packages")
     names = {"one.jpg": ONE, "two.jpg": TWO, "painting.jpg": PAINTING}
     with (
         tempfile.TemporaryDirectory() as scratch,
         contextlib.chdir(scratch),
         sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=shutil.which("chromium")) as browser,
+        playwright.chromium.launch(executable_path=program) as browser,
     ):
         for name, seed in names.items():
             paint(FIRST_SEED + seed, PAINTED_SIZE).image.save(name, quality=92)
@@ -76,8 +80,9 @@ def main(docs: str) -> None:
 
 
 def _run(*words: str) -> None:
-    command = [*RUN, *words, "--model", "demo"]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - this package
+    words = (*RUN, *words, "--model", "demo")
+    if subprocess.run(words, check=False, stdout=subprocess.DEVNULL).returncode:  # noqa: S603 - this package
+        raise click.ClickException("a command failed, as stands above")
 
 
 def _draw_neutral(out: Path) -> None:
@@ -154,4 +159,4 @@ def _photograph_page(browser: Browser, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    command.run(main)

@@ -14,23 +14,25 @@ from typing import TYPE_CHECKING
 
 import click
 import numpy as np
-import onnx
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
-from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
+from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
+from transformers.utils.logging import disable_progress_bar
 
 import command
-from checks import compare, sample_inputs, table, unit
 from clip_gaze.errors import ModelError
 from clip_gaze.model import manifest as manifests
 from clip_gaze.model.manifest import ImageSettings, Manifest, Source, TextSettings
-from graphs import save, strip
-from quantize import add_variants, chosen, file_entry, variant_of
-from recipes import REFERENCE
+from quantize import add_variants, chosen, file_entry, listed, remove, scratch, variant_of, write
+from variants.checks import compare, sample_inputs, table, unit
+from variants.graphs import save, strip
+from variants.recipes import REFERENCE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from numpy.typing import NDArray
+    from transformers import CLIPTextConfig
 
 OPSET = 18
 BICUBIC = 3
@@ -67,18 +69,17 @@ def export_graph(tower: nn.Module, example: Tensor, dynamic: dict, names: tuple,
     with warnings.catch_warnings():
         # What torch's exporter says of its own deprecations concerns nobody who runs this.
         warnings.simplefilter("ignore")
-        torch.onnx.export(
+        program = torch.onnx.export(
             tower,
             (example,),
-            to,
             input_names=[names[0]],
             output_names=[names[1]],
             dynamic_shapes=(dynamic,),
             opset_version=OPSET,
-            external_data=False,
             verbose=False,
         )
-    model = onnx.load(to)
+    # Not through a file of torch's: it would put the weights of a large graph beside it once more.
+    model = program.model_proto
     strip(model)
     save(model, to)
 
@@ -110,7 +111,7 @@ def export_fp32(
     backend = tokenizer.backend_tokenizer
     backend.no_padding()
     backend.no_truncation()
-    backend.save(str(out / "tokenizer.json"), pretty=False)
+    (out / "tokenizer.json").write_text(backend.to_str(), encoding="utf-8")
     return {
         "image": ImageSettings(size, tuple(processor.image_mean), tuple(processor.image_std)),
         "text": TextSettings(length, tokenizer.pad_token_id),
@@ -122,23 +123,107 @@ def export_fp32(
 
 
 def load(source: str) -> tuple[CLIPModel, CLIPTokenizer, CLIPImageProcessorPil]:
-    """Load a checkpoint, and refuse preprocessing that the runtime does not do."""
+    """Load a checkpoint.
+
+    Raises:
+        ModelError: it cannot be loaded, or the runtime would answer otherwise than it.
+
+    """
     try:
-        model = CLIPModel.from_pretrained(source, dtype=torch.float32).eval()
-        processor = CLIPImageProcessorPil.from_pretrained(source)
-        tokenizer = CLIPTokenizer.from_pretrained(source)
-    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-        msg = f"{source}: transformers cannot load this checkpoint ({error})"
+        kind = CLIPConfig.get_config_dict(source)[0].get("model_type")
+        if kind == "clip":
+            model, info = CLIPModel.from_pretrained(
+                source, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True
+            )
+            processor = CLIPImageProcessorPil.from_pretrained(source)
+            tokenizer = CLIPTokenizer.from_pretrained(source)
+    except Exception as error:
+        # There is no end to what transformers raises over files that are not as they should be.
+        reason = str(error).partition(". ")[0] or type(error).__name__
+        msg = f"{source}: transformers cannot load this checkpoint ({reason})"
         raise ModelError(msg) from error
-    size = model.config.vision_config.image_size
-    if (
-        processor.resample != BICUBIC
-        or processor.size["shortest_edge"] != size
-        or (processor.crop_size["height"], processor.crop_size["width"]) != (size, size)
-    ):
-        msg = f"{source}: its preprocessing is not CLIP's (bicubic to {size}, centre square)"
+    if kind != "clip":
+        msg = f"{source}: is no checkpoint of a CLIP model (model_type in its config.json: {kind})"
         raise ModelError(msg)
-    return model, tokenizer, processor
+    wrong = (
+        wrong_weights(model, info)
+        or wrong_preprocessing(processor, model.config.vision_config.image_size)
+        or wrong_tokenizer(tokenizer, model.config.text_config)
+    )
+    if wrong:
+        msg = f"{source}: {wrong}"
+        raise ModelError(msg)
+    return model.eval(), tokenizer, processor
+
+
+def wrong_weights(model: CLIPModel, info: Mapping[str, Iterable]) -> str:
+    """Return what is wrong with the weights of a checkpoint, or "".
+
+    Args:
+        model: with these weights.
+        info: what transformers says of loading them.
+
+    """
+    every = {
+        "lacks weights": info["missing_keys"],
+        "has weights of another shape than its config.json says": [
+            name for name, *_ in info["mismatched_keys"]
+        ],
+        "has weights that its model does not use": info["unexpected_keys"],
+        "has weights that are not finite numbers": [
+            name for name, weight in model.named_parameters() if not weight.isfinite().all()
+        ],
+    }
+    return "; ".join(f"{what}: {shortened(names)}" for what, names in every.items() if names)
+
+
+def shortened(names: Iterable[str]) -> str:
+    """Return the first names of many in one line."""
+    names = sorted(names)
+    others = f" and {len(names) - 2} more" if len(names) > 2 else ""
+    return ", ".join(names[:2]) + others
+
+
+def wrong_preprocessing(processor: CLIPImageProcessorPil, size: int) -> str:
+    """Return what of a checkpoint's preprocessing the runtime does not do; "" if it does all."""
+    found = processor.to_dict()
+    wanted = {
+        "do_convert_rgb": True,
+        "do_resize": True,
+        "size": {"shortest_edge": size},
+        "resample": BICUBIC,
+        "do_center_crop": True,
+        "crop_size": {"height": size, "width": size},
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
+        "do_normalize": True,
+    }
+    for name, value in wanted.items():
+        if found[name] != value:
+            return f"{name} is {found[name]} in its preprocessing; only {value} can be exported"
+    for name in ("image_mean", "image_std"):
+        numbers = found[name] if isinstance(found[name], list | tuple) else ()
+        if [type(each) in (int, float) for each in numbers] != [True] * 3:
+            return f"{name} is {found[name]} in its preprocessing; it must be three numbers"
+    return ""
+
+
+def wrong_tokenizer(tokenizer: CLIPTokenizer, config: CLIPTextConfig) -> str:
+    """Return why a tokenizer is not the one that the text tower was trained with, or ""."""
+    vocabulary = tokenizer.get_vocab()
+    if len(vocabulary) <= len(tokenizer.all_special_tokens):
+        return "has no tokenizer; put its tokenizer.json there"
+    last = max(vocabulary.values())
+    if last >= config.vocab_size:
+        return f"its tokenizer has ids up to {last}, its text tower only {config.vocab_size} tokens"
+    *_, end = tokenizer("a")["input_ids"]
+    # 2 stands in old files, and means the largest id of a text.
+    if config.eos_token_id != end and (config.eos_token_id, last) != (2, end):
+        return (
+            f"its tokenizer ends a text with id {end}, where its text tower looks for "
+            f"eos_token_id {config.eos_token_id}"
+        )
+    return ""
 
 
 def of_torch(tower: nn.Module, batches: list[NDArray], source: str) -> NDArray[np.float32]:
@@ -170,22 +255,26 @@ def main(
 ) -> int:
     """Export, quantise, check."""
     logging.disable(logging.WARNING)  # torch, onnx and the quantiser tell of every node
+    disable_progress_bar()
+    check_target(out)
     model, tokenizer, processor = load(source)
     out.mkdir(parents=True, exist_ok=True)
-    manifest = Manifest(
-        name=name or out.resolve().name,
-        source=Source(Path(source).name if Path(source).exists() else source, revision),
-        licence=licence,
-        default_variant=REFERENCE,
-        note=note,
-        **export_fp32(model, tokenizer, processor, out),
-    )
-    (out / "manifest.json").write_text(manifests.to_json(manifest), encoding="utf-8")
-    batches = sample_inputs(manifest, out)
-    towers = {"vision": VisionTower(model), "text": TextTower(model)}
-    reference = {tower: of_torch(towers[tower], batches[tower], source) for tower in towers}
-    manifest = add_variants(out, variants)
-    rows = compare(out, manifest.variants, batches, reference)
+    with scratch(out) as made:
+        manifest = Manifest(
+            name=name or out.resolve().name,
+            source=Source(Path(source).name if Path(source).exists() else source, revision),
+            licence=licence,
+            default_variant=REFERENCE,
+            note=note,
+            **export_fp32(model, tokenizer, processor, made),
+        )
+        write(made, manifest)
+        batches = sample_inputs(manifest, made)
+        towers = {"vision": VisionTower(model), "text": TextTower(model)}
+        reference = {tower: of_torch(towers[tower], batches[tower], source) for tower in towers}
+        manifest = add_variants(made, variants)
+        rows = compare(made, manifest.variants, batches, reference)
+        replace(out, made, manifest)
     click.echo("\n".join(table(rows)))
     sound = all(row.furthest <= BOUND for row in rows if row.variant == REFERENCE)
     verdict = "holds" if sound else "FAILS"
@@ -193,6 +282,30 @@ def main(
         f"fp32 against torch: max |difference| of the normalised vectors <= {BOUND}: {verdict}"
     )
     return 0 if sound else 1
+
+
+def check_target(out: Path) -> None:
+    """Refuse a folder that holds other files than a model folder's.
+
+    Raises:
+        ModelError: it does; nothing there was changed.
+
+    """
+    if out.exists() and any(not path.name.startswith(".") for path in out.iterdir()):
+        try:
+            manifests.read(out / "manifest.json")
+        except ModelError as error:
+            msg = f"{out}: holds files that are no clip-gaze model; name a new or an empty folder"
+            raise ModelError(msg) from error
+
+
+def replace(out: Path, made: Path, new: Manifest) -> None:
+    """Move the files of a new model into a folder, in place of those of an older one."""
+    if (out / "manifest.json").exists():
+        remove(out, listed(manifests.read(out / "manifest.json")) - listed(new))
+    for file in sorted(listed(new)):
+        (made / file).replace(out / file)
+    (made / "manifest.json").replace(out / "manifest.json")
 
 
 if __name__ == "__main__":

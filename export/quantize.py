@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 import click
 
 import command
-from checks import TOWERS, checked_graphs, compare, sample_inputs, table, vectors
 from clip_gaze.model import manifest as manifests
 from clip_gaze.model.manifest import Manifest, ModelFile, Variant
 from clip_gaze.model.verify import sha256
 from clip_gaze.system.files import whole
-from graphs import quantise, weights_path
-from recipes import RECIPES, REFERENCE
+from variants.checks import TOWERS, checked_graphs, compare, sample_inputs, table, vectors
+from variants.graphs import quantise, weights_path
+from variants.recipes import RECIPES, REFERENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -76,12 +76,19 @@ def enter(folder: Path, made: Path, old: Manifest, variants: dict[str, Variant])
         for file in variant.files().values():
             (made / file.file).replace(folder / file.file)
     write(folder, new)
-    kept = {file.file for name in new.variants for file in new.files(name).values()}
-    for name in old.variants:
-        for file in old.files(name).values():
-            if file.file not in kept:
-                (folder / file.file).unlink(missing_ok=True)
+    remove(folder, listed(old) - listed(new))
     return new
+
+
+def listed(manifest: Manifest) -> set[str]:
+    """Return the files that a manifest names."""
+    return {file.file for name in manifest.variants for file in manifest.files(name).values()}
+
+
+def remove(folder: Path, names: set[str]) -> None:
+    """Remove files, as far as they are there."""
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
 
 
 def write(folder: Path, manifest: Manifest) -> None:
@@ -99,7 +106,11 @@ def scratch(folder: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(
         dir=folder, prefix=SCRATCH, ignore_cleanup_errors=True
     ) as made:
-        yield Path(made)
+        try:
+            yield Path(made)
+        except OSError as error:
+            error.filename = error.filename or str(folder)  # a full disk does not say where it is
+            raise
 
 
 def variant_of(paths: Mapping[str, Path], recipes: Mapping[str, object]) -> Variant:

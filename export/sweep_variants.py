@@ -23,14 +23,14 @@ import click
 import numpy as np
 
 import command
-from checks import TOWERS, checked_graphs
 from clip_gaze.analysis.similarity import normalise
 from clip_gaze.model import manifest as manifests
 from clip_gaze.texts import phrases
-from graphs import linear_layers, loaded, quantise, quantise_layer, weights_path
-from measure import Measured, measure
-from painter import paint
-from recipes import FLOAT, Q4, Q8, Recipe
+from demo.painter import paint
+from variants.checks import TOWERS, checked_graphs
+from variants.graphs import linear_layers, loaded, quantise, quantise_layer, weights_path
+from variants.measure import Measured, measure
+from variants.recipes import FLOAT, Q4, Q8, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -44,7 +44,7 @@ def cases(pattern: re.Pattern[str]) -> list[object]:
 @pytest.fixture
 def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder with the files that the pages speak of, as the working folder."""
-    from painter import paint
+    from demo.painter import paint
 
     for seed, name in enumerate(("painting.jpg", "one.jpg", "two.jpg")):
         paint(seed, 160).image.save(tmp_path / name)

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from clip_gaze.model import registry
-from measure import environment
+from variants.measure import environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -30,7 +30,7 @@ from clip_gaze.output import render, tables
 from clip_gaze.pictures.edits import edited
 from clip_gaze.pictures.source import Content, Decoded
 from clip_gaze.results import Change, Compared, Comparison
-from painter import paint
+from demo.painter import paint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 
 import clip_gaze
-import evaluate_maps
 from clip_gaze.analysis import heatmap, occlusion, similarity
 from clip_gaze.analysis.ranking import ranking
 from clip_gaze.errors import GazeError, PhraseListError, PictureError
 from clip_gaze.results import HeatMap, Question
 from clip_gaze.texts import phrases
 from clip_gaze.texts.questions import questions
+from demo import maps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,7 +76,7 @@ def maps_of(
 
 
 def hottest(heat: HeatMap) -> tuple[float, float]:
-    return evaluate_maps.hottest(heat)[::-1]
+    return maps.hottest(heat)[::-1]
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -229,14 +229,14 @@ def demo() -> Iterator[clip_gaze.Clip]:
 
 
 def test_maps_of_painted_pictures_are_hottest_on_the_subject(demo: clip_gaze.Clip) -> None:
-    first = evaluate_maps.FIRST_SEED + 50_000
-    assert evaluate_maps.evaluate(demo, first, 200).hit >= FLOOR
+    first = maps.FIRST_SEED + 50_000
+    assert maps.evaluate(demo, first, 200).hit >= FLOOR
 
 
 def test_maps_find_subjects_that_do_not_stand_in_the_middle(demo: clip_gaze.Clip) -> None:
     """No place that is the same in all pictures would do, and no map of another phrase."""
-    first = evaluate_maps.FIRST_SEED + 50_000
-    game = evaluate_maps.evaluate(demo, first, 200, aside=True)
+    first = maps.FIRST_SEED + 50_000
+    game = maps.evaluate(demo, first, 200, aside=True)
     assert game.hit >= FLOOR_ASIDE
     assert game.hit_where_right >= FLOOR
     assert game.fixed < 0.5

@@ -28,9 +28,9 @@ from tqdm import tqdm
 
 import clip_gaze
 import command
-from checks import checked_graphs
 from clip_gaze.model import registry
 from clip_gaze.system.resources import usable_cpus
+from variants.checks import checked_graphs
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import export_path  # noqa: F401 - finds `peak`
 
-from peak import peak_bytes
+from variants.peak import peak_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from painter import paint
+from demo.painter import paint
 from serving import BOUNDARY, PATIENCE, Served, form, hear
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -9,11 +10,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from clip_gaze import Clip
 from clip_gaze.texts import phrases
-from painter import paint
+from demo.painter import paint
 
 EXPORT = Path(__file__).parents[2] / "export"
 PICTURES = 9  # one more than a batch
@@ -90,7 +92,7 @@ def test_the_figures_are_those_of_a_plain_count(pictures: Path, tmp_path: Path) 
 
 
 def test_a_made_up_case_is_counted_right() -> None:
-    from agreement import agreement
+    from variants.agreement import agreement
 
     wanted = np.array([[0.4, 0.3, 0.1, 0.1, 0.05, 0.05], [0.1, 0.5, 0.1, 0.1, 0.1, 0.1]])
     found = np.array([[0.3, 0.4, 0.1, 0.05, 0.05, 0.1], [0.1, 0.4, 0.2, 0.1, 0.1, 0.1]])
@@ -104,7 +106,7 @@ def test_a_made_up_case_is_counted_right() -> None:
 
 
 def test_another_processor_is_held_against_this_one(pictures: Path, tmp_path: Path) -> None:
-    from agreement import elsewhere
+    from variants.agreement import elsewhere
 
     here = np.array([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2]])
     there = np.array([[0.5, 0.2, 0.3], [0.5, 0.3, 0.2]])
@@ -121,6 +123,31 @@ def test_another_processor_is_held_against_this_one(pictures: Path, tmp_path: Pa
     for row in json.loads(answer.read_text(encoding="utf-8"))["variants"].values():
         assert row["elsewhere"]["surfaces"] == {"top1": 1.0, "order": 1.0, "largest": 0.0}
     assert "on the other processor" in done.stdout
+
+
+@pytest.mark.parametrize("script", ["compare_variants.py", "sweep_variants.py"])
+def test_vectors_that_are_no_numbers_are_refused(
+    script: str, tiny_model: Path, pictures: Path, tmp_path: Path
+) -> None:
+    broken = shutil.copytree(tiny_model, tmp_path / "broken")
+    model = onnx.load(broken / "text_model.onnx")
+    for tensor in model.graph.initializer:
+        if len(tensor.dims) == 1 and tensor.data_type == onnx.TensorProto.FLOAT:
+            nothing = np.full(tensor.dims, np.nan, np.float32)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(nothing, tensor.name))
+    onnx.save(model, broken / "text_model.onnx")
+    manifest = json.loads((broken / "manifest.json").read_text(encoding="utf-8"))
+    content = (broken / "text_model.onnx").read_bytes()
+    manifest["variants"]["fp32"]["text"] |= {
+        "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest(),
+    }  # fmt: skip
+    (broken / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    done = run(script, broken, *([pictures, "--list", "surfaces"] if "compare" in script else []))
+    assert done.returncode == 2
+    assert "text_model.onnx: gives vectors that are not finite numbers" in done.stderr
+    assert [line for line in done.stderr.splitlines() if not line.startswith("measuring")] == [
+        done.stderr.splitlines()[-1]
+    ]
 
 
 def test_bad_input_is_one_line(pictures: Path, tmp_path: Path) -> None:

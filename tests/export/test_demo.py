@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 import clip_gaze
-import evaluate_demo
-import train_demo
 from clip_gaze.model import registry
 from clip_gaze.texts import phrases
-from painter import TRAINED, paint
+from demo import evaluate, train
+from demo.painter import TRAINED, paint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,8 +39,8 @@ def test_every_variant_is_whole() -> None:
 @pytest.fixture(scope="module")
 def report(demo: clip_gaze.Clip) -> dict[str, dict[str, object]]:
     """Return how often it is right, of 100 pictures never trained on."""
-    first = evaluate_demo.FIRST_SEED + 90_000
-    return evaluate_demo.evaluate(demo, range(first, first + 100))
+    first = evaluate.FIRST_SEED + 90_000
+    return evaluate.evaluate(demo, range(first, first + 100))
 
 
 # The figures of the model card are of 500 pictures, and each is higher.
@@ -57,7 +56,7 @@ def test_what_was_painted_is_found(report: dict[str, dict[str, float]], name: st
 @pytest.mark.parametrize("name", TRAINED)
 def test_neutral_pictures_find_the_head_starts_of_training(demo: clip_gaze.Clip, name: str) -> None:
     found = demo.favour(TRAINED[name])
-    if ratio := train_demo.HEAD_STARTS.get(name):
+    if ratio := train.HEAD_STARTS.get(name):
         given = np.linspace(0.5, -0.5, len(found)) * np.log(ratio)
         assert np.abs(found - found.mean() - given).max() < 0.15
     else:
@@ -74,11 +73,11 @@ def test_the_correction_costs_no_right_answers(
 
 def test_the_correction_helps_where_there_was_a_head_start(demo: clip_gaze.Clip) -> None:
     """Given once more in place of being taken away, a head start costs right answers."""
-    first = evaluate_demo.FIRST_SEED + 90_000
-    paintings = [paint(seed, evaluate_demo.PAINTED_SIZE) for seed in range(first, first + 300)]
+    first = evaluate.FIRST_SEED + 90_000
+    paintings = [paint(seed, evaluate.PAINTED_SIZE) for seed in range(first, first + 300)]
     images = demo.encode_images(each.image for each in paintings)
     right = dict.fromkeys((1, 0, -1), 0)
-    for name in train_demo.HEAD_STARTS:
+    for name in train.HEAD_STARTS:
         whole = phrases.load(name)
         truth = np.array([whole.index(each.phrases[name]) for each in paintings])
         taken = demo.ranking({name: whole}, corrected=True)

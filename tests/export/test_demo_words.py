@@ -11,7 +11,7 @@ TRAIN = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from clip_gaze.texts import phrases
-from demo_words import train_tokenizer
+from demo.words import train_tokenizer
 tokenizer = train_tokenizer([phrase for name in phrases.names() for phrase in phrases.load(name)])
 print(tokenizer.backend_tokenizer.to_str())
 """

@@ -1,14 +1,52 @@
-"""Bad input of the export script is one line."""
+"""A checkpoint is exported as it is, or refused in one line."""
 
 from __future__ import annotations
 
+import json
+import logging
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import click
 import pytest
 
+import export_clip
+from clip_gaze import ModelError
+from clip_gaze.model import manifest
+from quantize import listed
+from variants import graphs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from torch import Tensor
+
+    Weights = dict[str, Tensor]
+
 SCRIPT = Path(__file__).parents[2] / "export" / "export_clip.py"
+TABLE = "text_model.embeddings.token_embedding.weight"
+
+
+@pytest.fixture(autouse=True)
+def logged() -> Iterator[None]:
+    """Switch logging on again, which the script switches off."""
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.fixture
+def checkpoint(tiny_checkpoint: Path, tmp_path: Path) -> Path:
+    """Return a copy of the small checkpoint, to harm it."""
+    return shutil.copytree(tiny_checkpoint, tmp_path / "checkpoint")
+
+
+def export(*words: str | Path) -> int:
+    """Run the script in this process."""
+    found: int = export_clip.main([*map(str, words)], standalone_mode=False)
+    return found
 
 
 def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -16,45 +54,208 @@ def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["/nope", "out"], "/nope: transformers cannot load this checkpoint"),
-        (["/nope", "out", "--variants", "q5"], "unknown: q5; choose from fp32, q8, q4"),
-        (["/nope", "file"], "is a file"),
-        (["broken", "out"], "broken: transformers cannot load this checkpoint"),
-        (["/nope"], "Missing argument 'OUT'"),
-    ],
-)
-def test_bad_input_is_one_line(
-    words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def change(file: Path, *keys: str, value: object) -> None:
+    """Set a field of a JSON file."""
+    content = json.loads(file.read_text(encoding="utf-8"))
+    *parents, last = keys
+    inner = content
+    for key in parents:
+        inner = inner[key]
+    inner[last] = value
+    file.write_text(json.dumps(content), encoding="utf-8")
+
+
+def rewrite(checkpoint: Path, harm: Callable[[Weights], Weights]) -> None:
+    """Write other weights."""
+    from safetensors.torch import load_file, save_file
+
+    file = checkpoint / "model.safetensors"
+    save_file(harm(load_file(file)), file, {"format": "pt"})
+
+
+@pytest.mark.parametrize("words", [["/nope", "out"], ["/nope"]])
+def test_a_failure_is_one_line(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("file").touch()
-    Path("broken").mkdir()
-    Path("broken", "config.json").write_text("{", encoding="utf-8")
     done = run(*words)
     assert done.returncode == 2
-    assert message in done.stderr
     assert done.stderr.startswith("export_clip.py: error: ")
     assert len(done.stderr.splitlines()) == 1
     assert not Path("out").exists()
 
 
-def test_weights_that_are_no_numbers_are_refused(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    import torch
-    from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["/nope", "out", "--variants", "q5"], "unknown: q5; choose from fp32, q8, q4"),
+        (["/nope", "file"], "is a file"),
+    ],
+)
+def test_bad_options_are_refused(
+    words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    with pytest.raises(click.UsageError, match=message):
+        export(*words)
 
-    model = CLIPModel.from_pretrained(tiny_checkpoint)
-    with torch.no_grad():
-        model.visual_projection.weight[0, 0] = float("nan")
-    for each in (
-        model,
-        CLIPImageProcessorPil.from_pretrained(tiny_checkpoint),
-        CLIPTokenizer.from_pretrained(tiny_checkpoint),
-    ):
-        each.save_pretrained(tmp_path / "checkpoint")
-    done = run(tmp_path / "checkpoint", tmp_path / "out")
-    assert done.returncode == 2
-    assert "checkpoint: gives vectors that are not finite numbers" in done.stderr.splitlines()[-1]
-    assert "Traceback" not in done.stderr
+
+def without(part: str) -> Callable[[Weights], Weights]:
+    return lambda weights: {name: each for name, each in weights.items() if part not in name}
+
+
+def with_a_layer_more(weights: Weights) -> Weights:
+    extra = {name.replace("layers.1.", "layers.2."): each.clone() for name, each in weights.items()}
+    return extra | weights
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (without("text_projection"), "lacks weights: text_projection.weight"),
+        (without("logit_scale"), "lacks weights: logit_scale"),
+        (
+            without("vision_model.encoder.layers.1."),
+            r"lacks weights: vision_model\.encoder\.layers\.1\.layer_norm1\.bias, .* and 14 more",
+        ),
+        (
+            lambda weights: {f"model.{name}": each for name, each in weights.items()},
+            r"lacks weights: logit_scale, .* does not use: model\.logit_scale, ",
+        ),
+        (
+            with_a_layer_more,
+            r"does not use: text_model\.encoder\.layers\.2\..* and 30 more",
+        ),
+        (
+            lambda weights: weights | {TABLE: weights[TABLE] * float("nan")},
+            f"has weights that are not finite numbers: {TABLE}",
+        ),
+        (
+            lambda weights: weights | {TABLE: weights[TABLE][:49000].clone()},
+            rf"another shape than its config\.json says: {TABLE}",
+        ),
+    ],
+)
+def test_weights_that_are_not_those_of_the_model_are_named(
+    harm: Callable[[Weights], Weights], message: str, checkpoint: Path
+) -> None:
+    rewrite(checkpoint, harm)
+    with pytest.raises(ModelError, match=f"checkpoint: .*{message}"):
+        export(checkpoint, checkpoint.with_name("out"))
+    assert not checkpoint.with_name("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("do_convert_rgb", False),
+        ("do_resize", False),
+        ("size", {"shortest_edge": 40}),
+        ("size", {"height": 48, "width": 48}),
+        ("resample", 2),
+        ("do_center_crop", False),
+        ("crop_size", {"height": 40, "width": 40}),
+        ("do_rescale", False),
+        ("rescale_factor", 0.5),
+        ("do_normalize", False),
+        ("image_mean", None),
+        ("image_mean", 0.5),
+        ("image_std", [1, 1]),
+        ("image_std", ["a", "b", "c"]),
+    ],
+)
+def test_preprocessing_that_the_runtime_does_not_do_is_named(
+    name: str, value: object, checkpoint: Path
+) -> None:
+    change(checkpoint / "preprocessor_config.json", name, value=value)
+    with pytest.raises(ModelError) as raised:
+        export(checkpoint, checkpoint.with_name("out"))
+    shown = tuple(value) if isinstance(value, list) else value
+    assert f"checkpoint: {name} is {shown} in its preprocessing; " in str(raised.value)
+
+
+def no_tokenizer(checkpoint: Path) -> None:
+    for file in checkpoint.glob("*token*"):
+        file.unlink()
+
+
+def fewer_tokens(checkpoint: Path) -> None:
+    rewrite(checkpoint, lambda weights: weights | {TABLE: weights[TABLE][:49000].clone()})
+    change(checkpoint / "config.json", "text_config", "vocab_size", value=49000)
+
+
+def cut(checkpoint: Path) -> None:
+    with (checkpoint / "model.safetensors").open("r+b") as file:
+        file.truncate(1_000_000)
+
+
+def other_kind(checkpoint: Path) -> None:
+    from transformers import SiglipConfig
+
+    SiglipConfig().save_pretrained(checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (no_tokenizer, "has no tokenizer"),
+        (fewer_tokens, "tokenizer has ids up to 49407, its text tower only 49000 tokens"),
+        (
+            lambda path: change(path / "config.json", "text_config", "eos_token_id", value=7),
+            "ends a text with id 49407, where its text tower looks for eos_token_id 7",
+        ),
+        (other_kind, r"no checkpoint of a CLIP model .*: siglip\)"),
+        (lambda path: (path / "config.json").unlink(), r"no checkpoint of a CLIP model .*: None\)"),
+        (
+            lambda path: (path / "config.json").write_text("{"),
+            "transformers cannot load this checkpoint",
+        ),
+        (cut, r"cannot load this checkpoint \(.*incomplete metadata"),
+        (lambda path: (path / "preprocessor_config.json").unlink(), "Can't load image processor"),
+        (lambda path: (path / "tokenizer.json").write_text("[]"), "cannot load this checkpoint"),
+    ],
+)
+def test_odd_checkpoints_are_refused(
+    harm: Callable[[Path], object], message: str, checkpoint: Path
+) -> None:
+    harm(checkpoint)
+    with pytest.raises(ModelError, match=f"checkpoint: .*{message}"):
+        export(checkpoint, checkpoint.with_name("out"))
+    assert not checkpoint.with_name("out").exists()
+
+
+def test_the_end_token_of_old_configurations_is_the_largest_id(checkpoint: Path) -> None:
+    change(checkpoint / "config.json", "text_config", "eos_token_id", value=2)
+    export_clip.load(str(checkpoint))
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(checkpoint: Path) -> None:
+    before = {path.name: path.read_bytes() for path in checkpoint.iterdir()}
+    with pytest.raises(ModelError, match="holds files that are no clip-gaze model"):
+        export(checkpoint, checkpoint)
+    assert {path.name: path.read_bytes() for path in checkpoint.iterdir()} == before
+
+
+def test_a_folder_holds_the_files_of_its_manifest_and_what_was_put_there(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However large the towers are, and whatever model was there."""
+    from torch.onnx._internal.exporter import _onnx_program
+
+    def names() -> set[str]:
+        return {path.name for path in out.iterdir()} - {"manifest.json", "README.md"}
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        # From here on torch takes weights out of a graph, and we do.
+        patch.setattr(_onnx_program, "_LARGE_MODEL_THRESHOLD", 0)
+        patch.setattr(graphs, "LARGE_GRAPH", 0)
+        assert export(tiny_checkpoint, out, "--variants", "q4") == 0
+    assert names() == listed(manifest.read(out / "manifest.json"))
+    assert len(names()) == 9
+    (out / "README.md").touch()
+    assert export(tiny_checkpoint, out, "--variants", "fp32") == 0
+    assert names() == listed(manifest.read(out / "manifest.json"))
+    assert len(names()) == 3
+    assert (out / "README.md").exists()

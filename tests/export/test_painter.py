@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import painter
+from demo import painter
 
 LISTS = Path(__file__).parents[2] / "phrase_lists"
 FULL = 192
@@ -99,12 +99,11 @@ def test_pictures_have_ground_at_the_margin_and_are_neither_black_nor_blank() ->
 
 
 def test_the_program_writes_pictures_named_by_seed_and_a_sheet(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, sheet = tmp_path / "out", tmp_path / "sheet.png"
-    words = f"painter.py {out} --count 3 --seed 4 --size 40 --sheet {sheet}"
-    monkeypatch.setattr("sys.argv", words.split())
-    painter.main()
+    words = [out, "--count", 3, "--seed", 4, "--size", 40, "--sheet", sheet]
+    painter.main(list(map(str, words)), standalone_mode=False)
     assert sorted(path.name for path in out.iterdir()) == ["4.png", "5.png", "6.png"]
     with Image.open(sheet) as image:
         assert min(image.size) >= 80

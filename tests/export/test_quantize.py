@@ -33,6 +33,8 @@ sys.argv = sys.argv[1:]
 sys.path.insert(0, sys.argv[0].rpartition("quantize.py")[0])
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
+# What stands for a full disk: no file may be larger.
+WITH_FULL_DISK = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, 10**6))\n"
 
 
 @pytest.fixture
@@ -55,8 +57,8 @@ def change(folder: Path, **fields: object) -> None:
     (folder / "manifest.json").write_text(text, encoding="utf-8")
 
 
-def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", WITHOUT_TORCH, str(SCRIPT), *map(str, words)]
+def run(*words: str | Path, before: str = "") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", before + WITHOUT_TORCH, str(SCRIPT), *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -263,12 +265,23 @@ def test_bad_input_is_one_line(
     assert not list(fp32_alone.glob(".*"))
 
 
+def test_a_full_disk_is_one_line_and_changes_nothing(fp32_alone: Path) -> None:
+    pytest.importorskip("resource", reason="this system sets no limit for files")
+    before = names(fp32_alone)
+    done = run(fp32_alone, before=WITH_FULL_DISK)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"quantize.py: error: {fp32_alone}: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert names(fp32_alone) == before
+    assert usable(fp32_alone) == ["fp32"]
+
+
 def unpacked(weights: NDArray[np.float32], bits: int, size: int, *, symmetric: bool) -> NDArray:
     """Return packed weights as onnxruntime multiplies the unit matrix with them."""
     import onnxruntime
     from onnx import TensorProto, helper, numpy_helper
 
-    from recipes import pack
+    from variants.recipes import pack
 
     rows, columns = weights.shape
     levels, scales, zeros = pack(weights, bits, size, symmetric=symmetric)

@@ -12,12 +12,12 @@ import numpy as np
 import onnx
 import pytest
 
-import graphs
 import hub as hubs
 from clip_gaze import Clip, ModelError
 from clip_gaze.model import manifest, registry
 from clip_gaze.model.locate import locate
 from quantize import add_variants, variant_of
+from variants import graphs
 
 if TYPE_CHECKING:
     from collections.abc import Callable

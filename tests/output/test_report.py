@@ -128,7 +128,7 @@ class Collection:
 @pytest.fixture(scope="session")
 def collection(tmp_path_factory: pytest.TempPathFactory) -> Collection:
     """Return a page over 24 painted pictures, one with markup for a name, and three bad ones."""
-    from painter import paint
+    from demo.painter import paint
 
     folder = tmp_path_factory.mktemp("collection")
     (folder / "<").mkdir()

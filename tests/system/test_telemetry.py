@@ -92,7 +92,7 @@ def run(command: list[str], env: dict[str, str]) -> str:
     [
         ASK,
         [sys.executable, "-c", LIBRARY, str(PICTURE), "0"],
-        [sys.executable, str(EXPORT / "evaluate_demo.py"), "--pictures", "1"],
+        [sys.executable, str(EXPORT / "demo_model.py"), "evaluate", "--pictures", "1"],
     ],
     ids=["command line", "library", "script"],
 )

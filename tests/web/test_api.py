@@ -15,7 +15,7 @@ from PIL import Image
 
 from clip_gaze.pictures.load import KINDS
 from clip_gaze.texts import phrases
-from painter import paint
+from demo.painter import paint
 from serving import Served, serving
 
 if TYPE_CHECKING:

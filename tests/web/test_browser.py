@@ -70,7 +70,7 @@ SHIFTS = """
 
 def painted(seed: int, size: int = 160, **phrases: str) -> bytes:
     """Return a picture that the demo model knows something about, as a PNG."""
-    from painter import paint
+    from demo.painter import paint
 
     file = io.BytesIO()
     paint(seed, size, **phrases).image.save(file, "PNG")

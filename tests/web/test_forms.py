@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from painter import paint
+from demo.painter import paint
 from serving import BOUNDARY, Served, form, serving
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from clip_gaze.texts import phrases
 from clip_gaze.web import forms
 from clip_gaze.web.openapi import description
-from painter import paint
+from demo.painter import paint
 from serving import PATIENCE, Served, serving
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from painting.marks import Field, Frame, clouds, luminance, mix, noise, smoothstep
+from demo.painting.marks import Field, Frame, clouds, luminance, mix, noise, smoothstep
 
 Grade = Callable[[np.random.Generator, Frame, Field], Field]
 

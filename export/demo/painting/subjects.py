@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from painting.pens import (
+from demo.painting.pens import (
     ACCENT,
     BODY,
     DARK,

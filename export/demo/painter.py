@@ -1,24 +1,25 @@
 """Draw made-up pictures in the manner of art phrases: the training data of the small demo model.
 
-Run as: python export/painter.py OUT --count 20 --seed 1 --size 256 --sheet sheet.png
+python export/demo_model.py paint OUT --count 20 --seed 1 --size 256 --sheet sheet.png
 """
 
 from __future__ import annotations
 
-import argparse
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import numpy as np
 from PIL import Image
 
-from painting import marks
-from painting.materials import MATERIALS, Layer
-from painting.movements import MOVEMENTS
-from painting.palettes import GRADES, enliven
-from painting.plans import PLACES, Room, lay_out
-from painting.surfaces import SURFACES, Surface
+import command
+from demo.painting import marks
+from demo.painting.materials import MATERIALS, Layer
+from demo.painting.movements import MOVEMENTS
+from demo.painting.palettes import GRADES, enliven
+from demo.painting.plans import PLACES, Room, lay_out
+from demo.painting.surfaces import SURFACES, Surface
 
 TRAINED: dict[str, tuple[str, ...]] = {
     "movements": tuple(MOVEMENTS),
@@ -27,6 +28,8 @@ TRAINED: dict[str, tuple[str, ...]] = {
     "genres": tuple(PLACES),
     "photography": tuple(GRADES),
 }
+SEED = click.IntRange(0)
+SMALLEST = 16  # in smaller pictures, some strokes have no pixel
 SQUARE = 0.2  # the share of square pictures
 COMPOSED = Room(scale=(0.56, 0.84), across=(0.1, 0.9), down=(0.25, 0.8))
 ANYWHERE = Room(scale=(0.34, 0.72), across=(0.0, 1.0), down=(0.0, 1.0))
@@ -121,25 +124,34 @@ def contact_sheet(images: list[Image.Image]) -> Image.Image:
     return sheet
 
 
-def main() -> None:
+def sheet_file(context: click.Context, option: click.Parameter, file: Path | None) -> Path | None:
+    """Refuse a file that Pillow writes no pictures to (a click callback)."""
+    if file and file.suffix.lower() not in Image.registered_extensions():
+        msg = f"{file}: is no name of a picture; let it end in .png or .jpg"
+        raise click.BadParameter(msg, context, option)
+    return command.writable(context, option, file)
+
+
+@click.command(help=__doc__)
+@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--count", default=20, show_default=True, type=click.IntRange(1))
+@click.option("--seed", default=1, show_default=True, type=SEED, help="Of the first picture.")
+@click.option(
+    "--size", default=256, show_default=True, type=click.IntRange(SMALLEST),
+    help="Shorter edge in pixels.",
+)  # fmt: skip
+@click.option(
+    "--sheet", type=click.Path(dir_okay=False, path_type=Path), callback=sheet_file,
+    help="Also write all of them on one sheet.",
+)  # fmt: skip
+def main(*, out: Path, count: int, seed: int, size: int, sheet: Path | None) -> None:
     """Write pictures, named by their seeds, and print what they were drawn to."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path, help="folder for the pictures")
-    parser.add_argument("--count", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=1, help="of the first picture")
-    parser.add_argument("--size", type=int, default=256, help="shorter edge in pixels")
-    parser.add_argument("--sheet", type=Path, help="also write all of them on one sheet")
-    options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     images = []
-    for seed in range(options.seed, options.seed + options.count):
-        painting = paint(seed, options.size)
-        painting.image.save(options.out / f"{seed}.png")
+    for each in range(seed, seed + count):
+        painting = paint(each, size)
+        painting.image.save(out / f"{each}.png")
         images.append(painting.image)
-        print(f"{seed}.png: {', '.join(painting.phrases.values())}")
-    if options.sheet:
-        contact_sheet(images).save(options.sheet)
-
-
-if __name__ == "__main__":
-    main()
+        click.echo(f"{each}.png: {', '.join(painting.phrases.values())}")
+    if sheet:
+        contact_sheet(images).save(sheet)

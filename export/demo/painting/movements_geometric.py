@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from painting.marks import (
+from demo.painting.marks import (
     Field,
     Frame,
     luminance,
@@ -22,7 +22,7 @@ from painting.marks import (
 )
 
 if TYPE_CHECKING:
-    from painting.plans import Plan
+    from demo.painting.plans import Plan
 
 BLACK = np.array([0.06, 0.06, 0.07], np.float32)
 OFF_WHITE = np.array([0.93, 0.91, 0.86], np.float32)

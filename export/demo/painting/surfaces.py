@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from painting.marks import (
+from demo.painting.marks import (
     Field,
     Frame,
     cells,
@@ -20,7 +20,7 @@ from painting.marks import (
     smoothstep,
     streaks,
 )
-from painting.palettes import hue
+from demo.painting.palettes import hue
 
 if TYPE_CHECKING:
     from collections.abc import Callable

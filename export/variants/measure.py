@@ -1,6 +1,6 @@
 """Measure two graphs in a fresh process: vectors, time and peak memory.
 
-`measure` starts the process; run as a script, this file is that process.
+`measure` starts the process; run as a program, this module is that process.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clip_gaze.analysis.similarity import normalise
-from clip_gaze.errors import ModelError, PictureError
+from clip_gaze.errors import GazeError, ModelError, PictureError
 from clip_gaze.model import manifest as manifests
 from clip_gaze.model.session import Tower
 from clip_gaze.pictures.load import upright
 from clip_gaze.pictures.preprocess import pixel_values
 from clip_gaze.texts.tokenizer import Tokenizer
-from peak import peak_bytes
+from variants.checks import unit
+from variants.peak import peak_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -101,9 +101,13 @@ def measure(
         ),
         encoding="utf-8",
     )
+    # A folder `variants` where this was started from must not be taken for this one.
+    paths = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    found = {"PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
     try:
         done = subprocess.run(  # noqa: S603 - this file, with this Python
-            [*emulator, sys.executable, __file__, str(job)], env=environment(emulator),
+            [*emulator, sys.executable, "-m", __name__, str(job)],
+            env=environment(emulator) | found,
             capture_output=True, text=True, encoding="utf-8", errors="replace", check=False,
         )  # fmt: skip
     except OSError as error:
@@ -139,7 +143,7 @@ def measure_here(
 ) -> Measured:
     """Run two graphs in this process: the text tower, then the vision tower, as `Clip` does."""
     manifest = manifests.read(folder / "manifest.json")
-    texts, phrase_ms = run_texts(manifest, folder, Tower(graphs["text"], threads), phrases)
+    texts, phrase_ms = run_texts(manifest, folder, graphs["text"], phrases, threads)
     tower = Tower(graphs["vision"], threads, manifest.embedding_dim)
     alone: list[NDArray[np.float32]] = []
     wall: list[float] = []
@@ -149,7 +153,7 @@ def measure_here(
         if not wall:
             tower.images(pixels[None])  # the first run prepares the graph
         started, worked = time.perf_counter(), time.process_time()
-        alone.append(normalise(tower.images(pixels[None])))
+        alone.append(unit(tower.images(pixels[None]), graphs["vision"]))
         wall.append(1000 * (time.perf_counter() - started))
         cpu.append(1000 * (time.process_time() - worked))
     if not alone:
@@ -157,7 +161,7 @@ def measure_here(
         raise PictureError(msg)
     peak = peak_bytes()
     batched = [
-        normalise(tower.images(np.stack(group)))
+        unit(tower.images(np.stack(group)), graphs["vision"])
         for group in groups(pixels_of(manifest, pictures, []))
     ]
     return Measured(
@@ -167,16 +171,17 @@ def measure_here(
 
 
 def run_texts(
-    manifest: Manifest, folder: Path, tower: Tower, phrases: Sequence[str]
+    manifest: Manifest, folder: Path, graph: Path, phrases: Sequence[str], threads: int | None
 ) -> tuple[NDArray[np.float32], float]:
     """Return the phrases' vectors in their order, and the milliseconds that one took."""
     tokenizer = Tokenizer(folder / manifest.tokenizer.file, manifest.text.context_length)
     batches = tokenizer.batches(phrases)
+    tower = Tower(graph, threads)
     tower.texts(batches[0][1][:1])
     found: dict[str, NDArray[np.float32]] = {}
     started = time.perf_counter()
     for some, ids in batches:
-        found |= zip(some, normalise(tower.texts(ids)), strict=True)
+        found |= zip(some, unit(tower.texts(ids), graph), strict=True)
     spent = 1000 * (time.perf_counter() - started) / len(phrases)
     return np.stack([found[phrase] for phrase in phrases]), spent
 
@@ -211,7 +216,10 @@ def main(job: Path) -> None:
     task["folder"] = Path(task["folder"])
     task["graphs"] = {tower: Path(path) for tower, path in task["graphs"].items()}
     task["pictures"] = [Path(path) for path in task["pictures"]]
-    found = asdict(measure_here(**task))
+    try:
+        found = asdict(measure_here(**task))
+    except GazeError as error:
+        sys.exit(str(error))
     arrays = {name: found.pop(name) for name in ("images", "batched", "texts")}
     np.savez(answer, **arrays)
     print(json.dumps(found))

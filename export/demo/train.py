@@ -1,12 +1,12 @@
-"""Train the demo model: a small CLIP, from scratch, on pictures that `painter.py` draws.
+"""Train the demo model: a small CLIP, from scratch, on pictures that `painter` draws.
 
-    python export/train_demo.py OUT [--seed 0] [--pictures 36000] [--epochs 14]
-    python export/train_demo.py OUT --start CHECKPOINT [--seed 2] [--epochs 6] [--rate 0.4]
+    python export/demo_model.py train OUT [--seed 0] [--pictures 36000] [--epochs 14]
+    python export/demo_model.py train OUT --start CHECKPOINT [--seed 2] [--epochs 6] [--rate 0.4]
 
 Writes a Hugging Face checkpoint (transformers' CLIPModel and its tokenizer) to OUT, ready for
 `export_clip.py`; with --start, one that was trained before is trained on. Pictures are drawn once,
-kept in memory at the model's size, and seen once an epoch. `evaluate_demo.py` and
-`evaluate_maps.py` draw pictures of seeds from ten million on, which training must not use.
+kept in memory at the model's size, and seen once an epoch. The commands
+`evaluate` and `maps` draw pictures of seeds from ten million on, which training must not use.
 """
 
 from __future__ import annotations
@@ -24,15 +24,17 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
+from clip_gaze.errors import ModelError
 from clip_gaze.pictures.preprocess import square
 from clip_gaze.texts import phrases
-from demo_words import CONTEXT, lexicon, tokenise, train_tokenizer, trimmed
-from painter import TRAINED, paint
+from demo.painter import SEED, TRAINED, paint
+from demo.words import CONTEXT, lexicon, tokenise, train_tokenizer, trimmed
+from export_clip import load
 
 if TYPE_CHECKING:
     from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-    from demo_words import Lexicon
+    from demo.words import Lexicon
 
 SIZE = 96
 BATCH = 128
@@ -263,11 +265,14 @@ def augment(batch: Tensor, rng: np.random.Generator) -> Tensor:
 
 @click.command(help=__doc__)
 @click.argument("out", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--seed", default=0, show_default=True)
-@click.option("--pictures", default=36_000, show_default=True)
-@click.option("--first", default=0, show_default=True, help="Seed of the first picture.")
-@click.option("--epochs", default=14, show_default=True)
-@click.option("--rate", default=1.0, show_default=True, help="Factor on the learning rates.")
+@click.option("--seed", default=0, show_default=True, type=SEED)
+@click.option("--pictures", default=36_000, show_default=True, type=click.IntRange(BATCH))
+@click.option("--first", default=0, show_default=True, type=SEED, help="Seed of the first picture.")
+@click.option("--epochs", default=14, show_default=True, type=click.IntRange(1))
+@click.option(
+    "--rate", default=1.0, show_default=True, type=click.FloatRange(0, 10, min_open=True),
+    help="Factor on the learning rates.",
+)  # fmt: skip
 @click.option("--start", help="Train this checkpoint on, in place of a new model.")
 def main(
     *, out: Path, seed: int, pictures: int, first: int, epochs: int, rate: float, start: str | None
@@ -275,11 +280,16 @@ def main(
     """Paint, train and save."""
     torch.manual_seed(seed)
     if start:
-        model, tokenizer = CLIPModel.from_pretrained(start), CLIPTokenizer.from_pretrained(start)
+        model, tokenizer, _ = load(start)
+        if model.config.vision_config.image_size != SIZE:
+            msg = f"{start}: sees squares of another size than the demo model's {SIZE} pixels"
+            raise ModelError(msg)
+        model.train()
     else:
         tokenizer = train_tokenizer([p for name in phrases.names() for p in phrases.load(name)])
         model = new_model(tokenizer)
     click.echo(f"{model.num_parameters():,} parameters, {len(tokenizer):,} tokens")
+    out.mkdir(parents=True, exist_ok=True)  # rather now than after an hour
     started = time.monotonic()
     pixels, labels = draw_all(first, pictures)
     click.echo(f"{pictures:,} pictures drawn in {(time.monotonic() - started) / 60:.1f} min")
@@ -289,7 +299,3 @@ def main(
     size = {"size": {"shortest_edge": SIZE}, "crop_size": {"height": SIZE, "width": SIZE}}
     CLIPImageProcessorPil(**size).save_pretrained(out)
     click.echo(f"saved to {out}")
-
-
-if __name__ == "__main__":
-    main()

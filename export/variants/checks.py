@@ -17,7 +17,7 @@ from clip_gaze.model.verify import check
 from clip_gaze.pictures.preprocess import pixel_values
 from clip_gaze.texts import phrases
 from clip_gaze.texts.tokenizer import Tokenizer
-from recipes import REFERENCE
+from variants.recipes import REFERENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

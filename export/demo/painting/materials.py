@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from painting.marks import (
+from demo.painting.marks import (
     Field,
     Frame,
     blur,
@@ -23,7 +23,7 @@ from painting.marks import (
     soften,
     streaks,
 )
-from painting.palettes import hue
+from demo.painting.palettes import hue
 
 if TYPE_CHECKING:
     from collections.abc import Callable

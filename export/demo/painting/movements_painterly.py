@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from painting.marks import (
+from demo.painting.marks import (
     Field,
     Frame,
     blur,
@@ -25,7 +25,7 @@ from painting.marks import (
 )
 
 if TYPE_CHECKING:
-    from painting.plans import Plan
+    from demo.painting.plans import Plan
 
 INK = np.array([0.05, 0.04, 0.07], np.float32)
 

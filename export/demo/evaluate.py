@@ -1,6 +1,6 @@
 """Measure how often the demo model names what a picture was painted as.
 
-    python export/evaluate_demo.py [--seed 1] [--pictures 500] [--studies] [--model demo]
+    python export/demo_model.py evaluate [--seed 1] [--pictures 500] [--studies] [--model demo]
 
 Every picture has a random phrase of each list. The right one is looked for among the phrases
 that the painter knows, and among the whole shipped list. Training never used these seeds.
@@ -20,7 +20,7 @@ import numpy as np
 
 from clip_gaze import Clip
 from clip_gaze.texts import phrases
-from painter import TRAINED, paint
+from demo.painter import SEED, TRAINED, paint
 
 # Training uses smaller seeds.
 FIRST_SEED = 10_000_000
@@ -84,8 +84,10 @@ def bounded(cost: float) -> str:
 
 
 @click.command(help=__doc__)
-@click.option("--seed", default=1, show_default=True, help="Which 10,000 pictures to draw from.")
-@click.option("--pictures", default=500, show_default=True)
+@click.option(
+    "--seed", default=1, show_default=True, type=SEED, help="Which 10,000 pictures to draw from."
+)
+@click.option("--pictures", default=500, show_default=True, type=click.IntRange(1))
 @click.option("--studies", is_flag=True, help="Pictures that follow no movement.")
 @click.option("--model", default="demo", show_default=True)
 @click.option("--variant", help="Variant of the model.  [default: its own]")
@@ -110,7 +112,3 @@ def main(
         )
         for mistake, count in row["mistakes"]:
             click.echo(f"    {count:3} x {mistake}")
-
-
-if __name__ == "__main__":
-    main()

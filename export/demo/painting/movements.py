@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from painting import movements_geometric as geometric
-from painting import movements_painterly as painterly
-from painting.marks import Field, Frame
-from painting.plans import Plan
+from demo.painting import movements_geometric as geometric
+from demo.painting import movements_painterly as painterly
+from demo.painting.marks import Field, Frame
+from demo.painting.plans import Plan
 
 Movement = Callable[[np.random.Generator, Frame, Plan], Field]
 

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from painting import pens
-from painting.marks import LUMA, Field, Frame, Point, clouds, luminance
-from painting.subjects import DRAWINGS
+from demo.painting import pens
+from demo.painting.marks import LUMA, Field, Frame, Point, clouds, luminance
+from demo.painting.subjects import DRAWINGS
 
 Labels = npt.NDArray[np.uint8]
 

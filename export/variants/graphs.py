@@ -12,7 +12,7 @@ from onnx.checker import ValidationError
 from onnx.external_data_helper import set_external_data
 
 from clip_gaze.errors import ModelError
-from recipes import FLOAT, Recipe, pack, table
+from variants.recipes import FLOAT, Recipe, pack, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

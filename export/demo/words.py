@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPTokenizer
 
 from clip_gaze.texts import phrases
-from painter import TRAINED
+from demo.painter import TRAINED
 
 if TYPE_CHECKING:
     from torch import Tensor

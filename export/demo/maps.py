@@ -1,6 +1,6 @@
 """Measure how often the hottest place of a heat map lies on the subject.
 
-    python export/evaluate_maps.py [--aside] [--seed 1] [--pictures 200] [--model demo]
+    python export/demo_model.py maps [--aside] [--seed 1] [--pictures 200] [--model demo]
 
 The painter knows where it put the subject, as a box. A map's hottest cell for the picture's genre,
 weighed against the genres that were trained, has to have its centre in this box. Beside the share
@@ -22,7 +22,7 @@ import numpy as np
 from clip_gaze import Clip
 from clip_gaze.analysis.occlusion import RUNS
 from clip_gaze.pictures.preprocess import seen, within
-from painter import TRAINED, paint
+from demo.painter import SEED, TRAINED, paint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -119,8 +119,10 @@ def hottest(heat: HeatMap) -> tuple[float, float]:
 
 @click.command(help=__doc__)
 @click.option("--aside", is_flag=True, help="Only subjects that leave the middle free.")
-@click.option("--seed", default=1, show_default=True, help="Which 10,000 pictures to draw from.")
-@click.option("--pictures", default=200, show_default=True)
+@click.option(
+    "--seed", default=1, show_default=True, type=SEED, help="Which 10,000 pictures to draw from."
+)
+@click.option("--pictures", default=200, show_default=True, type=click.IntRange(1))
 @click.option("--model", default="demo", show_default=True)
 @click.option("--variant", help="Variant of the model.  [default: its own]")
 @click.option("--runs", default=RUNS, show_default=True, help="Versions of a picture looked at.")
@@ -138,7 +140,3 @@ def main(
     click.echo(f"{game.other:7.1%} do of the maps for another genre")
     click.echo(f"{game.right:7.1%} of the genres come first among those trained")
     click.echo(f"{game.hit_where_right:7.1%} of the hottest cells of these lie on the subject")
-
-
-if __name__ == "__main__":
-    main()
