@@ -311,9 +311,9 @@ def test_what_a_lock_kept_from_the_file_is_said_in_one_line(
 def test_a_locked_store_is_not_cleared_and_says_so(
     tmp_path: Path, locked: sqlite3.Connection
 ) -> None:
-    with pytest.raises(GazeError, match=r"cannot be cleared \(another process is using it\)"):
+    with pytest.raises(GazeError, match=r"cannot be cleared: another process is using it; try"):
         Store(tmp_path).clear()
-    with pytest.raises(GazeError, match=r"cannot be pruned \(another process is using it\)"):
+    with pytest.raises(GazeError, match=r"cannot be pruned: another process is using it; try"):
         Store(tmp_path).prune(0)
     assert known(tmp_path, list(vectors(3))) == set(vectors(3))
     locked.execute("COMMIT")
@@ -933,3 +933,9 @@ def test_whatever_is_done_no_vector_is_wrong_and_none_is_lost_without_pruning(
                 store = Store(Path(name))
             assert same(store.get("encoder", list("abcd"), DIM), kept)
         store.close()
+
+
+def test_what_cannot_be_counted_is_not_called_nothing(tmp_path: Path) -> None:
+    (tmp_path / FILE).mkdir()
+    with pytest.raises(GazeError, match=r"cannot be read: .* is no regular file; remove it, or"):
+        Store(tmp_path).counts()

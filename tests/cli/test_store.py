@@ -71,8 +71,8 @@ def test_what_cannot_be_done_is_an_error_in_one_line(
     assert done.exit_code == 2
     assert done.stdout == ""
     assert re.fullmatch(
-        rf"clip-gaze: error: {re.escape(str(cache / FILE))}: cannot be (cleared|pruned) "
-        r"\(another process is using it\); try again when it can be written\n",
+        rf"clip-gaze: error: {re.escape(str(cache / FILE))}: cannot be (cleared|pruned): "
+        r"another process is using it; try again when that has ended\n",
         done.stderr,
     )
     assert "100 phrases" in run("store").stdout

@@ -31,7 +31,7 @@ _T = TypeVar("_T")
 logger = logging.getLogger(__name__)
 
 # How long to wait for another process when nobody waits for an answer any more.
-_LAST_SECONDS = 10.0
+_LAST_SECONDS = 3.0
 _PER_QUERY = 500
 # Vectors in one transaction: where a disk is full, so many are tried in vain each time.
 _PER_WRITE = 250
@@ -133,14 +133,19 @@ class Store:
             )
 
     def counts(self) -> dict[str, int]:
-        """Return how many vectors there are, by the kind of their encoder: "text", "vision"."""
+        """Return how many vectors the file has, by the kind of their encoder: "text", "vision".
+
+        Raises:
+            GazeError: the file cannot be read, or not now.
+
+        """
         query = (
             "SELECT substr(digest, 1, instr(digest, ':') - 1), count(*) "
             "FROM entry JOIN encoder ON encoder.id = encoder GROUP BY 1 ORDER BY 1"
         )
         with self._lock:
             self._check_open()
-            return self._try(lambda file: dict(file.execute(query).fetchall())) or {}
+            return self._must("read", lambda file: dict(file.execute(query).fetchall())) or {}
 
     def clear(self) -> None:
         """Forget everything, and give the room on disk back.
@@ -231,8 +236,11 @@ class Store:
         try:
             return self._file.use(action, _LAST_SECONDS)
         except FAILURES as error:
-            why = "another process is using it" if is_lock(error) else str(error)
-            msg = f"{self._file.path}: cannot be {done} ({why}); try again when it can be written"
+            if is_lock(error):
+                why = "another process is using it; try again when that has ended"
+            else:
+                why = f"{error}; remove it, or name another folder with CLIP_GAZE_CACHE"
+            msg = f"{self._file.path}: cannot be {done}: {why}"
             raise GazeError(msg) from error
 
     def _remove(self, pattern: str) -> None:

@@ -157,6 +157,8 @@ def _connect(database: Path | str, seconds: float, *, wal: bool = True) -> sqlit
         if connection.execute("PRAGMA user_version").fetchone() == (0,):
             _begin_wal(connection, seconds)
         connection.execute("PRAGMA synchronous = NORMAL")
+        # What is forgotten goes without being overwritten, which would need as much room again.
+        connection.execute("PRAGMA secure_delete = OFF")
         connection.execute(layout.PROBE)
     except BaseException:
         connection.close()
