@@ -114,11 +114,9 @@ def clip(variant: str | None = None) -> Answers:
     """Return what a `Clip` gives, method by method."""
     from PIL import Image
 
-    told: list[tuple[int, int]] = []
     images = [Image.open(name) for name in ("pictures/alpha.png", "pictures/grey.png")]
     lists = {"tools": clip_gaze.TOOLS, "own": WORDS}
-    settings = {"store": False, "progress": lambda *done: told.append(done)} if variant else {}
-    with clip_gaze.Clip("demo", variant, offline=True, **settings) as opened:
+    with clip_gaze.Clip("demo", variant, offline=True, store=variant is None) as opened:
         ranking = opened.ranking(lists, corrected=True)
         vectors = opened.encode_images([PICTURES[0], *images])
         results = list(opened.gaze_many([*PICTURES, *images], lists, 3))
@@ -135,12 +133,11 @@ def clip(variant: str | None = None) -> Answers:
             "gaze": opened.gaze("one.jpg", lists, 2, format_output=False, corrected=True),
             "gaze_many": results + full,
             "in threads": shared,
-            "ranking": [ranking.best(vectors[0], 2), ranking.probabilities(vectors[0], "own")],
+            "ranking": ranking.best(vectors[0], 2),
             "see": opened.see("one.jpg", "on ice", WORDS, runs=30),
             "see many": opened.see(images[0], ["on ice", "a sea"], "genres", corrected=True),
             "frame": clip_gaze.to_frame(results + full),
             "too few runs": tried(opened.see, "one.jpg", "on ice", runs=3),
-            "told": told,
         }
     return {**answers, "closed": tried(opened.gaze, "one.jpg", WORDS)}
 
@@ -163,21 +160,7 @@ def errors() -> Answers:
         }
 
 
-def documented() -> Answers:
-    """Return what the modules give that docs/ names beside the package itself."""
-    from clip_gaze import draw, report
-    from clip_gaze.compare import compare, with_edits
-
-    lists = {"tools": clip_gaze.TOOLS}
-    with clip_gaze.Clip("demo") as clip:
-        results = clip.gaze_many(["one.jpg", "two.png"], lists, only_show_best=None)
-        size = report.write(results, "report.html", title="Two", note=clip.manifest.note)
-        draw.write("one.jpg", [clip.see("one.jpg", "a seascape", runs=50)], "maps.png")
-        compared = compare(clip, ["one.jpg", "two.png"], lists, top=3)
-        return {"report": size, "compare": [compared, with_edits(clip, "one.jpg", lists)]}
-
-
-USES = {each.__name__: each for each in (names, lists, functions, clip, errors, documented)}
+USES = {each.__name__: each for each in (names, lists, functions, clip, errors)}
 
 if __name__ == "__main__":
     print(json.dumps(plain(USES[sys.argv[1]](*sys.argv[2:])), indent=1))  # noqa: T201
