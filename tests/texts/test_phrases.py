@@ -151,7 +151,7 @@ def test_a_phrase_that_stands_twice_is_kept_once_with_a_note(
     path = written(tmp_path, "b\na\nb\nb \na\n")
     assert phrases.read(path) == ("b", "a")
     assert [record.getMessage() for record in caplog.records] == [
-        f"{path}: 3 duplicate phrases ignored"
+        f"{path}: duplicate phrases ignored: 3"
     ]
 
 
@@ -210,7 +210,7 @@ def test_a_list_that_may_not_be_read_is_refused(
 # Anything but what ends a line or encodes to nothing.
 PHRASES = st.lists(
     st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Zl", "Zp"]), min_size=1)
-    .map(str.strip)
+    .map(lambda text: unicodedata.normalize("NFC", text).strip())
     .filter(lambda phrase: phrase and not phrase.startswith(("#", "\ufeff"))),
     min_size=1,
     unique=True,

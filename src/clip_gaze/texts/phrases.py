@@ -91,7 +91,7 @@ def read(path: str | os.PathLike[str]) -> tuple[str, ...]:
         raise PhraseListError(msg)
     found = unique(phrases)
     if len(found) < len(phrases):
-        logger.warning("%s: %d duplicate phrases ignored", path, len(phrases) - len(found))
+        logger.warning("%s: duplicate phrases ignored: %d", path, len(phrases) - len(found))
     return found
 
 
