@@ -47,23 +47,23 @@ SELECT encoder.id, encoder.digest, entry.id, entry.encoder, entry.content, entry
     vector.checksum, vector.embeds, file.path, file.stamp, file.digest
 FROM encoder, entry, vector, file LIMIT 0
 """
-# Layout 1 named no preprocessing in an encoder's digest, and was written with this one alone.
+# Vectors of pictures are not taken: layout 1 did not say how the pictures had been prepared.
 _TAKE_OVER = """
-CREATE TEMP TABLE renamed AS SELECT id AS old, digest || CASE WHEN digest LIKE '%vision:%'
-    THEN ':preprocessing 1, Pillow 13' ELSE '' END AS digest FROM old.encoder;
-INSERT OR IGNORE INTO main.encoder (digest) SELECT digest FROM renamed;
+INSERT OR IGNORE INTO main.encoder (digest)
+    SELECT digest FROM old.encoder WHERE digest LIKE 'text:%';
 INSERT OR IGNORE INTO main.entry (encoder, content, used)
-    SELECT encoder.id, content, {day} FROM renamed JOIN main.encoder USING (digest)
-    JOIN old.vector ON vector.encoder = renamed.old LIMIT {most};
-INSERT OR IGNORE INTO main.vector SELECT entry.id, checksum, embeds FROM renamed
-    JOIN main.encoder USING (digest) JOIN main.entry ON entry.encoder = encoder.id
-    JOIN old.vector AS v ON v.encoder = renamed.old AND v.content = entry.content;
-DROP TABLE renamed;
+    SELECT new.id, content, {day} FROM main.encoder AS new JOIN old.encoder AS former USING (digest)
+    JOIN old.vector ON vector.encoder = former.id LIMIT {most};
+INSERT OR IGNORE INTO main.vector
+    SELECT entry.id, checksum, embeds
+    FROM main.encoder AS new JOIN old.encoder AS former USING (digest)
+    JOIN main.entry ON entry.encoder = new.id JOIN old.vector AS v
+    ON v.encoder = former.id AND v.content = entry.content;
 """
 
 
 def take_over(connection: sqlite3.Connection, folder: Path, day: int, most: int) -> None:
-    """Move the vectors of the former layout into this one; where that fails, leave both alone.
+    """Move the phrases' vectors of the former layout into this one; both stay where that fails.
 
     Args:
         connection: to the new file.
