@@ -3,6 +3,12 @@
 May import everything; nothing imports it.
 """
 
-from clip_gaze.cli.main import main
+import sys
+
+try:
+    from clip_gaze.cli.main import main
+except KeyboardInterrupt:  # while all that is loaded, which takes a moment
+    sys.stderr.write("clip-gaze: error: stopped\n")
+    sys.exit(2)
 
 __all__ = ["main"]
