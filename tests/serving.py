@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from clip_gaze.clip import Clip
 from clip_gaze.web import server as page_server
-from clip_gaze.web.address import Address
 from clip_gaze.web.app import Page, Settings
 
 if TYPE_CHECKING:
@@ -74,6 +73,7 @@ class Served:
     port: int
     clip: Clip | None = None
     server: uvicorn.Server | None = None
+    address: str = "127.0.0.1"
 
     @property
     def host(self) -> str:
@@ -82,7 +82,7 @@ class Served:
 
     def connect(self) -> http.client.HTTPConnection:
         """Open a connection."""
-        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        return http.client.HTTPConnection(self.address, self.port, timeout=PATIENCE)
 
     def ask(
         self, method: str, path: str, body: bytes | None = None, **headers: str | None
@@ -168,17 +168,16 @@ def serving(max_megapixels: float | None = None, **settings: Any) -> Iterator[Se
     """Serve the demo model's page in a thread of this process, on a free port."""
     with (
         Clip("demo", threads=1, offline=True, store=False, max_megapixels=max_megapixels) as clip,
-        page_server.listening("127.0.0.1", 0) as (taken, loopback),
+        page_server.listening("127.0.0.1", 0) as (taken, address),
     ):
-        port = taken.getsockname()[1]
-        page = Page(clip, Settings(Address("127.0.0.1", port, loopback), **settings))
+        page = Page(clip, Settings(address, **settings))
         ready = threading.Event()
         server = page_server.made(page, ready.set)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]})
         thread.start()
         try:
             assert ready.wait(PATIENCE)
-            yield Served(port, clip, server)
+            yield Served(address.port, clip, server)
         finally:
             server.should_exit = True
             thread.join(PATIENCE)

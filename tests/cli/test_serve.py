@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import http.client
 import io
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SRC = Path(__file__).parents[2] / "src"
-READY = re.compile(r"clip-gaze serves http://([^:/]+):(\d+)/(?:\?token=(\S+))?")
+READY = re.compile(r"clip-gaze serves http://(\S+):(\d+)/(?:\?token=(\S+))?")
 WINDOWS = os.name == "nt"
 
 
@@ -43,12 +45,13 @@ class Started:
         line = process.stdout.readline()
         found = READY.fullmatch(line.rstrip("\n"))
         assert found, line + (process.stderr.read() if process.stderr else "")
-        self.token = found[3]
+        self.host, self.token = found[1], found[3]
         self.served = Served(int(found[2]))
 
-    def end(self, how: signal.Signals) -> tuple[int, str]:
+    def end(self, *how: signal.Signals) -> tuple[int, str]:
         """Ask the process to end; return its exit code and what it said on stderr."""
-        self.process.send_signal(how)
+        for each in how:
+            self.process.send_signal(each)
         _, errors = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, errors
 
@@ -95,14 +98,62 @@ def test_it_ends_cleanly_when_idle(how: signal.Signals) -> None:
         check_end(*server.end(how))
 
 
-# As on an old machine, a step of the work takes longer than connections may at the end.
+@pytest.mark.skipif(WINDOWS, reason="a console's Ctrl-C would end the tests too")
+@pytest.mark.parametrize("times", [1, 2, 5])
+def test_it_ends_cleanly_however_often_it_is_told(times: int) -> None:
+    with started() as server:
+        head = (
+            f"POST /api/gaze HTTP/1.1\nHost: {server.served.host}\n"
+            f'Content-Type: multipart/form-data; boundary="{BOUNDARY}"\nContent-Length: 999\n\n'
+        )
+        # A client that still sends is told so.
+        with server.served.raw(head) as sending:
+            assert server.served.get("/api/lists").status == 200
+            check_end(*server.end(*[signal.SIGINT] * times))
+            heard = b"".join(iter(lambda: sending.recv(10_000), b""))
+        assert heard.startswith(b"HTTP/1.1 503 ")
+        assert b"clip-gaze is stopping; start it again" in heard
+
+
+STOPPED = """
+class Finder:
+    def find_spec(name, *_):
+        if name == "clip_gaze.cli.serve":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Finder)
+"""
+
+
+def test_ctrl_c_while_it_starts_is_one_line() -> None:
+    done = run("serve", code=STOPPED)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "clip-gaze: error: stopped\n"
+
+
+FEW_FILES = """
+import resource
+_, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, most))
+"""
+
+
+@pytest.mark.skipif(WINDOWS, reason="Windows has no such limit")
+def test_more_idle_clients_than_files_may_be_open_shut_nobody_out() -> None:
+    with started(code=FEW_FILES) as server, contextlib.ExitStack() as stack:
+        for _ in range(400):
+            stack.enter_context(server.served.raw(""))
+        assert server.served.get("/api/lists").status == 200
+        parts = [("image", ("a.png", png())), ("list", "tools")]
+        assert server.served.post("/api/gaze", *parts).status == 200
+        check_end(*server.end(signal.SIGTERM))
+
+
+# As on an old machine, a step of the work takes its time.
 SLOWLY = """
 import time
 from clip_gaze.model.session import Tower
-from clip_gaze.web import server
 images = Tower.images
 Tower.images = lambda *arguments: time.sleep(0.2) or images(*arguments)
-server._PATIENCE = 2
 """
 
 
@@ -203,6 +254,34 @@ def test_only_this_machine_is_served_unless_another_host_is_named() -> None:
         assert reply.status == 403
 
 
+@pytest.mark.parametrize(("host", "own"), [("0.0.0.0", "127.0.0.1"), ("::", "[::1]")])
+@pytest.mark.skipif(WINDOWS, reason="it is ended by a signal")
+def test_all_addresses_of_a_machine_are_printed_as_others_know_it(host: str, own: str) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, 0), family=family).close()
+        socket.create_server((own.strip("[]"), 0), family=family).close()
+    except OSError:
+        pytest.skip(f"{host} cannot be served here")
+    name = socket.gethostname().lower()
+    with started("--host", host) as server:
+        served = dataclasses.replace(server.served, address=own.strip("[]"))
+        token = {"authorization": f"Bearer {server.token}"}
+        for each, status in ((own, 200), (name, 200), ("evil.example", 403)):
+            reply = served.get("/api/lists", host=f"{each}:{served.port}", **token)
+            assert reply.status == status
+        assert reply.error.endswith("; open the address that clip-gaze serve printed")
+        server.process.terminate()
+        server.process.wait(PATIENCE)
+        with server.process as ended:
+            assert ended.stdout is not None
+            lines = [READY.fullmatch(line) for line in ended.stdout.read().splitlines()]
+    assert all(line and line[3] == server.token for line in lines)
+    hosts = [server.host, *(line[1] for line in lines if line)]
+    assert (hosts[0], hosts[-1]) == (own, name)
+    assert not {"0.0.0.0", "[::]"} & set(hosts)
+
+
 def test_another_host_takes_a_token_that_nobody_guesses() -> None:
     tokens = set()
     for _ in range(2):
@@ -265,6 +344,13 @@ def test_without_the_extra_one_line_says_what_to_install(missing: str) -> None:
         (["--token", "with;semicolon"], "--token has 8 letters or more"),
         (["--port", "65536"], "Invalid value for '--port'"),
         (["--host", "no.such.host.invalid"], "no.such.host.invalid, port 8017: cannot be served"),
+        (["--host", "a" * 64], f"{'a' * 64}: is no name of a machine; name another --host"),
+        (["--host", "a..b"], "a..b: is no name of a machine; name another --host"),
+        (["--max-upload", "nan"], "Invalid value for '--max-upload': 'nan' is not a finite"),
+        (["--max-upload", "inf"], "Invalid value for '--max-upload': 'inf' is not a finite"),
+        (["--max-upload", "-1"], "Invalid value for '--max-upload': -1.0 is not in the range"),
+        (["--max-upload", "0"], "Invalid value for '--max-upload': 0.0 is not in the range x>0"),
+        (["--max-megapixels", "nan"], "Invalid value for '--max-megapixels': 'nan' is not a"),
         (["--model", "none", "--port", "0"], "no model is called 'none'"),
     ],
 )

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
+from clip_gaze.errors import ClosedError, DownloadError, ModelError
 from clip_gaze.web.address import Address
 from serving import BOUNDARY, PATIENCE, Reply, Served, form, hear, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from clip_gaze.errors import GazeError
+
 TOKEN = "a-token-of-this-test"
 LIMIT = 100_000
 KIND = f'multipart/form-data; boundary="{BOUNDARY}"'
+
+GIF = ("image", ("a.gif", b"GIF89a\1\0\1\0\x80\0\0\0\0\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\2D\1\0;"))
 
 
 @pytest.fixture(scope="module")
@@ -83,10 +92,12 @@ def test_another_name_is_refused_whatever_is_asked(
         ("::1", True, "[::2]:80", False),
         ("127.0.0.1", True, "10.0.0.1:80", False),
         ("127.0.0.1", True, "", False),
+        ("127.0.0.1", False, "Gallery:80", True),
+        ("127.0.0.1", False, "gallery.evil.example:80", False),
     ],
 )
 def test_which_names_mean_a_server(host: str, loopback: bool, header: str, meant: bool) -> None:
-    assert Address(host, 80, loopback).is_meant_by(header) is meant
+    assert Address(host, 80, loopback, ("gallery",)).is_meant_by(header) is meant
 
 
 @pytest.mark.parametrize(
@@ -182,11 +193,24 @@ def test_a_failure_that_nobody_expected_is_one_line(
         raise RuntimeError(msg)
 
     monkeypatch.setattr(served.clip, "embed_many", fail)
-    image = ("image", ("a.gif", b"GIF89a\1\0\1\0\x80\0\0\0\0\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\2D\1\0;"))
-    reply = served.post("/api/gaze", image)
+    reply = served.post("/api/gaze", GIF)
     assert (reply.status, reply.error) == (500, "clip-gaze failed; its window says more")
     check_headers(reply)
     assert "the insides" in caplog.text
+
+
+@pytest.mark.parametrize("kind", [ModelError, DownloadError, ClosedError])
+def test_a_model_that_cannot_be_used_is_not_the_clients_fault(
+    served: Served, monkeypatch: pytest.MonkeyPatch, kind: type[GazeError]
+) -> None:
+    error = ClosedError() if kind is ClosedError else kind("vision_model.onnx: is missing")
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(served.clip, "embed_many", fail)
+    reply = served.post("/api/gaze", GIF)
+    assert (reply.status, reply.error) == (500, str(error))
 
 
 def test_a_large_body_is_refused_before_it_comes(served: Served) -> None:
@@ -254,6 +278,59 @@ def test_all_bodies_together_have_a_limit(served: Served) -> None:
             connection.close()
 
 
+GET = "GET /api/lists HTTP/1.1\nHost: {host}\n"
+# What a slow client begins with: a head, a second head, a body.
+BEGUN = {
+    "head": GET + "X: ",
+    "next": GET + "\n" + GET + "X: ",
+    "body": f"POST /api/gaze HTTP/1.1\nHost: {{host}}\nContent-Type: {KIND}\n"
+    f'Content-Length: {LIMIT}\n\n--{BOUNDARY}\nContent-Disposition: form-data; name="phrase"\n\n',
+}
+
+
+def trickle(served: Served, what: str) -> bytes:
+    """Send a request that goes on byte by byte until the server ends it; return what it says."""
+    heard, deadline = b"", time.monotonic() + PATIENCE
+    with served.raw(BEGUN[what].format(host=served.host)) as connection:
+        connection.settimeout(0.05)
+        with contextlib.suppress(ConnectionError):
+            while time.monotonic() < deadline:
+                with contextlib.suppress(TimeoutError):
+                    connection.sendall(b"-")
+                    more = connection.recv(10_000)
+                    heard += more
+                    if not more:
+                        return heard
+        assert time.monotonic() < deadline
+    return heard
+
+
+def test_slow_clients_are_let_go_and_others_are_served_meanwhile() -> None:
+    with serving(patience=0.5) as server, ThreadPoolExecutor(21) as pool:
+        slow = {what: [pool.submit(trickle, server, what) for _ in range(7)] for what in BEGUN}
+        served, deadline = 0, time.monotonic() + PATIENCE
+        while not served or not all(each.done() for many in slow.values() for each in many):
+            assert time.monotonic() < deadline
+            # Where this test gets no time to send, it is too slow itself.
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                served += server.get("/api/lists").status == 200
+        said = {what: {each.result()[:12] for each in many} for what, many in slow.items()}
+        assert said["head"] == {b""}
+        assert said["next"] <= {b"", b"HTTP/1.1 200"}
+        assert said["body"] <= {b"", b"HTTP/1.1 408"}
+
+
+def test_idle_connections_give_way_to_those_that_ask() -> None:
+    with serving(connections=8, patience=PATIENCE) as server, contextlib.ExitStack() as stack:
+        idle = [stack.enter_context(server.raw("")) for _ in range(50)]
+        for _ in range(3):
+            assert server.get("/api/lists").status == 200
+        assert idle[0].recv(10) == b""
+        # Those that came last are as good as others.
+        idle[-1].sendall(f"GET /api/lists HTTP/1.1\r\nHost: {server.host}\r\n\r\n".encode())
+        assert hear(idle[-1], b"}]").startswith(b"HTTP/1.1 200 ")
+
+
 def test_who_leaves_in_the_middle_of_a_body_leaves_no_trace(
     served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -278,16 +355,18 @@ def test_who_leaves_in_the_middle_of_a_body_leaves_no_trace(
         {"authorization": f"Basic {TOKEN}"},
         {"authorization": f"Bearer {TOKEN}x"},
         {"authorization": "Bearer \xe9\xff"},
-        {"cookie": "clip_gaze_token=wrong"},
+        {"cookie": "clip_gaze_token_{port}=wrong"},
+        {"cookie": f"clip_gaze_token_1={TOKEN}"},
         {"cookie": f"other={TOKEN}"},
-        {"cookie": "clip_gaze_token=\xe9; ;;=,"},
+        {"cookie": "clip_gaze_token_{port}=\xe9; ;;=,"},
     ],
 )
 @pytest.mark.parametrize("path", ["/", "/api/lists", "/static/icon.svg", "/?token=wrong"])
 def test_without_the_token_nothing_is_answered(
     locked: Served, headers: dict[str, str], path: str
 ) -> None:
-    reply = locked.get(path, **headers)
+    given = {name: value.replace("{port}", str(locked.port)) for name, value in headers.items()}
+    reply = locked.get(path, **given)
     assert reply.status == 401
     assert reply.headers["www-authenticate"] == 'Bearer realm="clip-gaze"'
     assert reply.error == (
@@ -301,13 +380,14 @@ def test_without_the_token_nothing_is_answered(
     [
         {"authorization": f"Bearer {TOKEN}"},
         {"authorization": f"bearer  {TOKEN}"},
-        {"cookie": f"clip_gaze_token={TOKEN}"},
-        {"cookie": f"a=b; clip_gaze_token={TOKEN}"},
+        {"cookie": f"clip_gaze_token_{{port}}={TOKEN}"},
+        {"cookie": f"clip_gaze_token_1=x; clip_gaze_token_{{port}}={TOKEN}"},
     ],
 )
 def test_with_the_token_all_is_answered(locked: Served, headers: dict[str, str]) -> None:
-    assert locked.get("/", **headers).status == 200
-    assert locked.post("/api/gaze", ("top", "1"), **headers).status == 400
+    given = {name: value.replace("{port}", str(locked.port)) for name, value in headers.items()}
+    assert locked.get("/", **given).status == 200
+    assert locked.post("/api/gaze", ("top", "1"), **given).status == 400
 
 
 def test_a_page_opened_with_the_token_keeps_it_as_a_cookie(locked: Served) -> None:
@@ -315,7 +395,7 @@ def test_a_page_opened_with_the_token_keeps_it_as_a_cookie(locked: Served) -> No
     assert (reply.status, reply.headers["location"]) == (303, "/")
     cookie = reply.headers["set-cookie"]
     name, *attributes = cookie.lower().split("; ")
-    assert name == f"clip_gaze_token={TOKEN}"
+    assert name == f"clip_gaze_token_{locked.port}={TOKEN}"  # another server's has another name
     assert set(attributes) == {"httponly", "samesite=strict", "path=/"}
     assert locked.get("/", cookie=cookie.split(";")[0]).status == 200
     check_headers(reply)

@@ -7,8 +7,8 @@ import sys
 
 try:
     from clip_gaze.cli.main import main
-except KeyboardInterrupt:  # importing takes a moment, in which somebody may press Ctrl-C
-    print("clip-gaze: error: stopped", file=sys.stderr)  # noqa: T201
+except KeyboardInterrupt:  # while all that is loaded, which takes a moment
+    sys.stderr.write("clip-gaze: error: stopped\n")
     sys.exit(2)
 
 __all__ = ["main"]

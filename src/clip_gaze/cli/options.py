@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -30,11 +31,27 @@ SOME_FAILED = 1
 _T = TypeVar("_T")
 _OWN = "phrases"  # what the list of --phrase is called
 
+
+class Amount(click.FloatRange):
+    """A number larger than 0, and neither infinite nor no number at all."""
+
+    def __init__(self) -> None:
+        """Take any such number."""
+        super().__init__(min=0, min_open=True)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """Return the number; see `click.ParamType`."""
+        amount = float(super().convert(value, param, ctx))
+        if not math.isfinite(amount):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return amount
+
+
 threads_option = click.option(
     "--threads", type=click.IntRange(min=1), help="CPU threads.  [default: all allowed]"
 )
 megapixels_option = click.option(
-    "--max-megapixels", type=click.FloatRange(min=0, min_open=True), metavar="N",
+    "--max-megapixels", type=Amount(), metavar="N",
     help="Refuse larger pictures.  [default: what fits in half the free memory]",
 )  # fmt: skip
 

@@ -10,9 +10,8 @@ from typing import Any
 
 import click
 
-from clip_gaze.cli.options import megapixels_option, model_options, opened
+from clip_gaze.cli.options import Amount, megapixels_option, model_options, opened
 from clip_gaze.errors import GazeError
-from clip_gaze.web.address import Address
 
 # It stands in an address and in a cookie.
 _TOKEN = re.compile(r"[A-Za-z0-9._-]{8,}")
@@ -38,7 +37,7 @@ _NEEDED = {"anyio", "jinja2", "python_multipart", "starlette", "uvicorn"}
 )
 @click.option(
     "--max-upload",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Amount(),
     default=64,
     show_default=True,
     metavar="MB",
@@ -80,17 +79,16 @@ def serve(
         raise GazeError(msg) from None
     if token is not None and not _TOKEN.fullmatch(token):
         raise click.UsageError("--token has 8 letters or more: a to z, A to Z, 0 to 9, -, . and _")
-    with server.listening(host, port) as (taken, loopback):
-        address = Address(host, taken.getsockname()[1], loopback)
-        if token is None and not loopback:
+    with server.listening(host, port) as (taken, address):
+        if token is None and not address.loopback:
             token = secrets.token_urlsafe(18)
-        url = address.url + (f"?token={token}" if token else "")
+        urls = [url + (f"?token={token}" if token else "") for url in address.urls]
         settings = app.Settings(address, token, int(max_upload * (1 << 20)), queue)
 
         def ready() -> None:
-            click.echo(f"clip-gaze serves {url}")
+            click.echo("\n".join(f"clip-gaze serves {url}" for url in urls))
             if browse:
-                threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
+                threading.Thread(target=webbrowser.open, args=urls[:1], daemon=True).start()
 
         with opened(**options) as clip:
             server.serve(app.Page(clip, settings), taken, ready)

@@ -19,7 +19,7 @@ from clip_gaze.model import registry
 from clip_gaze.output import markup
 from clip_gaze.texts import phrases
 from clip_gaze.web import forms, multipart, openapi
-from clip_gaze.web.guard import Guard
+from clip_gaze.web.guard import Guard, cookie
 from clip_gaze.web.queue import BusyError, Queue, StoppedError
 from clip_gaze.web.responses import STREAM, RefusedError, explained, refusal, stream, whole
 from clip_gaze.web.service import Jobs, png
@@ -47,6 +47,8 @@ class Settings:
         token: what every request must carry; None: nothing.
         max_body: bytes that a request may have.
         places: how many questions can wait, beside the one that is answered.
+        connections: how many can be open; None: what the system's limit of files leaves room for.
+        patience: seconds in which the head of a request must come, and its body must go on.
 
     """
 
@@ -54,6 +56,8 @@ class Settings:
     token: str | None = None
     max_body: int = 64 << 20
     places: int = 16
+    connections: int | None = None
+    patience: float = 20
 
 
 class Page:
@@ -68,7 +72,7 @@ class Page:
 
         """
         self._clip = clip
-        self._settings = settings
+        self.settings = settings
         self._queue = Queue(settings.places)
         jobs = Jobs(clip)
         version = metadata.version("clip-gaze")
@@ -84,7 +88,7 @@ class Page:
             version=version,
             max_upload=settings.max_body,
         )
-        described = openapi.description(version)
+        described = openapi.description(version, cookie(settings.address))
         routes = [
             _get("/", lambda _: Response(page, media_type="text/html")),
             _get("/static/{name}", partial(_static, static)),
@@ -109,14 +113,17 @@ class Page:
             },
         )
         inner.router.redirect_slashes = False
-        self._app = Guard(inner, settings.address, settings.token, settings.max_body)
+        self._app = Guard(
+            inner, settings.address, settings.token, settings.max_body, settings.patience
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         await self._app(scope, receive, send)
 
     def stop(self) -> None:
-        """Begin to stop: what waits is refused, what runs ends at its next step."""
+        """Begin to stop: what comes or waits is refused, what runs ends at its next step."""
+        self._app.stop()
         self._queue.stop()
 
     @contextlib.asynccontextmanager

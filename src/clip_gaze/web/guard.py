@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
+import math
 from typing import TYPE_CHECKING
 
 import anyio
 from starlette.requests import Request
 from starlette.responses import RedirectResponse
 
-from clip_gaze.web.responses import RefusedError, refusal
+from clip_gaze.web.queue import StoppedError
+from clip_gaze.web.responses import RefusedError, explained, refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from starlette.datastructures import Headers
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from clip_gaze.web.address import Address
 
-COOKIE = "clip_gaze_token"
 _READS = ("GET", "HEAD", "OPTIONS")
 # All requests together may hold so many largest bodies, those of waiting questions among them.
 _BODIES = 4
+# The slowest body, in bytes a second: one that comes slower holds up a place for others.
+_SLOWEST = 1000
 # A client that still sends when it is refused would not hear why if the connection closed at once:
 # so many seconds, and as much as one body may have, is read and forgotten.
 _LINGER = 2
@@ -40,7 +46,9 @@ _HEADERS = {
 class Guard:
     """An ASGI application around another one, which only sees requests that are allowed."""
 
-    def __init__(self, app: ASGIApp, address: Address, token: str | None, max_body: int) -> None:
+    def __init__(
+        self, app: ASGIApp, address: Address, token: str | None, max_body: int, patience: float
+    ) -> None:
         """Guard `app`.
 
         Args:
@@ -48,9 +56,13 @@ class Guard:
             address: where the server is reached.
             token: what every request must carry, in letters that a cookie may have; None: nothing.
             max_body: bytes that the body of a request may have.
+            patience: seconds that it may take, beside those that its size allows.
 
         """
         self.max_body = max_body
+        self._patience = patience
+        self._reading: set[anyio.CancelScope] = set()
+        self._stopping = False
         self._app = app
         self._address = address
         self._token = token
@@ -85,11 +97,41 @@ class Guard:
             raise RefusedError(503, "too many pictures are on their way; try again in a moment")
         self._held += more
 
+    def stop(self) -> None:
+        """Refuse the requests whose bodies are still to come."""
+        self._stopping = True
+        for scope in self._reading:
+            scope.cancel()
+
+    @contextlib.contextmanager
+    def reading(self, began: float, size: int) -> Iterator[None]:
+        """Limit the time in which a body goes on.
+
+        Args:
+            began: the event loop's time when the body began.
+            size: bytes that have come.
+
+        Raises:
+            RefusedError: it comes too slowly, or the server stops.
+
+        """
+        until = -math.inf if self._stopping else began + self._patience + size / _SLOWEST
+        with anyio.CancelScope(deadline=until) as scope:
+            self._reading.add(scope)
+            try:
+                yield
+            finally:
+                self._reading.remove(scope)
+        if scope.cancelled_caught and self._stopping:
+            raise explained(StoppedError())
+        if scope.cancelled_caught:
+            raise RefusedError(408, "the form comes too slowly; try again, or send less at once")
+
     def _check_sender(self, request: Request) -> None:
         host = _only(request.headers, "host")
         if host is None or not self._address.is_meant_by(host):
-            msg = f"this server is not known under that name; open {self._address.url}"
-            raise RefusedError(403, msg)
+            msg = "this server is not known under that name; "
+            raise RefusedError(403, f"{msg}open the address that clip-gaze serve printed")
         if request.method in _READS:
             return
         # Browsers say where a request comes from; other programs need not.
@@ -118,14 +160,15 @@ class Guard:
         """
         if self._token is None:
             return self._app
+        name = cookie(self._address)
         tokens = request.query_params.getlist("token")
         if request.url.path == "/" and request.method == "GET" and any(map(self._is_token, tokens)):
             response = RedirectResponse("/", 303)
-            response.set_cookie(COOKIE, self._token, httponly=True, samesite="strict")
+            response.set_cookie(name, self._token, httponly=True, samesite="strict")
             return response
         kind, _, given = (_only(request.headers, "authorization") or "").partition(" ")
         bearer = given.strip() if kind.lower() == "bearer" else ""
-        if self._is_token(bearer) or self._is_token(request.cookies.get(COOKIE, "")):
+        if self._is_token(bearer) or self._is_token(request.cookies.get(name, "")):
             return self._app
         msg = "the token is missing or wrong; open the address that clip-gaze serve printed"
         raise RefusedError(401, msg)
@@ -133,6 +176,11 @@ class Guard:
     def _is_token(self, given: str) -> bool:
         known = self._token or ""
         return hmac.compare_digest(given.encode("utf-8", "replace"), known.encode("utf-8"))
+
+
+def cookie(address: Address) -> str:
+    """Return the name of the token's cookie; browsers keep cookies for all ports of a host."""
+    return f"clip_gaze_token_{address.port}"
 
 
 def _only(headers: Headers, name: str) -> str | None:
@@ -146,6 +194,7 @@ class _Exchange:
 
     def __init__(self, guard: Guard, request: Request, receive: Receive, send: Send) -> None:
         self.size = 0
+        self._began = anyio.current_time()
         self._guard = guard
         self._receive = receive
         self._send = send
@@ -158,7 +207,10 @@ class _Exchange:
         self._held_back = "expect" in request.headers
 
     async def receive(self) -> Message:
-        message = await self._receive()
+        if self._whole:
+            return await self._receive()
+        with self._guard.reading(self._began, self.size):
+            message = await self._receive()
         if message["type"] == "http.request":
             more = len(message.get("body", b""))
             self._guard.take(self.size, more)

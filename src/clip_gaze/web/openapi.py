@@ -31,8 +31,8 @@ this machine. Where the server was started with a token, each request carries it
 """
 
 
-def description(version: str) -> dict[str, Any]:
-    """Return the description of this version."""
+def description(version: str, cookie: str) -> dict[str, Any]:
+    """Return the description of a version whose token is in a cookie of this name."""
     return {
         "openapi": "3.1.0",
         "info": {"title": "clip-gaze", "version": version, "description": _ABOUT},
@@ -51,6 +51,8 @@ def description(version: str) -> dict[str, Any]:
                 "Forbidden": _problem("The Host or Origin is not this server's."),
                 "BadRequest": _problem("The request or its only picture cannot be understood."),
                 "TooLarge": _problem("The request, a part of it or a picture is too large."),
+                "TooSlow": _problem("The body comes too slowly."),
+                "Failed": _problem("The model cannot be used, or clip-gaze failed."),
                 "NotAForm": _problem("The body is no multipart/form-data."),
                 "Busy": {
                     **_problem("Too much is waiting, or the server stops; try again later."),
@@ -65,7 +67,7 @@ def description(version: str) -> dict[str, Any]:
             },
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
-                "cookie": {"type": "apiKey", "in": "cookie", "name": "clip_gaze_token"},
+                "cookie": {"type": "apiKey", "in": "cookie", "name": cookie},
             },
         },
         "security": [{}, {"bearer": []}, {"cookie": []}],
@@ -159,8 +161,8 @@ def _asking(
         "requestBody": {"required": True, "content": {"multipart/form-data": media}},
         "responses": {
             "200": {"description": summary, "content": content},
-            **_refusals({"400": "BadRequest", "413": "TooLarge", "415": "NotAForm"}),
-            **_refusals({"503": "Busy"}),
+            **_refusals({"400": "BadRequest", "408": "TooSlow", "413": "TooLarge"}),
+            **_refusals({"415": "NotAForm", "500": "Failed", "503": "Busy"}),
         },
     }
 

@@ -10,7 +10,7 @@ from starlette.background import BackgroundTask
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from clip_gaze.errors import GazeError, PictureSizeError
+from clip_gaze.errors import ClosedError, GazeError, ModelError, PictureSizeError
 from clip_gaze.output.terminal import clean
 from clip_gaze.web.queue import BusyError, Outcome, StoppedError
 
@@ -111,9 +111,14 @@ def explained(error: Exception) -> RefusedError:
     if isinstance(error, StoppedError):
         return RefusedError(503, "clip-gaze is stopping; start it again")
     if isinstance(error, GazeError):
-        status = 413 if isinstance(error, PictureSizeError) else 400
-        return RefusedError(status, clean(str(error)))
+        return RefusedError(_status(error), clean(str(error)))
     return RefusedError(500, "clip-gaze failed; its window says more")
+
+
+def _status(error: GazeError) -> int:
+    if isinstance(error, (ClosedError, ModelError)):
+        return 500  # no other question would have an answer
+    return 413 if isinstance(error, PictureSizeError) else 400
 
 
 def refusal(error: RefusedError) -> Response:

@@ -1,29 +1,40 @@
-"""Serves the page with uvicorn until it is told to stop."""
+"""Serve the page with uvicorn until the process is told to stop."""
 
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import signal
 import socket
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from clip_gaze.errors import GazeError
+from clip_gaze.web.address import Address, address_of
+
+try:
+    import resource
+except ModuleNotFoundError:  # Windows sets no such limits
+    resource = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Iterator
 
     from clip_gaze.web.app import Page
 
 # Seconds in which open connections may end when the server stops.
 _PATIENCE = 5
+_MOST_CONNECTIONS = 256
+# Connections that are taken at once, before any can be closed again.
+_BACKLOG = 64
 
 
 @contextlib.contextmanager
-def listening(host: str, port: int) -> Iterator[tuple[socket.socket, bool]]:
-    """Take a port, and say whether only this machine can reach it.
+def listening(host: str, port: int) -> Iterator[tuple[socket.socket, Address]]:
+    """Take a port.
 
     Args:
         host: a name or address of this machine.
@@ -36,11 +47,14 @@ def listening(host: str, port: int) -> Iterator[tuple[socket.socket, bool]]:
     try:
         family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         taken = socket.create_server(place[:2], family=family)
+    except UnicodeError:
+        msg = f"{host}: is no name of a machine; name another --host"
+        raise GazeError(msg) from None
     except OSError as error:
         msg = f"{host}, port {port}: cannot be served ({error.strerror}); choose another --port"
         raise GazeError(msg) from None
     with taken:
-        yield taken, ipaddress.ip_address(taken.getsockname()[0]).is_loopback
+        yield taken, address_of(host, taken)
 
 
 def serve(page: Page, taken: socket.socket, ready: Callable[[], object]) -> None:
@@ -53,15 +67,17 @@ def serve(page: Page, taken: socket.socket, ready: Callable[[], object]) -> None
 
     """
     server = made(page, ready)
-    with _ending(server):
-        server.run(sockets=[taken])
+    # They stay: a second Ctrl-C must not break off what is left to do after the last answer.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, server.handle_exit)
+    server.run(sockets=[taken])
 
 
 def made(page: Page, ready: Callable[[], object]) -> uvicorn.Server:
     """Return the server of a page, which calls `ready` when it answers."""
     config = uvicorn.Config(
         page,
-        http="h11",
+        http=partial(_Connection, page, {}),  # type: ignore[arg-type]
         loop="asyncio",
         lifespan="on",
         log_config=None,
@@ -69,13 +85,14 @@ def made(page: Page, ready: Callable[[], object]) -> uvicorn.Server:
         server_header=False,
         proxy_headers=False,
         ws="none",
+        backlog=_BACKLOG,
         timeout_graceful_shutdown=_PATIENCE,
     )
     return _Server(config, page, ready)
 
 
 class _Server(uvicorn.Server):
-    """A server that says when it is ready, and stops what is done before it waits for the end."""
+    """A server that says when it is ready, and stops its jobs before it waits for the end."""
 
     def __init__(self, config: uvicorn.Config, page: Page, ready: Callable[[], object]) -> None:
         super().__init__(config)
@@ -90,17 +107,66 @@ class _Server(uvicorn.Server):
         self._page.stop()
         await super().shutdown(sockets)
 
+    def handle_exit(self, sig: int, frame: object) -> None:
+        # However often it is told to: uvicorn would break off what it does, with a traceback.
+        del sig, frame
+        self.should_exit = True
 
-@contextlib.contextmanager
-def _ending(server: uvicorn.Server) -> Iterator[None]:
-    """Make a signal an end like any other: uvicorn raises it once more when all is done."""
 
-    def end(*_: object) -> None:
-        server.should_exit = True
+class _Connection(H11Protocol):
+    """A connection that is closed when it waits too long for the head of a request.
 
-    before = {each: signal.signal(each, end) for each in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+    Of too many connections, the one that has waited longest is closed: a client that is served
+    sends its head at once. `waiting` has those of all connections that wait, in that order.
+    """
+
+    def __init__(self, page: Page, waiting: dict[_Connection, None], **uvicorn: Any) -> None:
+        super().__init__(**uvicorn)
+        self._waiting = waiting
+        self._patience = page.settings.patience
+        self._most = page.settings.connections or most_connections()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._look()
+        if len(self.connections) > self._most:
+            next(iter(self._waiting))._leave()  # noqa: SLF001 - it is one of these
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._look()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._look()
+
+    def _look(self) -> None:
+        """Begin to wait for a head, or stop: it has come."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._stop_waiting()
+        elif self._timer is None:
+            self._waiting[self] = None
+            self._timer = self.loop.call_later(self._patience, self._leave)
+
+    def _stop_waiting(self) -> None:
+        self._waiting.pop(self, None)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _leave(self) -> None:
+        self._stop_waiting()
+        self.transport.abort()
+
+
+def most_connections() -> int:
+    """Return how many connections may be open: a quarter of the files that may be, at most 256."""
+    if resource is None:
+        return _MOST_CONNECTIONS
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MOST_CONNECTIONS if files < 0 else max(1, min(_MOST_CONNECTIONS, files // 4))
