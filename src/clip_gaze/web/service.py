@@ -1,4 +1,4 @@
-"""What the page's thread does for a question: `gaze`, `see`, `compare` and a card to share."""
+"""Answer questions with the model: `gaze`, `see`, `compare` and a card to share."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _EDGE = 256  # pixels of a map's side, which a browser enlarges
 
 
 class Relay:
-    """Passes the progress of encoding phrases on to the job that is done, if there is one."""
+    """Passes the progress of encoding phrases on to the running job."""
 
     def __init__(self) -> None:
         """Pass nothing on yet."""
