@@ -66,7 +66,7 @@ BAD: list[tuple[str, list[Any], int, str]] = [
     ("gaze", [IMAGE, ("phrase", " \n ")], 400, "phrase is blank; write a phrase"),
     ("gaze", [IMAGE, ("phrase", "a" * 301)], 413, "phrase is too long; at most 300 letters"),
     ("gaze", [IMAGE, ("phrase", "a" * 3000)], 413, "'phrase' is too long"),
-    ("gaze", [IMAGE, *[("phrase", "a")] * 2001], 413, "at most 2,000 phrases are weighed"),
+    ("gaze", [IMAGE, *[("phrase", "a")] * 2001], 413, "too many phrases; send at most 2,000"),
     ("gaze", [IMAGE, *[("list", "sites")] * 2300], 413, "a form has at most 2,200 parts"),
     ("gaze", [IMAGE, ("top", "-1")], 400, "top should be a whole number, 0 for all phrases"),
     ("gaze", [IMAGE, ("top", "x")], 400, "top should be a whole number"),

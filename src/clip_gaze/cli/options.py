@@ -32,26 +32,19 @@ _T = TypeVar("_T")
 _OWN = "phrases"  # what the list of --phrase is called
 
 
-class Amount(click.FloatRange):
-    """A number larger than 0, and neither infinite nor no number at all."""
-
-    def __init__(self) -> None:
-        """Take any such number."""
-        super().__init__(min=0, min_open=True)
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> float:
-        """Return the number; see `click.ParamType`."""
-        amount = float(super().convert(value, param, ctx))
-        if not math.isfinite(amount):
-            self.fail(f"{value!r} is not a finite number.", param, ctx)
-        return amount
+def finite(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
+    """Return the value of an option, which may be neither infinite nor no number (nan)."""
+    if value is not None and not math.isfinite(value):
+        msg = f"{value} is not a finite number."
+        raise click.BadParameter(msg)
+    return value
 
 
 threads_option = click.option(
     "--threads", type=click.IntRange(min=1), help="CPU threads.  [default: all allowed]"
 )
 megapixels_option = click.option(
-    "--max-megapixels", type=Amount(), metavar="N",
+    "--max-megapixels", type=click.FloatRange(min=0, min_open=True), callback=finite, metavar="N",
     help="Refuse larger pictures.  [default: what fits in half the free memory]",
 )  # fmt: skip
 

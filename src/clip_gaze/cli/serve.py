@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from clip_gaze.cli.options import Amount, megapixels_option, model_options, opened
+from clip_gaze.cli.options import finite, megapixels_option, model_options, opened
 from clip_gaze.errors import GazeError
 
 # It stands in an address and in a cookie.
@@ -37,7 +37,8 @@ _NEEDED = {"anyio", "jinja2", "python_multipart", "starlette", "uvicorn"}
 )
 @click.option(
     "--max-upload",
-    type=Amount(),
+    type=click.FloatRange(min=0, min_open=True),
+    callback=finite,
     default=64,
     show_default=True,
     metavar="MB",

@@ -1,4 +1,4 @@
-"""The local page and its API: server, guard, queue, forms, answers.
+"""The local page and its API: server, guard, queue, forms, responses.
 
 May import everything but cli.
 """

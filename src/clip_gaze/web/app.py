@@ -1,4 +1,4 @@
-"""The local page and its API: which address is answered by what."""
+"""The routes of the local page and its API."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ JSON, CSV, PNG = "application/json", "text/csv", "image/png"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a page is served.
+    """How the page is served.
 
     Attributes:
         address: where.
-        token: what every request must carry; None: nothing.
-        max_body: bytes that a request may have.
+        token: the token that every request must carry; None: none.
+        max_body: bytes of the largest request body.
         places: how many questions can wait, beside the one that is answered.
         connections: how many can be open; None: what the system's limit of files leaves room for.
         patience: seconds in which the head of a request must come, and its body must go on.
@@ -108,8 +108,7 @@ class Page:
             exception_handlers={
                 ClientDisconnect: _left,
                 HTTPException: _http_error,
-                RefusedError: _refused,
-                Exception: _failed,
+                **dict.fromkeys((BusyError, StoppedError, RefusedError, Exception), _refused),
             },
         )
         inner.router.redirect_slashes = False
@@ -122,7 +121,7 @@ class Page:
         await self._app(scope, receive, send)
 
     def stop(self) -> None:
-        """Begin to stop: what comes or waits is refused, what runs ends at its next step."""
+        """Refuse new and waiting requests, and end the running job at its next step."""
         self._app.stop()
         self._queue.stop()
 
@@ -137,13 +136,13 @@ class Page:
         check: Callable[[multipart.Form], Any],
         works: dict[str, Callable[[Any, Job], bytes]],
     ) -> Route:
-        """Return the route of a question that goes through the queue.
+        """Return a route whose form is checked, and whose job goes through the queue.
 
         Args:
             path: its address.
-            check: makes a question of a form.
-            works: media types that a client may accept -> what makes such an answer; the first is
-                for the others.
+            check: turns a form into a question.
+            works: media type -> function that makes such an answer; the last that the client
+                accepts, else the first.
 
         """
 
@@ -153,22 +152,18 @@ class Page:
             del form
             accepted = request.headers.get("accept", "")
             media = next((each for each in reversed(works) if each in accepted), next(iter(works)))
-            try:
-                job = self._queue.submit(partial(works[media], asked), streamed=media == STREAM)
-            except (BusyError, StoppedError) as error:
-                raise explained(error) from None
+            job = self._queue.submit(partial(works[media], asked), streamed=media == STREAM)
             return stream(job) if job.streamed else await whole(job, request, media)
 
         return Route(path, answer, methods=["POST"])
 
 
 async def _refused(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RefusedError)  # noqa: S101 - it is registered for these
-    return refusal(error)
+    return refusal(explained(error))
 
 
 async def _left(_: Request, __: Exception) -> Response:
-    """Return an answer that is discarded: the client disconnected."""
+    """Return a response that is discarded: the client disconnected during the upload."""
     return Response(status_code=400)
 
 
@@ -183,10 +178,6 @@ async def _http_error(request: Request, error: Exception) -> Response:
     return response
 
 
-async def _failed(_: Request, error: Exception) -> Response:
-    return refusal(explained(error))
-
-
 def _get(path: str, answer: Callable[[Request], Response]) -> Route:
     async def endpoint(request: Request) -> Response:
         return answer(request)
@@ -195,7 +186,7 @@ def _get(path: str, answer: Callable[[Request], Response]) -> Route:
 
 
 def _static(files: dict[str, bytes], request: Request) -> Response:
-    """Return one of the files that were read at the start; a request never opens one."""
+    """Return a static file, which was read at the start."""
     name = request.path_params["name"]
     if name not in files:
         raise HTTPException(404)

@@ -1,4 +1,4 @@
-"""Forms to questions: what may be asked, and how much of it."""
+"""Turn forms into questions, and refuse what is wrong or too much."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Gaze:
-    """Which phrases of each list are likely for each picture?
+    """A question: which phrases of each list are likely for each picture?
 
     Attributes:
         uploads: the pictures.
         lists: name -> phrases.
         top: how many phrases of each list; None for all.
-        corrected: whether to take away what a list says of any picture.
+        corrected: whether each phrase's bias is subtracted.
 
     """
 
@@ -46,14 +46,14 @@ class Gaze:
 
 @dataclass(frozen=True, slots=True)
 class See:
-    """Where does a picture speak for phrases?
+    """A question: where does a picture speak for phrases?
 
     Attributes:
         upload: the picture.
         phrases: what to look for.
         against: a list's name, or phrases; None: the phrase's own list.
         runs: how many versions of the picture are looked at.
-        corrected: whether what each phrase gets from any picture is taken away.
+        corrected: whether each phrase's bias is subtracted.
         overlay: whether each map comes with a picture of it.
 
     """
@@ -68,7 +68,7 @@ class See:
 
 @dataclass(frozen=True, slots=True)
 class Compare:
-    """How do pictures differ from the first of them?"""
+    """A question: how do pictures differ from the first of them?"""
 
     uploads: tuple[Upload, ...]
     lists: Mapping[str, tuple[str, ...]]
@@ -77,7 +77,7 @@ class Compare:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A picture with its phrases, to share, and perhaps where it speaks for one of them."""
+    """A question for a card: a picture with its phrases, and with a heat map if `see` is given."""
 
     gaze: Gaze
     see: See | None
@@ -148,7 +148,7 @@ def card(form: Form) -> Card:
 
 
 def _known(form: Form, *names: str) -> None:
-    """Refuse what nobody will look at: it is a mistake."""
+    """Refuse unknown fields."""
     for name in form.values:
         if name not in names:
             what = "a file" if name == "image" else f"one of {', '.join(names)} or the file image"
@@ -190,7 +190,7 @@ def _phrases(form: Form, name: str) -> tuple[str, ...]:
     """Return phrases without white space around them, each once."""
     given = form.values.get(name, ())
     if len(given) > MOST_PHRASES:
-        raise RefusedError(413, f"at most {MOST_PHRASES:,} phrases are weighed; here are more")
+        raise RefusedError(413, f"too many phrases; send at most {MOST_PHRASES:,}")
     stripped = [phrase.strip() for phrase in given]
     if not all(stripped):
         raise RefusedError(400, f"{name} is blank; write a phrase")

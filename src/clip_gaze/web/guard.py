@@ -44,7 +44,7 @@ _HEADERS = {
 
 
 class Guard:
-    """An ASGI application around another one, which only sees requests that are allowed."""
+    """A middleware that passes allowed requests on, and refuses the others."""
 
     def __init__(
         self, app: ASGIApp, address: Address, token: str | None, max_body: int, patience: float
@@ -54,8 +54,8 @@ class Guard:
         Args:
             app: what answers.
             address: where the server is reached.
-            token: what every request must carry, in letters that a cookie may have; None: nothing.
-            max_body: bytes that the body of a request may have.
+            token: the token that every request must carry, valid in a cookie; None: none.
+            max_body: bytes of the largest body.
             patience: seconds that it may take, beside those that its size allows.
 
         """
@@ -150,12 +150,12 @@ class Guard:
         return RefusedError(413, f"more than {limit} at once; send less, or raise --max-upload")
 
     def _admitted(self, request: Request) -> ASGIApp:
-        """Return what answers a request that has the token, if one is needed.
+        """Return the application that answers a request with the right token.
 
         The token in a page's address becomes a cookie.
 
         Raises:
-            RefusedError: it has none.
+            RefusedError: the token is missing or wrong.
 
         """
         if self._token is None:
@@ -184,13 +184,13 @@ def cookie(address: Address) -> str:
 
 
 def _only(headers: Headers, name: str) -> str | None:
-    """Return the value of a header; one that stands twice has none."""
+    """Return the value of a header that is given exactly once."""
     values = headers.getlist(name)
     return values[0] if len(values) == 1 else None
 
 
 class _Exchange:
-    """A request and its answer as they pass: the body is counted, the answer's headers are set."""
+    """One request and its response: counts the body's bytes, and sets the response's headers."""
 
     def __init__(self, guard: Guard, request: Request, receive: Receive, send: Send) -> None:
         self.size = 0

@@ -1,4 +1,4 @@
-"""Read forms with Starlette's parser: all in memory, and no more than allowed."""
+"""Read multipart forms into memory with Starlette's parser, within limits."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _REFUSALS = {
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A picture file as it came, and what it is called; the name is a label, never a path."""
+    """An uploaded file and its name, which is a label and never a path."""
 
     name: str
     file: io.BytesIO
@@ -51,7 +51,7 @@ async def read(request: Request) -> Form:
     """Read a form as it comes.
 
     Args:
-        request: whoever passes it on has made sure that its body is not too large.
+        request: the request, whose body's size is limited already.
 
     Raises:
         RefusedError: it is no form, or has more or larger parts than allowed.
@@ -100,7 +100,7 @@ def _form(found: FormData) -> Form:
 
 
 class _Parser(MultiPartParser):
-    """Starlette's parser, which writes nothing to disk and sees where a form ends."""
+    """Starlette's parser, which writes nothing to disk and notes whether the form is complete."""
 
     spool_max_size = 0  # files of any size stay in memory
 

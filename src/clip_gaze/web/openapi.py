@@ -21,7 +21,7 @@ from clip_gaze.web.multipart import MOST_FILES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    Schema = dict[str, Any]
+    from clip_gaze.web.schemas import Schema
 
 _PICTURES = "image/jpeg, image/png, image/webp, image/gif, image/tiff, image/bmp, image/avif"
 _ABOUT = """\
@@ -96,11 +96,7 @@ def _see() -> Schema:
         "against": _phrase("Phrases that they are weighed against, in place of a list."),
         "quality": {"enum": list(QUALITIES), "default": "normal"},
         "corrected": _CORRECTED,
-        "overlay": {
-            "type": "boolean",
-            "default": False,
-            "description": "Send a picture of each map.",
-        },
+        "overlay": {**_CORRECTED, "description": "Send a picture of each map."},
     }
     exclusive = {"not": {"required": ["list", "against"]}}
     return _asking(
@@ -195,16 +191,6 @@ def _array(items: Schema, **more: Any) -> Schema:
     return {"type": "array", "items": items, **more}
 
 
-def _record(properties: Schema) -> Schema:
-    """Return an object that has all of its properties, and no others."""
-    return {
-        "type": "object",
-        "required": list(properties),
-        "properties": properties,
-        "additionalProperties": False,
-    }
-
-
 def _images(fewest: int, most: int) -> Schema:
     picture = {"type": "string", "contentMediaType": "image/*"}
     return {"type": "array", "items": picture, "minItems": fewest, "maxItems": most}
@@ -235,20 +221,20 @@ _TOP: Schema = {
 }  # fmt: skip
 _CORRECTED: Schema = {
     "type": "boolean", "default": False,
-    "description": "Take away what a list says of pictures that show nothing.",
+    "description": "Subtract each phrase's bias, measured on pictures that show nothing.",
 }  # fmt: skip
 _RESULTS = (PhraseScore, CorrectedScore, PictureResult, HeatMap, Change, Compared, Comparison)
 _OVERLAY: Schema = {
-    **_record({"limit": {"type": "number"}, "png": _TEXT}),
+    **schemas.closed({"limit": {"type": "number"}, "png": _TEXT}),
     "description": "Where it was asked for: the end of the map's scale of colours, and its colours "
     "as the data URL of a square PNG with an alpha channel.",
 }
 _SCHEMAS: Schema = {
-    "Problem": _record({"error": {"type": "string", "pattern": r"^[^\r\n]+$"}}),
-    "List": _record(
+    "Problem": schemas.closed({"error": {"type": "string", "pattern": r"^[^\r\n]+$"}}),
+    "List": schemas.closed(
         {"name": _TEXT, "phrases": {"type": "integer"}, "selected": {"type": "boolean"}}
     ),
-    "Model": _record(
+    "Model": schemas.closed(
         {
             "name": _TEXT,
             "variant": _TEXT,

@@ -41,14 +41,14 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The last news of a job: its answer, or the error that ended it."""
+    """How a job ended: with an answer or an error."""
 
     answer: bytes = b""
     error: Exception | None = None
 
 
 class Job:
-    """One question on its way through the queue.
+    """Some work for the queue, and its news, which are read in the event loop.
 
     Attributes:
         ahead: how many other jobs came before it and are not finished.
@@ -113,7 +113,7 @@ class Queue:
     """Runs jobs one after the other, as long as `working` is entered."""
 
     def __init__(self, places: int) -> None:
-        """Prepare a queue in which so many jobs can wait, beside the one that runs."""
+        """Prepare a queue in which `places` jobs can wait, beside the one that runs."""
         self._places = places
         self._jobs: set[Job] = set()
         self._tasks: TaskGroup | None = None

@@ -31,7 +31,7 @@ _MORE_HEADERS = {
 
 
 class RefusedError(Exception):
-    """A request that is not answered as it was meant to be.
+    """A request is refused.
 
     Attributes:
         status: of the answer.
@@ -105,7 +105,9 @@ def _event(name: str, data: dict[str, Any]) -> str:
 
 
 def explained(error: Exception) -> RefusedError:
-    """Return the refusal that an error of a job becomes."""
+    """Return the refusal that an error becomes."""
+    if isinstance(error, RefusedError):
+        return error
     if isinstance(error, BusyError):
         return RefusedError(503, "too many questions are waiting; try again in a moment")
     if isinstance(error, StoppedError):

@@ -35,9 +35,13 @@ def record(kind: type) -> Schema:
         name: _schema(hints[name]) | _BOUNDS.get(name, {}) | said.get(name, {})
         for name in (each.name for each in dataclasses.fields(kind))
     }
+    return {"description": _doc(kind).partition("\n")[0], **closed(properties)}
+
+
+def closed(properties: Schema) -> Schema:
+    """Return the schema of an object that has all of its properties, and no others."""
     return {
         "type": "object",
-        "description": _doc(kind).partition("\n")[0],
         "required": list(properties),
         "properties": properties,
         "additionalProperties": False,

@@ -114,10 +114,10 @@ class _Server(uvicorn.Server):
 
 
 class _Connection(H11Protocol):
-    """A connection that is closed when it waits too long for the head of a request.
+    """A connection that is closed if the head of its next request takes too long.
 
-    Of too many connections, the one that has waited longest is closed: a client that is served
-    sends its head at once. `waiting` has those of all connections that wait, in that order.
+    Of too many connections, the one that has waited longest is closed: an honest client sends its
+    head at once. `waiting` holds all connections without a request, the longest waiting first.
     """
 
     def __init__(self, page: Page, waiting: dict[_Connection, None], **uvicorn: Any) -> None:

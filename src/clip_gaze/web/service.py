@@ -1,4 +1,4 @@
-"""What the page's thread does for a question: `gaze`, `see`, `compare` and a card to share."""
+"""Answer questions with the model: `gaze`, `see`, `compare` and a card to share."""
 
 from __future__ import annotations
 
