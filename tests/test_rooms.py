@@ -86,9 +86,9 @@ def test_each_module_stands_in_a_room() -> None:
     assert {name.split(".")[0] for name in MODULES} == ROOMS.keys() | EVERYTHING
 
 
-def test_no_room_holds_more_than_a_dozen_modules() -> None:
+def test_no_room_holds_more_than_fifteen_modules() -> None:
     for room in ROOMS:
-        assert sum(name.startswith(f"{room}.") for name in MODULES) <= 12, room
+        assert sum(name.startswith(f"{room}.") for name in MODULES) <= 15, room
 
 
 def test_rooms_import_what_they_may() -> None:
@@ -133,8 +133,9 @@ def using(library: str) -> set[str]:
     }
 
 
-def test_one_module_imports_onnxruntime() -> None:
+def test_one_module_each_imports_onnxruntime_and_huggingface_hub() -> None:
     assert using("onnxruntime") == {"model.session"}
+    assert using("huggingface_hub") == {"model.client"}
 
 
 def test_no_module_imports_what_the_export_needs() -> None:

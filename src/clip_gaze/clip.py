@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import threading
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, overload
+from weakref import WeakSet
 
 import numpy as np
 
@@ -49,8 +52,10 @@ class Clip:
     """A CLIP model, ready to look at pictures; a context manager, safe to share between threads.
 
     A tower is loaded when it is first needed. Phrases come from the store where they were
-    encoded before; then the text tower is not loaded at all. Loading a graph tunes glibc's malloc,
-    for the whole process, so that freed memory goes back to the system.
+    encoded before; then the text tower is not loaded at all. Loading a tower sets glibc malloc's
+    M_MMAP_THRESHOLD and M_TRIM_THRESHOLD for the whole process, so that freed memory goes back to
+    the system. A process made by fork gets sessions of its own; an iterator of results stays with
+    the process that began it.
     """
 
     def __init__(
@@ -95,10 +100,10 @@ class Clip:
         self.manifest: Manifest = found.manifest
         self._files = download.ready(found, variant, offline=offline)
         self.variant = self._files.variant
-        self._towers = Towers(self._files.paths, threads, self.manifest.embedding_dim)
-        self._pools = Pools()
         self._neutral: Embedding | None = None
-        self._store: Store | None = Store(cache_folder() if store else None)
+        self._closed = False
+        self._begin()
+        _OPEN.add(self)
 
     @classmethod
     def from_spec(cls, spec: ModelSpec) -> Self:
@@ -427,9 +432,10 @@ class Clip:
         """
         self._pools.close()
         self._towers.close()
-        store, self._store = self._store, None
-        if store is not None:
-            store.close()
+        with self._opening:
+            self._closed = True
+            if self._store is not None:
+                self._store.close()
 
     def __enter__(self) -> Self:
         """Return the object itself."""
@@ -461,11 +467,23 @@ class Clip:
             self.spec.max_pixels,
         )
 
+    def _begin(self) -> None:
+        """Make what this process needs for itself: sessions, threads, and its way to the store."""
+        others = [each for each in self.manifest.variants if each != self.variant]
+        dim = self.manifest.embedding_dim
+        self._towers = Towers(self._files.paths, self.spec.threads, dim, others)
+        self._pools = Pools()
+        self._opening = threading.Lock()
+        self._store: Store | None = None
+
     def _open_store(self) -> Store:
         """Return the store, if this object was not closed."""
-        if self._store is None:
-            raise ClosedError
-        return self._store
+        with self._opening:
+            if self._closed:
+                raise ClosedError
+            if self._store is None:
+                self._store = Store(cache_folder() if self.spec.store else None)
+            return self._store
 
 
 def _raised(found: Embedding | PictureError) -> Embedding:
@@ -473,3 +491,22 @@ def _raised(found: Embedding | PictureError) -> Embedding:
     if isinstance(found, PictureError):
         raise found
     return found
+
+
+_OPEN: WeakSet[Clip] = WeakSet()
+
+
+def _after_fork() -> None:
+    """Let each `Clip` begin anew in a process made by fork, which has none of its threads.
+
+    What it had is never freed here, not even at exit: a session would wait for its threads, and
+    the connection to the store is the first process's own (https://sqlite.org/howtocorrupt.html,
+    section 2.6).
+    """
+    for clip in list(_OPEN):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(dict(vars(clip))))
+        clip._begin()  # noqa: SLF001
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_after_fork)

@@ -60,3 +60,12 @@ def factor(difference: float) -> str:
         return sign + "10" + str(round(log10)).translate(_RAISED)
     value = math.exp(abs(difference))
     return sign + (f"{value:.3g}" if value < 999.5 else f"{float(f'{value:.3g}'):,.0f}")
+
+
+def megabytes(size: int) -> str:
+    """Return a number of bytes as megabytes.
+
+    >>> megabytes(1_234_567_890)
+    '1,234.6 MB'
+    """
+    return f"{size / 1e6:,.1f} MB"

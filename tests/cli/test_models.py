@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -125,21 +126,60 @@ def test_check_hashes_anew(run: Run) -> None:
 
 
 def test_download_says_what_it_fetches_and_where_it_is(run: Run, hub: Hub) -> None:
-    # Bars are drawn in a terminal alone, or where the client's own variable asks for them.
-    done = run("download", "--variant", "fp32", TQDM_POSITION="-1")
+    done = run("download", "--variant", "fp32")
     assert done.returncode == 0, done.stderr
-    first = done.stderr.splitlines()[0]
-    assert re.match(
-        rf"clip-gaze: fetching {hubs.NAME} \(fp32\), \d\d\.\d MB, from {hub.url}", first
-    )
-    assert "onnx/text_model.onnx" in first
-    assert "100%" in done.stderr
+    (line,) = done.stderr.splitlines()
+    assert re.match(rf"clip-gaze: fetching {hubs.NAME} \(fp32\), \d\d\.\d MB, from {hub.url}", line)
+    assert "onnx/text_model.onnx" in line
     folder = client.snapshot(hubs.REPOSITORY, hubs.COMMIT)
     assert re.fullmatch(rf"{hubs.NAME} \(fp32\), .* MB, verified, in {folder}\n", done.stdout)
     hub.requests.clear()
     again = run("download", "--variant", "fp32")
     assert (again.stdout, again.stderr) == (done.stdout, "")
     assert hub.requests == []
+
+
+def test_check_wants_all_files_of_a_folder(run: Run, tiny_model: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "clip")
+    assert run("models", "check", folder).returncode == 0
+    (folder / "vision_model_q4.onnx").unlink()
+    done = run("models", "check", folder)
+    assert done.returncode == 1
+    assert done.stdout == f"{folder}: 6 right, 0 wrong, 0 of unknown digest, 1 not here\n"
+    (line,) = done.stderr.splitlines()
+    assert "vision_model_q4.onnx: this file of the model is missing" in line
+
+
+@pytest.mark.parametrize("content", ['{"revision": 5, "files": {}}', "[" * 100_000])
+def test_models_survives_a_damaged_record(run: Run, cache: Path, content: str) -> None:
+    assert run("download", hubs.OPEN).returncode == 0
+    (record,) = (cache / "pinned").iterdir()
+    record.write_text(content, encoding="utf-8")
+    done = run("models")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "revision not known before the first use" in done.stdout
+
+
+@pytest.mark.usefixtures("hub")
+@pytest.mark.parametrize("variable", ["", "HF_HUB_DISABLE_PROGRESS_BARS"])
+def test_a_terminal_shows_bars_unless_they_are_switched_off(
+    variable: str, published: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pty, termios = (pytest.importorskip(name) for name in ("pty", "termios"))  # not on Windows
+    if variable:
+        monkeypatch.setenv(variable, "1")
+    terminal, end = pty.openpty()
+    termios.tcsetwinsize(end, (24, 200))
+    command = [sys.executable, "-c", MAIN, str(published / "shelf"), "download"]
+    shown = b""
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=end) as running:
+        os.close(end)
+        with contextlib.suppress(OSError):  # what Linux says at the end
+            while piece := os.read(terminal, 4096):
+                shown += piece
+        os.close(terminal)
+    assert running.returncode == 0, shown
+    assert (b"100%" in shown) == (not variable)
 
 
 def test_a_download_that_fails_is_one_line(run: Run, hub: Hub) -> None:

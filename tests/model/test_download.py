@@ -5,6 +5,7 @@ The real client of huggingface_hub asks a server on loopback, whose failures are
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -21,8 +22,10 @@ import pytest
 
 import hub as hubs
 from clip_gaze.errors import DownloadError, GazeError, ModelError
-from clip_gaze.model import download, registry
+from clip_gaze.model import download, folder, registry
 from clip_gaze.model import hub as client
+from clip_gaze.model import manifest as manifests
+from clip_gaze.model.manifest import Variant
 from serving import PATIENCE
 
 if TYPE_CHECKING:
@@ -133,14 +136,23 @@ def test_nothing_but_the_files_is_asked_for(hub: Hub) -> None:
         assert "torch" not in request.headers["user-agent"]
 
 
-def test_settings_of_the_process_are_as_before(hub: Hub) -> None:
+def test_settings_of_the_process_stay_as_they_are(hub: Hub) -> None:
     from huggingface_hub import constants
 
     before, environment = dict(vars(constants)), dict(os.environ)
+    during: list[dict[str, object]] = []
+
+    def look(_: hubs.Answer) -> bool:
+        during.append(dict(vars(constants)))
+        return False
+
+    for method in ("HEAD", "GET"):
+        hub.always(method, VISION, look)
     get()
     hub.always("HEAD", "onnx/vision_model.onnx", hubs.fails(500))
     with pytest.raises(DownloadError):
         get(variant="fp32")
+    assert during == [before, before]
     assert dict(vars(constants)) == before
     assert dict(os.environ) == environment
 
@@ -329,6 +341,19 @@ def test_a_wait_that_the_server_asks_for_is_waited(hub: Hub) -> None:
     get()
 
 
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+def test_a_wait_of_more_than_a_minute_is_said_and_not_waited(hub: Hub, method: str) -> None:
+    hub.always(method, VISION, hubs.fails(429, Retry_After="3600"))
+    assert "try again in 3600 s" in refused()
+    assert hub.count(method, {"HEAD": VISION, "GET": f"/cdn/{VISION}"}[method]) == 1
+
+
+def test_a_busy_server_is_given_up_in_the_end(hub: Hub, caplog: pytest.LogCaptureFixture) -> None:
+    hub.always("GET", VISION, hubs.fails(429, Retry_After="0"))
+    assert "HTTP 429" in refused()
+    assert "trying again in 0 s" in caplog.text
+
+
 @pytest.mark.usefixtures("hasty")
 def test_a_slow_server_is_asked_again_where_it_stopped(hub: Hub) -> None:
     answer = threading.Event()
@@ -488,6 +513,62 @@ def test_a_read_only_cache_that_lacks_files_is_said(hub: Hub, shelf: Path) -> No
     assert hub.count("GET") == 0
 
 
+def test_a_file_in_place_of_the_cache_is_said(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "file"))
+    for token in (tmp_path / "file" / "token", tmp_path / "none"):
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(token))
+        line = refused()
+        assert str(tmp_path / "file") in line
+        assert "set HF_HOME to " in line
+        assert "cannot be reached" not in line
+    assert hub.count("GET") == 0
+
+
+@pytest.mark.usefixtures("hub")
+def test_an_unknown_home_folder_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    pwd = pytest.importorskip("pwd")  # Windows has none
+
+    def nobody(_: int) -> None:
+        raise KeyError
+
+    for name in ("HF_HOME", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    with pytest.raises(DownloadError, match="the home folder is not known; set HF_HOME"):
+        get()
+
+
+UNFIT = """
+import sys
+sys.stderr = None
+"""
+
+
+def test_a_process_without_stderr_can_fetch(hub: Hub, shelf: Path) -> None:
+    command = [sys.executable, "-c", UNFIT + RUN, str(shelf), hubs.NAME, "fetch"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert hub.count("GET", f"/cdn/{VISION}") == 1
+
+
+@pytest.mark.parametrize("variable", ["HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"])
+def test_a_wrong_setting_of_the_client_is_named(
+    hub: Hub, shelf: Path, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "soon")
+    with start(shelf) as process:
+        _, error = process.communicate(timeout=PATIENCE)
+    line = error.splitlines()[-1]
+    assert "DownloadError" in line
+    assert f"{variable}=soon: " in line
+    assert hub.requests == []
+
+
 def test_too_little_free_disk_is_said_before_anything_is_fetched(
     hub: Hub, monkeypatch: pytest.MonkeyPatch, total: int
 ) -> None:
@@ -524,9 +605,9 @@ def test_a_disk_that_fills_up_keeps_no_half_file(hub: Hub, shelf: Path) -> None:
 COPY = """
 import sys
 from pathlib import Path
-from clip_gaze.model import download, registry
+from clip_gaze.model import folder, registry
 registry.shipped = lambda name: Path(sys.argv[1]) / name
-download.copy(registry.find(sys.argv[2]), None, Path(sys.argv[3]))
+folder.copy(registry.find(sys.argv[2]), None, Path(sys.argv[3]))
 """
 
 
@@ -552,9 +633,9 @@ def test_a_folder_for_another_machine_runs_there(
 ) -> None:
     model = registry.find(hubs.NAME)
     for variant in ("q4", "fp32"):
-        download.copy(model, variant, tmp_path / "stick" / "clip")
-    folder = shutil.copytree(tmp_path / "stick" / "clip", tmp_path / "there")
-    assert sorted(path.name for path in folder.iterdir()) == [
+        folder.copy(model, variant, tmp_path / "stick" / "clip")
+    brought = shutil.copytree(tmp_path / "stick" / "clip", tmp_path / "there")
+    assert sorted(path.name for path in brought.iterdir()) == [
         "manifest.json",
         "text_model.onnx",
         "text_model_q4.onnx",
@@ -566,25 +647,103 @@ def test_a_folder_for_another_machine_runs_there(
         shutil.rmtree(path)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     hub.requests.clear()
-    there = registry.find(folder)
+    there = registry.find(brought)
     assert download.ready(there).variant == "q4"
-    assert download.ready(there, "fp32").paths["text"] == folder / "text_model.onnx"
+    assert download.ready(there, "fp32").paths["text"] == brought / "text_model.onnx"
     assert hub.requests == []
 
 
 def test_a_folder_of_another_model_is_not_overwritten(hub: Hub, tmp_path: Path) -> None:
-    download.copy(registry.find(hubs.NAME), None, tmp_path / "clip")
+    folder.copy(registry.find(hubs.NAME), None, tmp_path / "clip")
     before = {path: path.read_bytes() for path in (tmp_path / "clip").iterdir()}
     with pytest.raises(ModelError, match="has another model, clip-vit-base-patch32"):
-        download.copy(registry.find(hubs.OPEN), None, tmp_path / "clip")
+        folder.copy(registry.find(hubs.OPEN), None, tmp_path / "clip")
     assert {path: path.read_bytes() for path in (tmp_path / "clip").iterdir()} == before
     assert hub.requests
 
 
+@pytest.mark.parametrize("name", ["tokenizer.json", "vision_model_q4.onnx", "notes.txt"])
+def test_a_folder_that_is_no_model_folder_is_left_alone(
+    hub: Hub, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / name).write_text("mine", encoding="utf-8")
+    with pytest.raises(ModelError, match="mine is neither empty nor a model folder; choose"):
+        folder.copy(registry.find(hubs.NAME), None, tmp_path / "mine")
+    assert [path.read_text(encoding="utf-8") for path in (tmp_path / "mine").iterdir()] == ["mine"]
+    assert hub.requests
+
+
+def test_the_folder_of_a_published_manifest_is_left_alone(hub: Hub, shelf: Path) -> None:
+    place = shelf / "models" / hubs.NAME
+    before = (place / "manifest.json").read_bytes()
+    with pytest.raises(ModelError, match="has another model"):
+        folder.copy(registry.find(hubs.NAME), None, place)
+    assert (place / "manifest.json").read_bytes() == before
+    assert hub.requests
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_copy_that_broke_off_is_continued(tmp_path: Path) -> None:
+    files = folder.copy(registry.find(hubs.NAME), None, tmp_path / "clip")
+    for path in (tmp_path / "clip" / "manifest.json", files.paths["text"]):
+        path.unlink()
+    assert folder.copy(registry.find(hubs.NAME), None, tmp_path / "clip") == files
+    assert download.ready(registry.find(tmp_path / "clip")).digests == files.digests
+
+
+def nested(model: Path, target: Path, names: dict[str, tuple[str, str]]) -> registry.Model:
+    """Make a model whose variants have their graphs at these places: vision, text."""
+    shutil.copytree(model, target)
+    read = manifests.read(target / "manifest.json")
+    variants = {}
+    for name, places in names.items():
+        for tower, place in zip(("vision", "text"), places, strict=True):
+            (target / place).parent.mkdir(exist_ok=True)
+            shutil.copy(target / getattr(read.variants[name], tower).file, target / place)
+        vision, text = (
+            dataclasses.replace(getattr(read.variants[name], tower), file=place)
+            for tower, place in zip(("vision", "text"), places, strict=True)
+        )
+        variants[name] = Variant(vision, text)
+    new = dataclasses.replace(read, variants=variants, default_variant=next(iter(names)))
+    (target / "manifest.json").write_text(manifests.to_json(new), encoding="utf-8")
+    return registry.find(target)
+
+
+def test_files_of_one_name_keep_their_folders(tiny_model: Path, tmp_path: Path) -> None:
+    model = nested(tiny_model, tmp_path / "a", {"q4": ("vision/model.onnx", "text/model.onnx")})
+    folder.copy(model, None, tmp_path / "b")
+    assert download.ready(registry.find(tmp_path / "b")).digests == download.ready(model).digests
+
+
+def test_a_variant_does_not_overwrite_another_ones_files(tiny_model: Path, tmp_path: Path) -> None:
+    places = {name: (f"{name}/vision.onnx", f"{name}/text.onnx") for name in ("q4", "q8")}
+    model = nested(tiny_model, tmp_path / "a", places)
+    folder.copy(model, "q4", tmp_path / "b")
+    with pytest.raises(ModelError, match=r"vision\.onnx is of another variant there"):
+        folder.copy(model, "q8", tmp_path / "b")
+    assert download.ready(registry.find(tmp_path / "b")).variant == "q4"
+
+
+def test_the_advice_works_for_a_folder_and_for_a_variant(
+    hub: Hub, shelf: Path, tmp_path: Path
+) -> None:
+    place = shutil.copytree(shelf / "models" / hubs.NAME, tmp_path / "a folder")
+    model = registry.find(place)
+    path = download.ready(model, "fp32").paths["vision"]
+    path.resolve().write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ModelError, match=rf"`clip-gaze download '{place}' --variant fp32`"):
+        download.ready(model, "fp32", offline=True)
+    hub.stop()
+    with pytest.raises(DownloadError, match=rf"`clip-gaze download '{place}' --variant fp32 --to"):
+        download.ready(model, "fp32")
+
+
 def test_a_wrong_file_on_the_stick_is_replaced(hub: Hub, tmp_path: Path) -> None:
-    files = download.copy(registry.find(hubs.NAME), None, tmp_path)
+    files = folder.copy(registry.find(hubs.NAME), None, tmp_path / "clip")
     files.paths["vision"].write_bytes(files.paths["vision"].read_bytes()[:-1])
-    download.copy(registry.find(hubs.NAME), None, tmp_path)
+    folder.copy(registry.find(hubs.NAME), None, tmp_path / "clip")
     assert digest(files.paths["vision"]) == files.digests["vision"]
     assert hub.requests
 
@@ -647,14 +806,78 @@ def test_a_recorded_digest_binds(hub: Hub) -> None:
     assert hub.count("GET", f"/cdn/{VISION}") == 2
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"revision": "main", "files": {}}', "{"])
+ENTRY = '{"revision": "%s", "files": {"a": %s}}'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "", "[]", "{", "\ud800", '{"revision": "main", "files": {}}',
+        '{"revision": 5, "files": {}}',
+        '{"revision": ["a"], "files": {}}', "[" * 100_000, " " * 2_000_000,
+        *(ENTRY % (hubs.COMMIT, entry) for entry in (
+            "5", "{}", '{"bytes": 1e999, "sha256": null}', '{"bytes": -1, "sha256": null}',
+            '{"bytes": 1, "sha256": "no digest"}',
+        )),
+    ],
+)  # fmt: skip
 def test_a_damaged_record_counts_as_none(hub: Hub, cache: Path, content: str) -> None:
     get(hubs.OPEN)
     (record,) = (cache / "pinned").iterdir()
-    record.write_text(content, encoding="utf-8")
+    record.write_bytes(content.encode("utf-8", "surrogatepass"))
+    assert registry.find(hubs.OPEN).manifest.source.revision is None
     sent = hub.sent
     get(hubs.OPEN)
     assert hub.sent == sent
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+def test_what_is_no_file_is_no_record(hub: Hub, cache: Path, kind: str) -> None:
+    get(hubs.OPEN)
+    (record,) = (cache / "pinned").iterdir()
+    record.unlink()
+    if kind == "folder":
+        record.mkdir()
+    elif hasattr(os, "mkfifo"):
+        os.mkfifo(record)
+    assert registry.find(hubs.OPEN).manifest.source.revision is None
+    assert hub.requests
+
+
+OPENED = """
+import sys
+opened = []
+sys.addaudithook(lambda event, args: event == "open" and opened.append(str(args[0])))
+"""
+
+
+def test_a_record_is_read_once(hub: Hub, shelf: Path) -> None:
+    get(hubs.OPEN)
+    counted = "print(sum('pinned' in path for path in opened))"
+    command = [sys.executable, "-c", OPENED + RUN + counted, str(shelf), hubs.OPEN, "here"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "1"
+    assert hub.requests
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+@pytest.mark.parametrize("known", [True, False])
+def test_what_is_no_file_is_no_file_of_a_model(
+    tiny_model: Path, tmp_path: Path, kind: str, *, known: bool
+) -> None:
+    place = shutil.copytree(tiny_model, tmp_path / "clip")
+    read = manifests.read(place / "manifest.json")
+    if not known:
+        tokenizer = dataclasses.replace(read.tokenizer, bytes=None, sha256=None)
+        new = manifests.to_json(dataclasses.replace(read, tokenizer=tokenizer))
+        (place / "manifest.json").write_text(new, encoding="utf-8")
+    (place / "tokenizer.json").unlink()
+    if kind == "folder":
+        (place / "tokenizer.json").mkdir()
+    elif hasattr(os, "mkfifo"):
+        os.mkfifo(place / "tokenizer.json")
+    with pytest.raises(ModelError, match=r"tokenizer\.json: this file of the model is missing"):
+        download.ready(registry.find(place))
 
 
 def test_a_record_that_cannot_be_written_is_done_without(
@@ -699,15 +922,15 @@ def test_other_programs_find_the_files(hub: Hub) -> None:
     assert len(next(iter(next(iter(scan.repos)).revisions)).files) == len(FILES)
 
 
-def test_files_of_other_programs_are_found(hub: Hub) -> None:
-    from huggingface_hub import hf_hub_download
+def test_files_of_other_programs_are_found(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants, hf_hub_download
 
-    with client.quiet():
-        for file in FILES:
-            hf_hub_download(
-                hubs.REPOSITORY, file, revision=hubs.COMMIT, cache_dir=client.cache_folder(),
-                endpoint=hub.url,
-            )  # fmt: skip
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)  # which asks other hosts
+    for file in FILES:
+        hf_hub_download(
+            hubs.REPOSITORY, file, revision=hubs.COMMIT, cache_dir=client.cache_folder(),
+            endpoint=hub.url,
+        )  # fmt: skip
     hub.requests.clear()
     get()
     assert hub.requests == []
@@ -800,7 +1023,7 @@ def test_published_manifests(
     assert client.is_commit(manifest.source.revision) == (megabytes is not None)
     assert manifest.default_variant == variant
     assert (manifest.embedding_dim, manifest.logit_scale) == (dimensions, 100.0)
-    assert (manifest.text.context_length, manifest.text.pad_id) == (77, 49407)
+    assert manifest.text.context_length == 77
     for each in manifest.variants:
         for file in manifest.files(each).values():
             assert (file.sha256 is None) == (megabytes is None)

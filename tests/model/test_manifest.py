@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -68,7 +70,7 @@ def test_a_manifest_survives_a_round_trip(tmp_path: Path) -> None:
 def test_what_is_optional_may_be_left_out(tmp_path: Path) -> None:
     data = copy.deepcopy(DATA)
     del data["download"], data["note"], data["image"]["resize"], data["image"]["crop"]
-    del data["source"]["revision"], data["tokenizer"]["recipe"]
+    del data["source"]["revision"], data["tokenizer"]["recipe"], data["text"]["pad_id"]
     found = read(tmp_path, data)
     assert (found.download, found.note, found.source.revision) == (False, "", None)
     assert (found.image, found.tokenizer) == (MANIFEST.image, MANIFEST.tokenizer)
@@ -87,7 +89,7 @@ def test_a_whole_number_may_stand_for_a_float(tmp_path: Path) -> None:
     "path",
     [
         "format", "name", "source", "source.repository", "licence", "image", "image.size",
-        "image.mean", "image.std", "text", "text.context_length", "text.pad_id", "embedding_dim",
+        "image.mean", "image.std", "text", "text.context_length", "embedding_dim",
         "logit_scale", "default_variant", "tokenizer", "tokenizer.file", "tokenizer.bytes",
         "tokenizer.sha256", "variants", "variants.q8.vision", "variants.q8.text",
         "variants.q8.text.file",
@@ -110,8 +112,8 @@ def test_a_missing_field_is_named(path: str, tmp_path: Path) -> None:
         ("tokenizer.file", "C:\\x", "leads out of the folder"),
         ("tokenizer.file", "C:x", "leads out of the folder"),
         ("tokenizer.file", "", "leads out of the folder"),
-        ("tokenizer.file", "a\0b", "should not have"),
-        ("tokenizer.file", "\ud800", "should not have"),
+        ("tokenizer.file", "a\0b", "not one line that can be printed"),
+        ("tokenizer.file", "\ud800", "not one line that can be printed"),
         ("variants.q8.vision.file", "../x", "leads out of the folder"),
         ("variants.q8.vision_data.file", "../x", "leads out of the folder"),
         ("variants.q8.vision_data", None, "is not a JSON object"),
@@ -119,25 +121,32 @@ def test_a_missing_field_is_named(path: str, tmp_path: Path) -> None:
         ("variants.q8.vision_dta", {}, "a variant has 'vision_dta' where there are"),
         ("tokenizer.sha256", SHA[:-1], "is not a SHA-256"),
         ("tokenizer.sha256", SHA.upper(), "is not a SHA-256"),
-        ("tokenizer.sha256", SHA + "\n", "is not a SHA-256"),
+        ("tokenizer.sha256", SHA + "\n", "not one line that can be printed"),
         ("image.resize", "bilinear", "'bilinear'/'center' is not supported"),
         ("image.crop", "none", "'bicubic'/'none' is not supported"),
-        ("image.size", 0, "size of 1 or more"),
+        ("image.size", 0, "image size must be from 1 to 4,096"),
+        ("image.size", 10**9, "image size must be from 1 to 4,096"),
         ("image.size", 224.0, "size is 224.0"),
         ("image.mean", [0, 0], "values to unpack"),
         ("image.mean", [0, 0, 0, 0], "values to unpack"),
         ("image.mean", "abc", "is not a list of numbers"),
         ("image.mean", ["0", 0, 0], "is not a list of numbers"),
-        ("image.std", [0.5, 0, 0.5], "no std 0"),
-        ("image.std", [0.5, float("nan"), 0.5], "finite"),
+        ("image.std", [0.5, 0, 0.5], "image std must be from 1e-06 to 1e+06"),
+        ("image.std", [0.5, 1e-45, 0.5], "image std must be"),
+        ("image.mean", [0.5, 1e300, 0.5], "image mean must be"),
+        ("image.std", [0.5, float("nan"), 0.5], "image std must be"),
         ("image.std", [10**400, 1, 1], "too large"),
         ("image.colour", "grey", "colour"),
         ("image.two\nlines", 1, "two lines"),
-        ("text.context_length", 1, "context_length must be 2 or more"),
-        ("embedding_dim", 0, "embedding_dim 1 or more"),
+        ("text.context_length", 1, "context_length must be from 2"),
+        ("embedding_dim", 0, "embedding_dim must be from 1"),
+        ("embedding_dim", 10**400, "embedding_dim must be from 1"),
         ("embedding_dim", True, "embedding_dim is True"),
-        ("logit_scale", float("inf"), "logit_scale is inf"),
-        ("logit_scale", 10**400, "too large"),
+        ("logit_scale", float("inf"), "logit_scale must be from 1e-06 to 1e+06"),
+        ("logit_scale", 1e300, "logit_scale must be"),
+        ("logit_scale", 0, "logit_scale must be"),
+        ("logit_scale", -100.0, "logit_scale must be"),
+        ("logit_scale", 10**400, "logit_scale must be"),
         ("logit_scale", "100", "logit_scale is '100'"),
         ("default_variant", "q4", "default variant 'q4' is not among the variants"),
         ("default_variant", ["fp32"], "default_variant is ['fp32']"),
@@ -147,9 +156,16 @@ def test_a_missing_field_is_named(path: str, tmp_path: Path) -> None:
         ("tokenizer", "tokenizer.json", "file is not a JSON object"),
         ("tokenizer.file", 1, "file is 1"),
         ("tokenizer.bytes", "12", "bytes is '12'"),
+        ("tokenizer.bytes", -1, "bytes must be from 0"),
+        ("tokenizer.bytes", 10**400, "bytes must be from 0"),
         ("source", "someone/some-clip", "source is not a JSON object"),
         ("source.revision", 1, "revision is 1"),
+        ("source.repository", "a\\..\\..\\b", "is no repository of the Hub"),
+        ("source.repository", "a/../../b", "is no repository of the Hub"),
         ("name", None, "name is None"),
+        ("name", "two\nlines", "not one line that can be printed"),
+        ("note", "\x1b[2J", "not one line that can be printed"),
+        ("note", ["a" * 10_000], "note is ['aaa"),
         ("note", ["a"], "note is ['a']"),
         ("download", "yes", "download is 'yes'"),
     ],
@@ -181,8 +197,11 @@ def test_a_manifest_that_is_not_there_is_named(tmp_path: Path) -> None:
         manifests.read(tmp_path / "manifest.json")
 
 
+EXTREMES = st.sampled_from(
+    [10**400, -(10**30), 2**63, 1e300, 1e-45, 1e-300, 0, -1, "\0", "x" * 999]
+)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | EXTREMES,
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.dictionaries(st.text() | st.sampled_from(["file", "bytes", "vision"]), inner)
@@ -218,6 +237,33 @@ def test_a_manifest_changed_anywhere_is_read_or_refused_in_one_line(
         refused(folder, data)
     else:
         assert read(folder, manifests.to_json(found)) == found
+        computable(found)
+
+
+def computable(manifest: Manifest) -> None:
+    """Compute with all numbers of a manifest as the runtime does; nothing may overflow."""
+    with np.errstate(all="raise"):
+        black_and_white = np.array([[0], [1]], np.float32)
+        mean, std = np.float32(manifest.image.mean), np.float32(manifest.image.std)
+        assert np.isfinite((black_and_white - mean) / std).all()
+        assert np.isfinite(np.float32(manifest.logit_scale) * black_and_white).all()
+    np.empty((1, manifest.embedding_dim), np.float32)
+    for name in manifest.variants:
+        sizes = [file.bytes or 0 for file in manifest.files(name).values()]
+        assert sum(sizes) / 1e6 >= 0
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "large"])
+def test_what_is_no_small_file_is_refused(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "manifest.json"
+    if kind == "large":
+        path.write_text(json.dumps(DATA) + " " * 1_000_000, encoding="utf-8")
+    elif kind == "pipe" and hasattr(os, "mkfifo"):
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    with pytest.raises(ModelError, match=r"cannot read the manifest .*manifest\.json: "):
+        manifests.read(path)
 
 
 @settings(deadline=None)

@@ -54,6 +54,7 @@ def vision(
     kind: int = TensorProto.FLOAT,
     normalised: bool = False,
     extra: bool = False,
+    projection: np.ndarray = PROJECTION,
 ) -> Path:
     """Write a tower that takes the mean of each channel and projects it."""
     pixels = helper.make_tensor_value_info(name, kind, [batch, 3, EDGE, EDGE])
@@ -67,7 +68,7 @@ def vision(
     if extra:
         hidden = helper.make_tensor_value_info("floats", TensorProto.FLOAT, [batch, 3, EDGE, EDGE])
         outputs.insert(0, hidden)
-    return saved(folder, nodes, [pixels], outputs, projection=PROJECTION)
+    return saved(folder, nodes, [pixels], outputs, projection=projection)
 
 
 def text(
@@ -242,7 +243,57 @@ def test_a_graph_that_fails_on_the_way_is_refused(tmp_path: Path) -> None:
     path = text(tmp_path)
     with pytest.raises(ModelError) as caught:
         Tower(path).texts(IDS + VOCABULARY)
-    assert "cannot run this graph" in one_line(path, caught.value)
+    message = one_line(path, caught.value)
+    assert f"cannot run this graph on token ids up to {IDS.max() + VOCABULARY}" in message
+    assert message.endswith("is tokenizer.json another model's?")
+
+
+def test_only_the_error_is_written(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "tower.onnx").write_bytes(b"no graph")
+    refused(tmp_path / "tower.onnx")
+    with pytest.raises(ModelError):
+        Tower(text(tmp_path)).texts(IDS + VOCABULARY)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38, 1e30])
+def test_vectors_that_are_not_finite_are_refused(value: float, tmp_path: Path) -> None:
+    """1e30 is finite, but the length of such a vector is not."""
+    weights = PROJECTION.copy()
+    weights[1, 2] = value
+    path = vision(tmp_path, projection=weights)
+    with pytest.raises(ModelError) as caught:
+        Tower(path, instead="use another variant: fp32").images(PIXELS)
+    assert one_line(path, caught.value).endswith("not finite; use another variant: fp32")
+
+
+def test_a_clip_names_the_variants_to_use_instead(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = onnxruntime.InferenceSession.run
+
+    def overflowing(*arguments: Any) -> list[np.ndarray]:
+        return [np.full_like(rows, np.inf) for rows in real(*arguments)]
+
+    monkeypatch.setattr(onnxruntime.InferenceSession, "run", overflowing)
+    with (
+        Clip(tiny_model, "q8") as clip,
+        pytest.raises(ModelError, match=r"not finite; use another variant: fp32, q4"),
+    ):
+        clip.encode_texts(["on wood"])
+
+
+@pytest.mark.parametrize(("setting", "calls"), [("1", 1), ("0", 0), (None, 0)])
+def test_the_telemetry_of_windows_is_switched_off_as_the_variable_says(
+    setting: str | None, calls: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[None] = []
+    monkeypatch.setattr(onnxruntime, "disable_telemetry_events", lambda: called.append(None))
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
+    if setting is not None:
+        monkeypatch.setenv("ORT_DISABLE_TELEMETRY", setting)
+    Tower(vision(tmp_path))
+    assert len(called) == calls
 
 
 def test_a_graph_that_gives_no_vector_a_row_is_refused(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 import hub as hubs
 from clip_gaze import Clip, ModelError
-from clip_gaze.model import manifest, registry
+from clip_gaze.model import external, manifest, registry
 from clip_gaze.model.locate import locate
 from quantize import add_variants, variant_of
 from variants import graphs
@@ -106,6 +106,47 @@ def test_weights_that_are_missing_or_altered_are_named(harm: str, apart: Path) -
     Clip(apart, "q4").close()
 
 
+@pytest.mark.parametrize("tower", ["vision", "text"])
+def test_weights_that_the_manifest_does_not_list_are_refused(
+    tower: str, apart: Path, picture: MakePicture
+) -> None:
+    """Nobody has verified them."""
+    read = manifest.read(apart / "manifest.json")
+    fp32 = dataclasses.replace(read.variants["fp32"], **{f"{tower}_data": None})
+    new = dataclasses.replace(read, variants={"fp32": fp32})
+    (apart / "manifest.json").write_text(manifest.to_json(new), encoding="utf-8")
+    with pytest.raises(ModelError, match=rf"'{tower}_model\.onnx_data', which the manifest does"):
+        vectors(apart, "fp32", picture())
+
+
+def test_weights_are_found_wherever_a_graph_may_have_them(tmp_path: Path) -> None:
+    def outside(name: str) -> onnx.TensorProto:
+        tensor = onnx.numpy_helper.from_array(np.ones(4, np.float32), name)
+        onnx.external_data_helper.set_external_data(tensor, f"./{name}.bin")
+        return tensor
+
+    helper, float32 = onnx.helper, onnx.TensorProto.FLOAT
+    inner = helper.make_graph(
+        [helper.make_node("Constant", [], ["c"], value=outside("constant"))], "inner", [],
+        [helper.make_tensor_value_info("c", float32, [4])], [outside("inner")],
+    )  # fmt: skip
+    node = helper.make_node("If", ["yes"], ["y"], then_branch=inner, else_branch=inner)
+    sparse = onnx.SparseTensorProto(values=outside("sparse"), indices=outside("indices"))
+    function = helper.make_function(
+        "own", "f", [], ["d"],
+        [helper.make_node("Constant", [], ["d"], value=outside("function"))], [],
+    )  # fmt: skip
+    graph = helper.make_graph(
+        [node], "outer", [helper.make_tensor_value_info("yes", onnx.TensorProto.BOOL, [])],
+        [helper.make_tensor_value_info("y", float32, [4])], [outside("outer")],
+        sparse_initializer=[sparse],
+    )  # fmt: skip
+    path = tmp_path / "graph.onnx"
+    path.write_bytes(helper.make_model(graph, functions=[function]).SerializeToString())
+    names = ["constant", "function", "indices", "inner", "outer", "sparse"]
+    assert external.locations(path) == {f"{name}.bin" for name in names}
+
+
 def test_vectors_are_kept_for_graph_and_weights_together(
     apart: Path, tmp_path: Path, picture: MakePicture
 ) -> None:
@@ -161,7 +202,7 @@ def test_weights_are_fetched_from_the_hub(
     ):
         monkeypatch.setattr(registry, "shipped", lambda name: tmp_path / "shelf" / name)
         fetched = vectors(hubs.NAME, "q4", picture())
-        places = locate(registry.find(hubs.NAME), "q4")[1]
-    assert all(place.right for place in places.values())
-    assert len(places) == 5
+        files = locate(registry.find(hubs.NAME), "q4")
+    assert all(file.right for file in files.values())
+    assert len(files) == 5
     assert np.array_equal(fetched, vectors(apart, "q4", picture()))

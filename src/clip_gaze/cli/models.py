@@ -10,14 +10,15 @@ import click
 from clip_gaze.cli.options import say
 from clip_gaze.errors import ModelError
 from clip_gaze.model import download as downloads
+from clip_gaze.model import folder, hub
 from clip_gaze.model import registry as known_models
-from clip_gaze.model.download import megabytes
-from clip_gaze.model.locate import locate, pinned
+from clip_gaze.model.locate import locate
+from clip_gaze.wording import megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from clip_gaze.model.locate import Place
+    from clip_gaze.model.locate import LocalFile
     from clip_gaze.model.registry import Model
 
 SOME_WRONG = 1
@@ -36,16 +37,20 @@ def models(context: click.Context) -> None:
 @models.command()
 @click.argument("names", nargs=-1, metavar="[NAME|DIR]...")
 def check(names: Sequence[str]) -> int:
-    """Hash every file that is here anew, and say which are right; exit 1 if one is wrong."""
+    """Hash every file that is here anew, and say which are right; exit 1 if one is wrong.
+
+    In a folder that is no model of the Hub, a missing file is wrong, too.
+    """
     wrong = 0
     for name in names or known_models.names():
         model = known_models.find(name)
         counts = {"right": 0, "wrong": 0, "of unknown digest": 0, "not here": 0}
-        for place in _places(model):
-            counts[_checked(model, place)] += 1
+        for file in _files(model):
+            counts[_checked(model, file)] += 1
         found = ", ".join(f"{count} {state}" for state, count in counts.items())
         click.echo(f"{name}: {found}")
-        wrong += counts["wrong"]
+        # What lies in no folder can still be fetched, if it is on the Hub.
+        wrong += counts["wrong"] + (0 if model.manifest.download else counts["not here"])
     return SOME_WRONG if wrong else 0
 
 
@@ -62,59 +67,60 @@ def download(model: str | None, variant: str | None, to: Path | None) -> None:
     Without NAME: the default model. Files that are here already are not fetched again.
     """
     found = known_models.find(model)
-    files = downloads.copy(found, variant, to) if to else downloads.ready(found, variant)
+    files = folder.copy(found, variant, to) if to else downloads.ready(found, variant)
     size = sum(path.stat().st_size for path in files.paths.values())
-    folder = to or files.paths["tokenizer"].parent
+    where = to or files.paths["tokenizer"].parent
     name = found.manifest.name
-    click.echo(f"{name} ({files.variant}), {megabytes(size)}, verified, in {folder}")
+    click.echo(f"{name} ({files.variant}), {megabytes(size)}, verified, in {where}")
     if to:
         click.echo(f"to use it, here or on another machine: --model {to}")
 
 
 def _described(model: Model) -> Iterator[str]:
-    manifest, source = model.manifest, pinned(model.manifest)
+    manifest, source = model.manifest, model.manifest.source
     default = ", the default model" if manifest.name == known_models.DEFAULT else ""
     yield f"{manifest.name}{default}; licence: {manifest.licence}"
     if manifest.download:
-        revision = source.revision or "not known before the first use"
+        known = hub.is_commit(source.revision)
+        revision = source.revision if known else "not known before the first use"
         yield f"  {source.repository}, revision {revision}"
     for variant in manifest.variants:
-        places = locate(model, variant)[1].values()
-        sizes = [place.file.bytes for place in places]
+        files = locate(model, variant).values()
+        sizes = [each.file.bytes for each in files]
         size = megabytes(sum(size or 0 for size in sizes))
         at_least = "at least " if None in sizes else ""
         star = ", default" if variant == manifest.default_variant else ""
-        yield f"  {variant:10} {at_least + size:>20}  {_state(places)}{star}"
+        yield f"  {variant:10} {at_least + size:>20}  {_state(files)}{star}"
 
 
-def _state(places: Collection[Place]) -> str:
-    here = sum(place.here for place in places)
-    if here < len(places):
-        return f"{here} of {len(places)} files here" if here else "not here"
-    states = {place.verified for place in places}
+def _state(files: Collection[LocalFile]) -> str:
+    here = sum(file.here for file in files)
+    if here < len(files):
+        return f"{here} of {len(files)} files here" if here else "not here"
+    states = {file.verified for file in files}
     if False in states:
         return "here, but a file is wrong"
     return "here, not verified yet" if None in states else "here, verified"
 
 
-def _places(model: Model) -> list[Place]:
+def _files(model: Model) -> list[LocalFile]:
     """Return the files of all variants, each once."""
-    places = {}
+    files: dict[str, LocalFile] = {}
     for variant in model.manifest.variants:
-        for place in locate(model, variant)[1].values():
-            places[place.file.file] = place
-    return list(places.values())
+        for each in locate(model, variant).values():
+            files.setdefault(each.file.file, each)
+    return list(files.values())
 
 
-def _checked(model: Model, place: Place) -> str:
+def _checked(model: Model, local: LocalFile) -> str:
     """Hash a file, say on stderr what is wrong with it, and return its state."""
-    if not place.here:
+    if model.manifest.download and not local.here:
         return "not here"
-    if model.manifest.download and place.file.sha256 is None:
+    if model.manifest.download and local.file.sha256 is None:
         return "of unknown digest"
     try:
-        place.check(downloads.advice(model), stamped=False)
+        local.check(stamped=False)
     except ModelError as error:
         say(f"clip-gaze: error: {error}")
-        return "wrong"
+        return "wrong" if local.here else "not here"
     return "right"

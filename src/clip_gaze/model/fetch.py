@@ -1,14 +1,11 @@
-"""One file from the Hub into the Hub's cache: continued where it broke, checked, then entered.
+"""Fetch a file from the Hub into the Hub's cache, and check it before it enters.
 
 The cache is huggingface_hub's own, in its documented layout, so that every program that uses it
-shares the files. Its `hf_hub_download` throws a broken download away (from 1.18 on) and does not
-look at what it got; so the parts below that are used here: the partial file is kept, and a file
-enters the cache after its digest was checked.
+shares the files.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import logging
@@ -17,13 +14,13 @@ import shutil
 from typing import TYPE_CHECKING
 
 from clip_gaze.errors import DownloadError
-from clip_gaze.model import hub, verify
+from clip_gaze.model import client, hub, verify
+from clip_gaze.wording import megabytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    from clip_gaze.model.hub import Offer
+    from clip_gaze.model.client import RemoteFile
     from clip_gaze.model.manifest import ModelFile
 
 logger = logging.getLogger(__name__)
@@ -41,17 +38,17 @@ def make_room(folder: Path, size: int) -> None:
     nearest = next(each for each in (folder, *folder.absolute().parents) if each.exists())
     free = shutil.disk_usage(nearest).free
     if free < size:
-        msg = f"{size / 1e6:,.1f} MB are needed in {folder}, {free / 1e6:,.1f} MB are free"
+        msg = f"{megabytes(size)} are needed in {folder}, {megabytes(free)} are free"
         raise DownloadError(msg)
 
 
-def partial_size(repository: str, offer: Offer) -> int:
+def partial_size(repository: str, remote: RemoteFile) -> int:
     """Return how many bytes of a file an earlier, broken download has left."""
-    part = _part(hub.folder(repository) / "blobs" / offer.etag)
+    part = _part(_blob(repository, remote))
     return part.stat().st_size if part.is_file() else 0
 
 
-def fetch(repository: str, file: ModelFile, offer: Offer) -> str:
+def fetch(repository: str, file: ModelFile, remote: RemoteFile) -> str:
     """Fetch a file into the Hub's cache and return its SHA-256.
 
     A broken download is continued. One that turns out wrong is set aside and begun anew, once.
@@ -60,26 +57,24 @@ def fetch(repository: str, file: ModelFile, offer: Offer) -> str:
     Args:
         repository: its name on the Hub.
         file: the file, with the size and SHA-256 that it must have, where known.
-        offer: what `hub.ask` returned for it.
+        remote: what `client.ask` returned for it.
 
     Raises:
         DownloadError: it cannot be fetched or written, or is wrong twice.
 
     """
-    place = hub.snapshot(repository, offer.commit) / file.file
-    blob = hub.folder(repository) / "blobs" / offer.etag
-    part = _part(blob)
+    entry = hub.snapshot(repository, remote.commit) / file.file
+    blob = _blob(repository, remote)
     lock = hub.cache_folder() / ".locks" / blob.parents[1].name / f"{blob.name}.lock"
     try:
-        for folder in (place.parent, blob.parent, lock.parent):
+        for folder in (entry.parent, blob.parent, lock.parent):
             folder.mkdir(parents=True, exist_ok=True)
-        with _locked(lock, file.file):
-            digest = _accepted((place, blob), file, offer)
+        with client.locked(lock, file.file):
+            digest = _accepted((entry, blob), file, remote)
             if digest is None:
-                digest = _download(repository, file, offer, part)
-                part.replace(blob)
-            if not place.is_file():
-                _link(blob, place)
+                digest = _download(repository, file, remote, blob)
+            if not entry.is_file():
+                _link(blob, entry)
     except OSError as error:
         msg = (
             f"{error.filename or hub.cache_folder()}: {file.file} cannot be written there "
@@ -98,64 +93,48 @@ def _set_aside(path: Path) -> Path:
     return aside
 
 
-def _download(repository: str, file: ModelFile, offer: Offer, part: Path) -> str:
-    """Fetch a file to `part` until it is the right one; return its SHA-256."""
-    from huggingface_hub import hf_hub_url  # noqa: PLC0415 - as in `hub.quiet`
-    from huggingface_hub.file_download import http_get  # noqa: PLC0415
-    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined] # noqa: PLC0415
-
-    size = file.bytes if file.bytes is not None else offer.bytes
-    complaint = ""
+def _download(repository: str, file: ModelFile, remote: RemoteFile, blob: Path) -> str:
+    """Fetch a file until it is the right one, enter it as a blob, and return its SHA-256."""
+    size = file.bytes if file.bytes is not None else remote.bytes
+    part, complaint = _part(blob), ""
     for _ in range(_DOWNLOADS):
-        if size is not None and part.exists() and part.stat().st_size > size:
+        # Nobody knows whether more comes behind a part of a file of unknown size.
+        if part.exists() and (size is None or part.stat().st_size > size):
             part.unlink()
         try:
-            with part.open("ab") as target:
-                http_get(
-                    hf_hub_url(repository, file.file, revision=offer.commit, endpoint=hub.host()),
-                    target,
-                    resume_size=target.tell(),
-                    # A compressed answer cannot be continued.
-                    headers=build_hf_headers() | {"Accept-Encoding": "identity"},
-                    expected_size=size,
-                    displayed_filename=file.file,
-                )
-        except Exception as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                if error.errno == errno.ENOSPC:
-                    part.unlink()
-                raise
-            # The client's own check of the size raises a bare OSError; the size is looked at
-            # below, together with the digest.
-            if type(error) is not OSError:
-                raise DownloadError(_broken(error, file, part, size)) from error
-        digest, complaint = _examine(part, file, offer)
+            client.append(repository, file.file, remote, part, size)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                part.unlink()
+            raise
+        digest, complaint = _examine(part, file, remote)
         if digest is not None:
+            part.replace(blob)
             return digest
     msg = f"{file.file} from {hub.host()} is wrong, in {_DOWNLOADS} downloads: {complaint}"
     raise DownloadError(msg)
 
 
-def _accepted(paths: tuple[Path, ...], file: ModelFile, offer: Offer) -> str | None:
+def _accepted(paths: tuple[Path, ...], file: ModelFile, remote: RemoteFile) -> str | None:
     """Return the SHA-256 of the first of the paths that is the right file, or None."""
     for path in paths:
         if path.is_file():
-            digest, _ = _examine(path, file, offer)
+            digest, _ = _examine(path, file, remote)
             if digest is not None:
                 return digest
     return None
 
 
-def _examine(path: Path, file: ModelFile, offer: Offer) -> tuple[str | None, str]:
+def _examine(path: Path, file: ModelFile, remote: RemoteFile) -> tuple[str | None, str]:
     """Return the SHA-256 of a right file; of a wrong one None, having set it aside, and why."""
-    size, found = file.bytes if file.bytes is not None else offer.bytes, path.stat().st_size
+    size, found = file.bytes if file.bytes is not None else remote.bytes, path.stat().st_size
     digest = verify.sha256(path)
-    wanted, kind, actual = file.sha256 or offer.sha256, "SHA-256", digest
+    wanted, kind, actual = file.sha256 or remote.sha256, "SHA-256", digest
     if wanted is None:
         # The Hub keeps small files in git, and reports git's own digest.
         content = b"blob %d\0" % found + path.read_bytes()
         actual = hashlib.sha1(content, usedforsecurity=False).hexdigest()
-        wanted, kind = offer.etag, "git's digest"
+        wanted, kind = remote.etag, "git's digest"
     if size not in (None, found):
         complaint = f"{size:,} bytes were expected, {found:,} were found"
     elif actual != wanted:
@@ -167,41 +146,20 @@ def _examine(path: Path, file: ModelFile, offer: Offer) -> tuple[str | None, str
     return None, complaint
 
 
+def _blob(repository: str, remote: RemoteFile) -> Path:
+    """Return where huggingface_hub keeps the content of a file, under its digest."""
+    return hub.folder(repository) / "blobs" / remote.etag
+
+
 def _part(blob: Path) -> Path:
     return blob.with_name(f"{blob.name}.clip-gaze.incomplete")
 
 
-def _link(blob: Path, place: Path) -> None:
+def _link(blob: Path, entry: Path) -> None:
     """Enter a blob into a snapshot as huggingface_hub does: by a link, or where that cannot be."""
-    place.unlink(missing_ok=True)  # a link that leads nowhere
+    entry.unlink(missing_ok=True)  # a link that leads nowhere
     try:
-        place.symlink_to(os.path.relpath(blob, place.parent))
+        entry.symlink_to(os.path.relpath(blob, entry.parent))
     except OSError:
         # Windows lets not everybody make links.
-        blob.replace(place)
-
-
-@contextlib.contextmanager
-def _locked(lock: Path, file: str) -> Iterator[None]:
-    """Hold huggingface_hub's lock on a file, and say so where that means to wait."""
-    from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined] # noqa: PLC0415
-
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(WeakFileLock(lock, timeout=1))
-        except TimeoutError:
-            logger.warning("another process is fetching %s; waiting for it", file)
-            stack.enter_context(WeakFileLock(lock))
-        yield
-
-
-def _broken(error: Exception, file: ModelFile, part: Path, size: int | None) -> str:
-    """Return in one line why a download broke, and what there is of it."""
-    if getattr(error, "response", None) is not None:
-        return hub.explained(error, file.file)
-    had = part.stat().st_size if part.exists() else 0
-    of = f" of {size:,}" if size is not None else ""
-    return (
-        f"the download of {file.file} broke after {had:,}{of} bytes ({hub.first_line(error)}); "
-        "the next one goes on from there"
-    )
+        blob.replace(entry)

@@ -1,11 +1,10 @@
-"""The manifest of a model folder: its dataclasses, and JSON to and from them."""
+"""Read and write the manifest of a model folder."""
 
 from __future__ import annotations
 
 import json
-import math
 import re
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import PureWindowsPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +15,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FORMAT = 1
+_MOST_BYTES = 1_000_000
+# Beyond these, float32 overflows on the way from a pixel to a probability, or memory does.
+_MOST = 1_000_000
+_MOST_PIXELS = 4096
+_LONGEST_REASON = 300
+_REPOSITORY = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # JSON's types for the annotations of the dataclasses below.
 _JSON = {
@@ -47,10 +52,10 @@ class ImageSettings:
 
 @dataclass(frozen=True, slots=True)
 class TextSettings:
-    """How many tokens the text tower reads, and which token pads (never needed here)."""
+    """How many tokens the text tower reads; older manifests say which token pads, as well."""
 
     context_length: int
-    pad_id: int
+    pad_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +146,23 @@ class Manifest:
         _, variant = self.variant(name)
         return {"tokenizer": self.tokenizer, **variant.files()}
 
+    def with_files(self, known: Mapping[str, ModelFile]) -> Manifest:
+        """Return the manifest with what is known, by name, of files of which it lacks it."""
+
+        def complete(file: ModelFile) -> ModelFile:
+            found = known.get(file.file, file)
+            return replace(
+                file,
+                bytes=found.bytes if file.bytes is None else file.bytes,
+                sha256=found.sha256 if file.sha256 is None else file.sha256,
+            )
+
+        variants = {
+            name: Variant(**{role: complete(file) for role, file in variant.files().items()})
+            for name, variant in self.variants.items()
+        }
+        return replace(self, tokenizer=complete(self.tokenizer), variants=variants)
+
 
 def to_json(manifest: Manifest) -> str:
     """Return the manifest as the text of a manifest.json."""
@@ -152,6 +174,25 @@ def to_json(manifest: Manifest) -> str:
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 
+def read_text(path: Path) -> str:
+    """Return the content of a small file, and do not wait for one that is none.
+
+    Raises:
+        OSError: it is missing or unreadable, or a folder, a pipe or a device.
+        ValueError: it is not UTF-8, or larger than 1 MB.
+
+    """
+    if path.exists() and not path.is_file():
+        msg = "is not a file"
+        raise OSError(msg)
+    with path.open("rb") as file:
+        content = file.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        msg = f"has more than {_MOST_BYTES:,} bytes"
+        raise ValueError(msg)
+    return content.decode("utf-8")
+
+
 def read(path: Path) -> Manifest:
     """Read a manifest.json.
 
@@ -160,15 +201,15 @@ def read(path: Path) -> Manifest:
 
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(read_text(path))
     except (OSError, ValueError, RecursionError) as error:
         msg = f"cannot read the manifest {path}: {error}; is this a clip-gaze model folder?"
         raise ModelError(msg) from error
     try:
         return _manifest(data)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         reason = f"no field {error}" if isinstance(error, KeyError) else str(error)
-        reason = " ".join(reason.split())
+        reason = " ".join(reason.split())[:_LONGEST_REASON]
         msg = f"the manifest {path} is not valid: {reason}; export the model again"
         raise ModelError(msg) from error
 
@@ -182,17 +223,17 @@ def _manifest(data: Any) -> Manifest:
     known["source"] = _typed(Source(**_object(data["source"], "source")))
     known["image"] = _image(_object(data["image"], "image"))
     known["text"] = _typed(TextSettings(**_object(data["text"], "text")))
-    known["tokenizer"] = _file(data["tokenizer"])
+    known["tokenizer"] = model_file(data["tokenizer"])
     known["variants"] = {
         name: _variant(_object(towers, name))
         for name, towers in _object(data["variants"], "variants").items()
     }
     manifest = _typed(Manifest(**known))
-    if manifest.text.context_length < 2 or manifest.embedding_dim < 1:
-        msg = "context_length must be 2 or more, embedding_dim 1 or more"
-        raise ValueError(msg)
-    if not math.isfinite(manifest.logit_scale):
-        msg = f"logit_scale is {manifest.logit_scale}"
+    _in_range("context_length", manifest.text.context_length, 2, _MOST)
+    _in_range("embedding_dim", manifest.embedding_dim, 1, _MOST)
+    _in_range("logit_scale", manifest.logit_scale, 1 / _MOST, _MOST)
+    if manifest.download and not _REPOSITORY.fullmatch(manifest.source.repository):
+        msg = f"{manifest.source.repository!r} is no repository of the Hub"
         raise ValueError(msg)
     if manifest.default_variant not in manifest.variants:
         msg = f"the default variant {manifest.default_variant!r} is not among the variants"
@@ -205,8 +246,8 @@ def _variant(data: dict[str, Any]) -> Variant:
     if unknown := data.keys() - roles:
         msg = f"a variant has {min(unknown)!r} where there are {', '.join(sorted(roles))}"
         raise ValueError(msg)
-    apart = {role: _file(data[role]) for role in ("vision_data", "text_data") if role in data}
-    variant = Variant(vision=_file(data["vision"]), text=_file(data["text"]), **apart)
+    apart = {role: model_file(data[role]) for role in ("vision_data", "text_data") if role in data}
+    variant = Variant(vision=model_file(data["vision"]), text=model_file(data["text"]), **apart)
     for graph, weights in (
         (variant.vision, variant.vision_data),
         (variant.text, variant.text_data),
@@ -226,28 +267,42 @@ def _parent(file: ModelFile) -> PureWindowsPath:
 def _image(data: dict[str, Any]) -> ImageSettings:
     mean, std = _triple(data["mean"]), _triple(data["std"])
     image = _typed(ImageSettings(**{**data, "mean": mean, "std": std}))
-    if image.size < 1 or 0 in std or not all(map(math.isfinite, (*mean, *std))):
-        msg = "image needs a size of 1 or more, and a mean and a std of finite numbers, no std 0"
-        raise ValueError(msg)
+    _in_range("image size", image.size, 1, _MOST_PIXELS)
+    for value in mean:
+        _in_range("image mean", value, -_MOST, _MOST)
+    for value in std:
+        _in_range("image std", value, 1 / _MOST, _MOST)
     if image.resize != "bicubic" or image.crop != "center":
         msg = f"preprocessing {image.resize!r}/{image.crop!r} is not supported"
         raise ValueError(msg)
     return image
 
 
-def _file(data: Any) -> ModelFile:
+def model_file(data: Any) -> ModelFile:
+    """Return the dataclass of a file's JSON.
+
+    Raises:
+        TypeError: it lacks a field, has another one, or one of another type.
+        ValueError: a field has a wrong value.
+
+    """
     file = _typed(ModelFile(**_object(data, "file")))
     parts = file.file.replace("\\", "/").split("/")
     if not file.file or ".." in parts or parts[0] == "" or ":" in parts[0]:
         msg = f"file name {file.file!r} leads out of the folder"
         raise ValueError(msg)
-    if not file.file.isprintable():
-        msg = f"file name {file.file!r} has letters that file names should not have"
-        raise ValueError(msg)
+    _in_range("bytes", file.bytes or 0, 0, 2**63)
     if file.sha256 is not None and not _SHA256.fullmatch(file.sha256):
         msg = f"{file.file}: {file.sha256!r} is not a SHA-256"
         raise ValueError(msg)
     return file
+
+
+def _in_range(name: str, value: float, least: float, most: float) -> None:
+    """Refuse a number that nothing can be computed with; NaN is in no range."""
+    if not least <= value <= most:
+        msg = f"{name} must be from {least:,g} to {most:,g}"
+        raise ValueError(msg)
 
 
 def _triple(values: Any) -> tuple[float, float, float]:
@@ -270,6 +325,7 @@ def _typed(made: _T) -> _T:
 
     Raises:
         TypeError: one has another type; a bool is no number.
+        ValueError: a text would break a line, or do worse to a terminal.
 
     """
     for each in fields(made):  # type: ignore[arg-type]
@@ -277,4 +333,7 @@ def _typed(made: _T) -> _T:
         if type(value) not in _JSON.get(str(each.type), (type(value),)):
             msg = f"{each.name} is {value!r}, which is not {each.type}"
             raise TypeError(msg)
+        if isinstance(value, str) and not value.isprintable():
+            msg = f"{each.name} is {value!r}, which is not one line that can be printed"
+            raise ValueError(msg)
     return made

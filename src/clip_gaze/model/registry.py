@@ -1,15 +1,17 @@
-"""Models by name or folder: their manifests, and where they lie."""
+"""Find models by name or folder, and read their manifests."""
 
 from __future__ import annotations
 
 import difflib
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clip_gaze.errors import ModelError
 from clip_gaze.model import manifest as manifests
+from clip_gaze.model import pins
 from clip_gaze.system.paths import shipped
 
 if TYPE_CHECKING:
@@ -21,10 +23,16 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A manifest and the folder it was read from."""
+    """A manifest, with what is pinned beside it, and the folder it was read from."""
 
     manifest: Manifest
     folder: Path
+
+    @property
+    def reference(self) -> str:
+        """What commands call it: its name, or its folder as a shell reads it."""
+        name = self.manifest.name
+        return name if self.folder == shipped("models") / name else shlex.quote(str(self.folder))
 
 
 def names() -> list[str]:
@@ -56,4 +64,4 @@ def find(model: str | os.PathLike[str] | None = None) -> Model:
                 f"choose one of {', '.join(names())}, or a model folder"
             )
             raise ModelError(msg)
-    return Model(manifests.read(folder / MANIFEST), folder)
+    return Model(pins.pinned(manifests.read(folder / MANIFEST)), folder)

@@ -1,8 +1,9 @@
-"""Towers as ONNX Runtime sessions; the only module that touches onnxruntime."""
+"""Run a tower's graph with ONNX Runtime; the only module that imports onnxruntime."""
 
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import onnxruntime
 from clip_gaze.errors import ModelError
 from clip_gaze.system.malloc import giving_back
 from clip_gaze.system.resources import usable_cpus
+from clip_gaze.system.telemetry import SWITCH
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +27,8 @@ _TYPES: dict[str, type[np.generic]] = {
     "tensor(int64)": np.int64,
     "tensor(int32)": np.int32,
 }
-_ONLY_ERRORS = 3
+# What goes wrong is raised, in one line; the runtime would write it to stderr as well.
+_ONLY_FATAL = 4
 
 
 class Tower:
@@ -34,13 +37,20 @@ class Tower:
     A CLIP tower has one input, whatever its name, and perhaps a mask beside it.
     """
 
-    def __init__(self, path: Path, threads: int | None = None, width: int | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        threads: int | None = None,
+        width: int | None = None,
+        instead: str = "export the model again",
+    ) -> None:
         """Load a graph.
 
         Args:
             path: the .onnx file.
             threads: how many CPU threads a run uses; None: all that this process may use.
             width: how many numbers a vector must have; None: as many as the graph gives.
+            instead: what to do about a graph that overflows.
 
         Raises:
             ModelError: ONNX Runtime cannot load the file, or it is not the graph of a tower.
@@ -56,7 +66,10 @@ class Tower:
         options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
         # Several pictures may be in the graph at once: a thread that waits leaves its CPU to them.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = _ONLY_ERRORS
+        options.log_severity_level = _ONLY_FATAL
+        # Windows has another telemetry than the one that the variable stops.
+        if os.environ.get(SWITCH) == "1" and hasattr(onnxruntime, "disable_telemetry_events"):
+            onnxruntime.disable_telemetry_events()
         logger.debug("loading %s", path)
         try:
             with giving_back():
@@ -69,6 +82,7 @@ class Tower:
             raise ModelError(msg) from error
         self._path = path
         self._width = width
+        self._instead = instead
         self._inputs = self._session.get_inputs()
         main = [node for node in self._inputs if "mask" not in node.name]
         if len(main) != 1 or any(node.type not in _TYPES for node in self._inputs):
@@ -113,7 +127,10 @@ class Tower:
         try:
             (output,) = self._session.run([self._output], feeds)
         except Exception as error:
-            msg = f"{self._path}: ONNX Runtime cannot run this graph ({_first_line(error)})"
+            ids = f" on token ids up to {rows.max()}" if rows.dtype == np.int64 else ""
+            tokenizer = "; is tokenizer.json another model's?" if ids else ""
+            reason = _first_line(error)
+            msg = f"{self._path}: ONNX Runtime cannot run this graph{ids} ({reason}){tokenizer}"
             raise ModelError(msg) from error
         vectors = np.asarray(output, dtype=np.float32)
         if vectors.ndim != 2 or len(vectors) != len(rows):
@@ -125,6 +142,11 @@ class Tower:
                 f"says {self._width}; export the model again"
             )
             raise ModelError(msg)
+        # Squares, since these are what the length is made of; infinite ones are no warning here.
+        with np.errstate(over="ignore", invalid="ignore"):
+            if not np.isfinite(np.square(vectors).sum(axis=1)).all():
+                msg = f"{self._path}: this graph gives numbers that are not finite; {self._instead}"
+                raise ModelError(msg)
         return vectors
 
 

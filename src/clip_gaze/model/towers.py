@@ -1,4 +1,4 @@
-"""A model's two towers: each is loaded when it is needed, and freed when the other one is."""
+"""Load a model's two towers when they are needed, and free the one that is not."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from clip_gaze.errors import ClosedError
+from clip_gaze.model import external
 from clip_gaze.model.session import Tower
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 
@@ -23,18 +24,26 @@ class Towers:
     other load again and again. There is never a second copy of a tower.
     """
 
-    def __init__(self, paths: Mapping[str, Path], threads: int | None, width: int) -> None:
+    def __init__(
+        self,
+        paths: Mapping[str, Path],
+        threads: int | None,
+        width: int,
+        others: Sequence[str] = (),
+    ) -> None:
         """Remember what to load.
 
         Args:
-            paths: the graphs' files, of "vision" and "text".
+            paths: the graphs' files, of "vision" and "text", and those of their weights, of
+                "vision_data" and "text_data", where they are not inside.
             threads: how many CPU threads a run uses; None: all that this process may use.
             width: how many numbers a vector must have.
+            others: variants of the model that may do where these graphs overflow.
 
         """
         self._paths = paths
-        self._threads = threads
-        self._width = width
+        instead = f"use another variant: {', '.join(others)}" if others else "export it again"
+        self._options = (threads, width, instead)
         self._lock = threading.Lock()
         self._kept: set[Tower] = set()
         # Those that are kept, and those that a caller still holds.
@@ -70,7 +79,8 @@ class Towers:
             self._kept.clear()
             running = list(self._alive.values())
             if tower is None:
-                tower = Tower(self._paths[role], self._threads, self._width)
+                external.check(self._paths[role], self._paths.get(f"{role}_data"))
+                tower = Tower(self._paths[role], *self._options)
                 self._alive[role] = tower
             self._kept.update(running, [tower])
             return tower

@@ -1,0 +1,72 @@
+"""Record to which commit a published model is pinned, and the digests of its files.
+
+A published model's manifest may leave both open. The Hub is asked once; its answer is recorded in
+the cache folder and binds from then on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from clip_gaze.model import hub
+from clip_gaze.model import manifest as manifests
+from clip_gaze.system.files import whole
+from clip_gaze.system.paths import cache_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from clip_gaze.model.manifest import Manifest
+
+
+def record(manifest: Manifest) -> Path:
+    """Return where the record of a model lies, or would lie."""
+    name = re.sub(r"[^A-Za-z0-9.-]+", "--", manifest.source.repository)
+    return cache_folder() / "pinned" / f"{name}.json"
+
+
+def pinned(manifest: Manifest) -> Manifest:
+    """Return a manifest with the commit, sizes and digests that it leaves open, where recorded.
+
+    What the manifest says stands. A record of another commit than its own does not count, nor does
+    a damaged one.
+    """
+    if not manifest.download:
+        return manifest
+    try:
+        data: Any = json.loads(manifests.read_text(record(manifest)))
+        revision = data["revision"]
+        known = {
+            name: manifests.model_file({"file": name, **entry})
+            for name, entry in data["files"].items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return manifest
+    stated = manifest.source.revision
+    if not hub.is_commit(revision) or (hub.is_commit(stated) and stated != revision):
+        return manifest
+    source = replace(manifest.source, revision=revision)
+    return replace(manifest.with_files(known), source=source)
+
+
+def write(manifest: Manifest) -> None:
+    """Record what is known of a model; where that cannot be, the Hub is asked again next time."""
+    files = [file for name in manifest.variants for file in manifest.files(name).values()]
+    data = {
+        "repository": manifest.source.repository,
+        "revision": manifest.source.revision,
+        "files": {
+            file.file: {"bytes": file.bytes, "sha256": file.sha256}
+            for file in files
+            if file.sha256 is not None
+        },
+    }
+    target = record(manifest)
+    with contextlib.suppress(OSError):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with whole(target) as part:
+            part.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
