@@ -488,7 +488,7 @@ def test_json_and_csv_are_what_the_api_answers(
         text = file.read()
     kind = CorrectedScore if corrected else PhraseScore
     results = [result(each, kind) for each in found]
-    assert text == "".join(tables.csv_long(results))
+    assert text == tables.MARK + "".join(tables.csv_long(results))
     assert len(list(csv.reader(io.StringIO(text)))) == 1 + 2 * 15 + 1
 
 
