@@ -7,12 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 from PIL import Image
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from playwright.sync_api import Browser
+
+    Shared = Callable[[str, Callable[[Path], object]], Path]
 
 ROOT = Path(__file__).parents[1]
 FLAGS = (
@@ -59,61 +63,80 @@ def picture() -> Callable[..., Image.Image]:
 
 
 @pytest.fixture(scope="session")
-def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
+    """Return a function that makes a folder once for all of a run's workers, and returns it."""
+    base = tmp_path_factory.getbasetemp()
+    # Each worker of pytest-xdist has a folder of its own in that of the run.
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def share(name: str, make: Callable[[Path], object]) -> Path:
+        with FileLock(base / f"{name}.lock"):
+            if not (base / name).exists():
+                part = Path(tempfile.mkdtemp(dir=base))
+                make(part)
+                part.rename(base / name)
+        return base / name
+
+    return share
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(shared: Shared) -> Path:
     """Return a small CLIPModel with random weights, as transformers saves it."""
-    return checkpoints.make(tmp_path_factory.mktemp("tiny") / "checkpoint", "tiny")
+    return shared("tiny-checkpoint", lambda folder: checkpoints.make(folder, "tiny"))
 
 
 @pytest.fixture(scope="session")
-def tiny_model(tiny_checkpoint: Path) -> Path:
+def tiny_model(tiny_checkpoint: Path, shared: Shared) -> Path:
     """Return the model folder that the export script makes of the small checkpoint."""
-    return export(tiny_checkpoint, tiny_checkpoint.with_name("tiny"), "fp32,q8,q4")
+    return shared("tiny", lambda folder: export(tiny_checkpoint, folder, "tiny"))
 
 
 @pytest.fixture(scope="session")
-def full_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def full_checkpoint(shared: Shared) -> Path:
     """Return a ViT-B/32 with random weights, as transformers saves it."""
-    return checkpoints.make(tmp_path_factory.mktemp("full") / "checkpoint", "vit-b-32")
+    return shared("full-checkpoint", lambda folder: checkpoints.make(folder, "vit-b-32"))
 
 
 @pytest.fixture(scope="session")
-def full_model(full_checkpoint: Path) -> Path:
+def full_model(full_checkpoint: Path, shared: Shared) -> Path:
     """Return the model folder that the export script makes of the full-size checkpoint."""
-    return export(full_checkpoint, full_checkpoint.with_name("full"), "fp32,q8,q4")
+    return shared("full", lambda folder: export(full_checkpoint, folder, "full"))
 
 
-def export(checkpoint: Path, out: Path, variants: str) -> Path:
+def export(checkpoint: Path, out: Path, name: str) -> None:
     """Run the export script, which fails where its own check against torch does."""
     script = ROOT / "export" / "export_clip.py"
-    command = [sys.executable, str(script), str(checkpoint), str(out), "--variants", variants]
+    command = [sys.executable, str(script), str(checkpoint), str(out), "--name", name]
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "holds" in done.stdout
-    return out
 
 
 @pytest.fixture(scope="session")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def original(shared: Shared) -> Path:
     """Return a folder to import clip-gaze 0.3.0 from, the package that this one is a re-make of."""
-    folder = tmp_path_factory.mktemp("original")
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "-q", "-d", str(folder)]
-    done = subprocess.run(
-        [*command, "clip-gaze==0.3.0"], capture_output=True, text=True, check=False
-    )
-    if done.returncode and not os.environ.get("CI"):
-        pytest.skip("clip-gaze 0.3.0 cannot be downloaded from here")
-    assert done.returncode == 0, done.stderr
-    (wheel,) = folder.glob("*.whl")
-    zipfile.ZipFile(wheel).extractall(folder / "package")
-    return folder / "package"
+
+    def make(folder: Path) -> None:
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "-q", "-d", str(folder)]
+        done = subprocess.run(
+            [*command, "clip-gaze==0.3.0"], capture_output=True, text=True, check=False
+        )
+        if done.returncode and not os.environ.get("CI"):
+            pytest.skip("clip-gaze 0.3.0 cannot be downloaded from here")
+        assert done.returncode == 0, done.stderr
+        (wheel,) = folder.glob("*.whl")
+        zipfile.ZipFile(wheel).extractall(folder / "package")
+
+    return shared("original", make) / "package"
 
 
 @pytest.fixture(scope="session")
-def published(tiny_model: Path) -> Path:
+def published(tiny_model: Path, shared: Shared) -> Path:
     """Return a folder with the small model as the Hub would have it, and manifests for it."""
-    folder = tiny_model.with_name("published")
-    publish(tiny_model, folder / "store", folder / "shelf")
-    return folder
+    return shared(
+        "published", lambda folder: publish(tiny_model, folder / "store", folder / "shelf")
+    )
 
 
 @pytest.fixture

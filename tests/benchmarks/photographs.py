@@ -18,7 +18,7 @@ def paint_photographs(folder: Path, count: int) -> list[Path]:
     """Write `count` JPEGs of the size of a museum's reproduction, of a few kinds."""
     rng = np.random.default_rng(0)
     contents = []
-    for kind in range(KINDS):
+    for kind in range(min(KINDS, count)):
         coarse = rng.integers(0, 256, (60 + 10 * kind, 80 + 10 * kind, 3), dtype=np.uint8)
         large = Image.fromarray(coarse).resize(SIZE, Image.Resampling.BICUBIC)
         grain = Image.effect_noise(SIZE, 20).convert("RGB")
