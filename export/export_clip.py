@@ -114,7 +114,7 @@ def export_fp32(
     (out / "tokenizer.json").write_text(backend.to_str(), encoding="utf-8")
     return {
         "image": ImageSettings(size, tuple(processor.image_mean), tuple(processor.image_std)),
-        "text": TextSettings(length, tokenizer.pad_token_id),
+        "text": TextSettings(length),
         "embedding_dim": model.config.projection_dim,
         "logit_scale": model.logit_scale.detach().exp().item(),
         "tokenizer": file_entry(out / "tokenizer.json"),

@@ -47,10 +47,10 @@ class ImageSettings:
 
 @dataclass(frozen=True, slots=True)
 class TextSettings:
-    """How many tokens the text tower reads, and which token pads (never needed here)."""
+    """How many tokens the text tower reads; older manifests say which token pads, as well."""
 
     context_length: int
-    pad_id: int
+    pad_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
