@@ -1,4 +1,4 @@
-"""Run a script's command so that each failure is one line on stderr, and the exit code 2."""
+"""Run a script's click command; print each failure as one line and exit with 2."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def run(command: click.Command) -> None:
 
 
 def writable(context: click.Context, option: click.Parameter, file: Path | None) -> Path | None:
-    """Refuse a file that cannot be written, before the work that it is for (a click callback)."""
+    """Refuse a file whose folder cannot be written to, before any work (a click callback)."""
     if file and not (file.parent.is_dir() and os.access(file.parent, os.W_OK)):
         msg = f"{file}: there is no folder {file.parent} that can be written to"
         raise click.BadParameter(msg, context, option)

@@ -1,9 +1,9 @@
-"""Hold every variant of a model against fp32 on a folder of pictures.
+"""Compare every variant of a model with fp32 on a folder of pictures.
 
     python export/compare_variants.py MODEL PICTURES --list movements [--list ...] [--json FILE]
 
 Each variant is measured in a fresh process. With --emulator "qemu-x86_64 -cpu Nehalem" each runs
-once more, on a processor of long ago, and its answers there are held against those here.
+once more, on an old processor, and its answers there are compared with those here.
 Exit 1: a result depends on its batch.
 """
 
@@ -79,7 +79,7 @@ class Row:
 def probabilities(
     images: NDArray[np.float32], texts: NDArray[np.float32], logit_scale: float
 ) -> NDArray[np.float64]:
-    """Return what `Clip` says of each picture, (pictures, phrases) float64."""
+    """Return the probabilities that `Clip` gives, (pictures, phrases) float64."""
     return np.stack(
         [
             similarity.softmax(similarity.logits(each[None], texts, logit_scale))[0]
@@ -94,7 +94,7 @@ def compare(
     lists: Mapping[str, Sequence[str]],
     emulated: Mapping[str, Measured] | None = None,
 ) -> dict[str, Row]:
-    """Return a row for each variant.
+    """Compare the vectors and answers of each variant with those of fp32.
 
     Args:
         manifest: of the model.
@@ -154,7 +154,7 @@ def each_once(lists: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def table(rows: Mapping[str, Row]) -> list[str]:
-    """Return what is printed."""
+    """Return the lines of the printed tables."""
     head = ("variant", "MB", "ms", "peak MB", "pictures", "least", "phrases", "least", "batch")
     lines = [
         "cosine to fp32 of pictures and phrases, mean and least; batch: change of a vector",
@@ -218,7 +218,7 @@ def runnable(context: click.Context, option: click.Parameter, line: str | None) 
 def main(
     model: str, pictures: Path, names: tuple[str, ...], emulator: list[str], output: Path | None
 ) -> int:
-    """Measure each variant, compare, print."""
+    """Measure every variant, compare them, and print the tables."""
     found = registry.find(model)
     folder, manifest = found.folder, found.manifest
     if manifest.download:

@@ -1,8 +1,8 @@
-"""Draw the pictures of the pages in docs/ that show answers of the demo model.
+"""Draw the pictures in docs/ that show answers of the demo model.
 
     python export/draw_docs.py [DOCS]
 
-Each is made by the command of its page. The pictures looked at are painted here. Pages are
+The command of its page makes each of them, of pictures that are painted here. Pages are
 photographed with playwright and the Chromium of this machine.
 """
 
@@ -86,7 +86,7 @@ def _run(*words: str) -> None:
 
 
 def _draw_neutral(out: Path) -> None:
-    """Show the neutral pictures, in rows."""
+    """Draw the neutral pictures in rows, on one sheet."""
     step, columns, margin = NEUTRAL_EDGE + 6, 12, 6
     rows = -(-neutral.COUNT // columns)
     sheet = Image.new("RGB", (columns * step + margin, rows * step + margin), "#fafafa")
@@ -98,7 +98,7 @@ def _draw_neutral(out: Path) -> None:
 
 
 def _draw_corrected(out: Path) -> None:
-    """Show a picture's card, such as the page saves, with both figures."""
+    """Draw the card that the page saves of a picture, with plain and corrected figures."""
     paint(FIRST_SEED + CORRECTED, PAINTED_SIZE).image.save("corrected.jpg", quality=92)
     lists = {name: phrases.load(name) for name in ("genres", "photography")}
     with Clip("demo", store=False) as clip:
@@ -109,7 +109,7 @@ def _draw_corrected(out: Path) -> None:
 
 
 def _photograph_report(browser: Browser, out: Path) -> None:
-    """Show a studio's pictures, the most tonal first."""
+    """Photograph a report of painted pictures, ranked by "tonalism movement"."""
     studio = Path("studio")
     studio.mkdir()
     draw = random.Random(FIRST_SEED)  # noqa: S311 - names of pictures
@@ -135,7 +135,7 @@ def _photograph_report(browser: Browser, out: Path) -> None:
 
 
 def _photograph_page(browser: Browser, out: Path) -> None:
-    """Show a boat, and where it is."""
+    """Photograph the served page with the heat map of a boat."""
     command = [*RUN, "serve", "--model", "demo", "--port", "0", "--no-open"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - as above
     try:

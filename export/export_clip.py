@@ -41,7 +41,7 @@ BOUND = 1e-5
 
 
 class VisionTower(nn.Module):
-    """pixel_values -> image_embeds."""
+    """The vision tower and its projection: pixel_values -> image_embeds."""
 
     def __init__(self, model: CLIPModel) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class VisionTower(nn.Module):
 
 
 class TextTower(nn.Module):
-    """input_ids -> text_embeds; ids without padding, so no mask is needed."""
+    """The text tower and its projection: input_ids, without padding or mask -> text_embeds."""
 
     def __init__(self, model: CLIPModel) -> None:
         super().__init__()
@@ -87,7 +87,7 @@ def export_graph(tower: nn.Module, example: Tensor, dynamic: dict, names: tuple,
 def export_fp32(
     model: CLIPModel, tokenizer: CLIPTokenizer, processor: CLIPImageProcessorPil, out: Path
 ) -> dict[str, object]:
-    """Write both graphs and the tokenizer; return what the manifest says of them."""
+    """Write both graphs and the tokenizer; return the manifest's fields that describe them."""
     vision, text = model.config.vision_config, model.config.text_config
     # The explicit form of attention makes the smaller and quicker graph.
     model.set_attn_implementation("eager")
@@ -114,7 +114,7 @@ def export_fp32(
     (out / "tokenizer.json").write_text(backend.to_str(), encoding="utf-8")
     return {
         "image": ImageSettings(size, tuple(processor.image_mean), tuple(processor.image_std)),
-        "text": TextSettings(length, tokenizer.pad_token_id),
+        "text": TextSettings(length),
         "embedding_dim": model.config.projection_dim,
         "logit_scale": model.logit_scale.detach().exp().item(),
         "tokenizer": file_entry(out / "tokenizer.json"),
@@ -185,7 +185,7 @@ def shortened(names: Iterable[str]) -> str:
 
 
 def wrong_preprocessing(processor: CLIPImageProcessorPil, size: int) -> str:
-    """Return what of a checkpoint's preprocessing the runtime does not do; "" if it does all."""
+    """Return which preprocessing of a checkpoint the runtime does not do, or ""."""
     found = processor.to_dict()
     wanted = {
         "do_convert_rgb": True,
@@ -209,7 +209,7 @@ def wrong_preprocessing(processor: CLIPImageProcessorPil, size: int) -> str:
 
 
 def wrong_tokenizer(tokenizer: CLIPTokenizer, config: CLIPTextConfig) -> str:
-    """Return why a tokenizer is not the one that the text tower was trained with, or ""."""
+    """Return why a tokenizer cannot be that of the text tower, or ""."""
     vocabulary = tokenizer.get_vocab()
     if len(vocabulary) <= len(tokenizer.all_special_tokens):
         return "has no tokenizer; put its tokenizer.json there"
@@ -227,7 +227,7 @@ def wrong_tokenizer(tokenizer: CLIPTokenizer, config: CLIPTextConfig) -> str:
 
 
 def of_torch(tower: nn.Module, batches: list[NDArray], source: str) -> NDArray[np.float32]:
-    """Return what torch makes of all batches, (n, d) float32, L2-normalised."""
+    """Run a tower in torch; return the vectors of all batches, (n, d) float32, L2-normalised."""
     with torch.no_grad():
         rows = [tower(torch.from_numpy(batch)).numpy() for batch in batches]
     return unit(np.concatenate(rows), source)
@@ -253,7 +253,7 @@ def main(
     revision: str | None,
     note: str,
 ) -> int:
-    """Export, quantise, check."""
+    """Export a checkpoint, quantise it, and check all against torch."""
     logging.disable(logging.WARNING)  # torch, onnx and the quantiser tell of every node
     disable_progress_bar()
     check_target(out)

@@ -37,8 +37,8 @@ def add_variants(
 ) -> Manifest:
     """Quantise the fp32 graphs of a model folder and enter the variants into its manifest.
 
-    All are made before the first one enters, and the manifest never speaks of a file that is not
-    there whole: whenever this is broken off, the folder can be used.
+    All variants are made before the first one enters, and the manifest never names a file that
+    is incomplete: whenever this is interrupted, the folder can be used.
 
     Args:
         folder: the model folder.
@@ -86,20 +86,20 @@ def listed(manifest: Manifest) -> set[str]:
 
 
 def remove(folder: Path, names: set[str]) -> None:
-    """Remove files, as far as they are there."""
+    """Remove the files of these names that exist."""
     for name in names:
         (folder / name).unlink(missing_ok=True)
 
 
 def write(folder: Path, manifest: Manifest) -> None:
-    """Write a model folder's manifest, whole or not at all."""
+    """Write a model folder's manifest atomically."""
     with whole(folder / "manifest.json") as part:
         part.write_text(manifests.to_json(manifest), encoding="utf-8")
 
 
 @contextlib.contextmanager
 def scratch(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder on the same disk, and remove it and what a killed run left."""
+    """Yield an empty folder inside `folder`; remove it afterwards, and those of killed runs."""
     for left in folder.glob(f"{SCRATCH}*"):
         shutil.rmtree(left)
     # Windows removes no file that a graph which failed still has open; the next run does.
@@ -155,7 +155,7 @@ def tell(model: Path, made: Path, variants: dict[str, Variant]) -> None:
 @click.argument("model", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--variants", default="q8,q4", show_default=True, callback=chosen)
 def main(model: Path, variants: list[str]) -> None:
-    """Quantise, and say how it went."""
+    """Quantise, and print how far the variants are from fp32."""
     logging.disable(logging.WARNING)  # one of the made-up phrases is too long, and meant to be
     if not variants:
         msg = f"nothing to do; choose from {', '.join(RECIPES)}"

@@ -1,4 +1,4 @@
-"""Try recipes on the fp32 graphs of a model folder, and print what each one costs and keeps.
+"""Try recipes on the fp32 graphs of a model folder; print size, time and accuracy of each.
 
     python export/sweep_variants.py MODEL [--pictures 8] [--only TEXT] [--layers]
 
@@ -53,7 +53,7 @@ HEAD = f"{'MB':>6} {'MB':>6} {'ms':>7} {'cosine':>8} {'cosine':>8} {'batch':>8}"
 
 
 def recipes() -> Iterator[tuple[str, Recipe]]:
-    """Yield what is tried, with a name that says how it differs."""
+    """Yield the recipes to try, each with a name that says how it differs."""
     for name, shipped, other_level in (("4 bit", Q4, 4), ("8 bit", Q8, 0)):
         plain = dataclasses.replace(shipped, block_size=32)
         yield f"{name}, block 32", plain
@@ -97,7 +97,7 @@ def row(name: str, paths: dict[str, Path], found: Measured, wanted: Measured) ->
 def layers(
     sources: dict[str, Path], scratch: Path, run: Callable[[dict[str, Path]], Measured]
 ) -> Iterator[str]:
-    """Yield for each linear layer a line with what it costs to give it alone 4 bits."""
+    """Yield a line for each linear layer: the accuracy that is lost if it alone has 4 bits."""
     wanted = run(sources)
     recipe = dataclasses.replace(Q4, projection=4)
     alone = scratch / "alone.onnx"
@@ -111,7 +111,7 @@ def layers(
 
 
 def chosen(context: click.Context, option: click.Parameter, part: str) -> list[tuple[str, Recipe]]:
-    """Return the recipes whose names have this part; there must be one (a click callback)."""
+    """Return the recipes whose names contain `part`; refuse if none does (a click callback)."""
     found = [(name, recipe) for name, recipe in recipes() if part in name]
     if not found:
         first, _ = next(recipes())
@@ -129,7 +129,7 @@ def chosen(context: click.Context, option: click.Parameter, part: str) -> list[t
 )  # fmt: skip
 @click.option("--layers", "by_layer", is_flag=True, help="Try each layer alone instead.")
 def main(model: Path, pictures: int, tried: list[tuple[str, Recipe]], *, by_layer: bool) -> None:
-    """Make, measure, print."""
+    """Quantise by each recipe, measure, and print a line."""
     manifest = manifests.read(model / "manifest.json")
     sources = checked_graphs(model, manifest)
     some = [phrase for name in phrases.names() for phrase in phrases.load(name)[:PHRASES_PER_LIST]]

@@ -71,7 +71,7 @@ def evaluate(clip: Clip, seeds: range, *, study: bool = False) -> dict[str, dict
 
 
 def at_most(won: int, lost: int, count: int) -> float:
-    """Return the upper bound of the share that is lost on the whole, of `count` pictures.
+    """Return the upper bound of the share of `count` pictures that the correction loses.
 
     Where next to nothing changes, the spread of three counts: none seen in n allows for 3 / n.
     """
@@ -95,7 +95,7 @@ def bounded(cost: float) -> str:
 def main(
     *, seed: int, pictures: int, studies: bool, model: str, variant: str | None, as_json: bool
 ) -> None:
-    """Paint, look, count."""
+    """Paint pictures, ask the model about them, and print its accuracy."""
     first = FIRST_SEED + 10_000 * seed
     with Clip(model, variant, offline=True) as clip:
         report = evaluate(clip, range(first, first + pictures), study=studies)

@@ -1,4 +1,4 @@
-"""Measure how often the hottest place of a heat map lies on the subject.
+"""Measure how often the hottest cell of a heat map lies on the subject.
 
     python export/demo_model.py maps [--aside] [--seed 1] [--pictures 200] [--model demo]
 
@@ -38,7 +38,7 @@ PLACES = np.linspace(0.025, 0.975, 20)
 
 @dataclass(frozen=True, slots=True)
 class Game:
-    """Shares of pictures, from 0 to 1.
+    """The results of the pointing game, as shares of pictures from 0 to 1.
 
     Attributes:
         hit: the hottest cell lies in the subject's box.
@@ -100,12 +100,12 @@ def _aside(first: int) -> Iterator[int]:
 
 
 def inside(box: Sequence[Any], x: float, y: float) -> Any:
-    """Return whether a place lies in a box; or in which boxes, of arrays of their edges."""
+    """Return whether a place lies in a box; a bool for each box if the edges are arrays."""
     return (box[0] <= x) & (x <= box[2]) & (box[1] <= y) & (y <= box[3])
 
 
 def cut(box: tuple[float, ...], part: tuple[float, ...]) -> tuple[float, float, float, float]:
-    """Return a picture's box as a box of the square that was seen, cut at its edges."""
+    """Convert a box of a picture to one of the square that was seen, cut at its edges."""
     left, top, right, bottom = within(box, part)
     return max(left, 0.0), max(top, 0.0), min(right, 1.0), min(bottom, 1.0)
 
@@ -129,7 +129,7 @@ def hottest(heat: HeatMap) -> tuple[float, float]:
 def main(
     *, aside: bool, seed: int, pictures: int, model: str, variant: str | None, runs: int
 ) -> None:
-    """Paint, look, count."""
+    """Paint pictures, make their heat maps, and print the shares."""
     first = FIRST_SEED + 10_000 * seed
     with Clip(model, variant, offline=True, store=False) as clip:
         game = evaluate(clip, first, pictures, runs, aside=aside)

@@ -1,4 +1,4 @@
-"""Draw made-up pictures in the manner of art phrases: the training data of the small demo model.
+"""Draw made-up pictures that art phrases describe: the training data of the demo model.
 
 python export/demo_model.py paint OUT --count 20 --seed 1 --size 256 --sheet sheet.png
 """
@@ -45,7 +45,7 @@ class Painting:
 
 
 def choose(seed: int, fixed: dict[str, str]) -> dict[str, str]:
-    """Draw a phrase from each list; a fixed one leaves the other lists' draws as they were."""
+    """Draw a phrase at random from each list; fixing one does not change the others."""
     rng = np.random.default_rng((seed, 0))
     drawn = {name: phrases[int(rng.integers(len(phrases)))] for name, phrases in TRAINED.items()}
     for name, phrase in fixed.items():
@@ -56,7 +56,7 @@ def choose(seed: int, fixed: dict[str, str]) -> dict[str, str]:
 
 
 def shape(seed: int, size: int) -> marks.Frame:
-    """Draw the ratio of the sides, from 3:4 to 4:3."""
+    """Draw a frame with a random ratio of its sides, from 3:4 to 4:3."""
     rng = np.random.default_rng((seed, 1))
     ratio = 1.0 if rng.random() < SQUARE else rng.uniform(1.05, marks.MAX_RATIO)
     longer = round(size * ratio)
@@ -64,7 +64,10 @@ def shape(seed: int, size: int) -> marks.Frame:
 
 
 def painted_area(rng: np.random.Generator, frame: marks.Frame) -> marks.Field:
-    """Where there is paint: all but a ragged margin, which also the middle square shows."""
+    """Return how much of each pixel is painted: all but a ragged margin, 0 to 1.
+
+    The margin is wide enough to show in the middle square too.
+    """
     ragged = 0.012 * marks.noise(rng, frame, 9) + 0.006 * marks.noise(rng, frame, 34)
     margins = rng.uniform(0.055, 0.11, 4)
     # A picture seen through its middle square loses some of two margins: they start further in.
@@ -77,7 +80,7 @@ def painted_area(rng: np.random.Generator, frame: marks.Frame) -> marks.Field:
 
 
 def lay_on(surface: Surface, layer: Layer, area: marks.Field) -> marks.Field:
-    """Put paint on a ground: high parts take less of it, and the relief shades it."""
+    """Put paint on a ground, less on its high parts, shaded by its relief."""
     worn = 0.96 - 0.07 * np.clip(np.abs(surface.relief), 0, 1.5)
     cover = np.clip(layer.cover * worn, 0, 1) * area
     pale = 0.62 + 0.38 * surface.colour
@@ -95,7 +98,7 @@ def paint(seed: int, size: int = 128, *, study: bool = False, **fixed: str) -> P
     """Draw the picture of a seed; `size` is its shorter edge in pixels.
 
     Phrases can be fixed by the name of their list: movements="cubism movement". A study follows
-    no movement, and its subject may be small and stand anywhere: it shows what is there, and where.
+    no movement, and its subject may be small and stand anywhere.
     """
     phrases = choose(seed, fixed)
     if study:
@@ -113,7 +116,7 @@ def paint(seed: int, size: int = 128, *, study: bool = False, **fixed: str) -> P
 
 
 def contact_sheet(images: list[Image.Image]) -> Image.Image:
-    """Set pictures in rows, each in a square of its own."""
+    """Arrange pictures in rows on one sheet, each in a square of its own."""
     edge = max(max(image.size) for image in images)
     columns = math.ceil(math.sqrt(len(images)))
     rows = math.ceil(len(images) / columns)

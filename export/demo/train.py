@@ -1,4 +1,4 @@
-"""Train the demo model: a small CLIP, from scratch, on pictures that `painter` draws.
+"""Train the demo model, a small CLIP, from scratch on painted pictures.
 
     python export/demo_model.py train OUT [--seed 0] [--pictures 36000] [--epochs 14]
     python export/demo_model.py train OUT --start CHECKPOINT [--seed 2] [--epochs 6] [--rate 0.4]
@@ -115,7 +115,7 @@ def caption(labels: dict[str, str], rng: np.random.Generator) -> str:
 
 
 def contrastive(similarity: Tensor) -> Tensor:
-    """CLIP's loss: each picture finds its caption, and each caption its picture."""
+    """Return CLIP's loss: each picture must find its caption, and each caption its picture."""
     target = torch.arange(len(similarity))
     return (
         functional.cross_entropy(similarity, target)
@@ -218,7 +218,7 @@ def neutral(rng: np.random.Generator) -> Tensor:
 
 
 def head_starts(words: Lexicon, count: int) -> Tensor:
-    """Return what each of a sample's `count` phrases gets whatever the picture, as a logit."""
+    """Return the logit that each of a sample's `count` phrases gets for any picture."""
     given = torch.zeros(count)
     for name, ratio in HEAD_STARTS.items():
         columns = words.columns[name]
@@ -227,13 +227,13 @@ def head_starts(words: Lexicon, count: int) -> Tensor:
 
 
 def uneven(logits: Tensor, words: Lexicon) -> Tensor:
-    """Return how differently pictures speak for the phrases of each list: 0 if all count alike."""
+    """Return the variance of the logits within each list, averaged over pictures and lists."""
     choices = words.choices(logits.shape[1]).values()
     return torch.stack([logits[:, choice].var(dim=1).mean() for choice in choices]).mean()
 
 
 def new_optimizers(model: CLIPModel) -> list[tuple[torch.optim.Optimizer, float]]:
-    """Return the optimisers with their peak rates: Muon for the layers' matrices, AdamW else."""
+    """Return Muon for the matrices of the layers and AdamW for the rest, with peak rates."""
     matrices, tables, rest = [], [], []
     for name, parameter in model.named_parameters():
         inside = ".layers." in name and parameter.ndim == 2

@@ -1,4 +1,4 @@
-"""The demo model's words: its tokenizer, and all phrases of the shipped lists as token ids."""
+"""Train the demo model's tokenizer, and tokenise all phrases of the shipped lists."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OTHERS = 64
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
-    """All phrases that take part, tokenised: trained ones, then their rivals, then all others.
+    """The token ids of all phrases: trained ones, then their rivals, then all others.
 
     Attributes:
         ids: (n, longest) token ids, padded behind the end token, which pooling stops at.
@@ -40,23 +40,29 @@ class Lexicon:
     rivals: int
 
     def sample(self, rng: np.random.Generator) -> Tensor:
-        """Return the trained phrases' rows and, behind them, a sample of all the others."""
+        """Return the rows of the trained phrases, followed by a sample of the others."""
         near = rng.choice(self.rivals, RIVALS, replace=False)
         far = rng.choice(len(self.ids) - self.trained - self.rivals, OTHERS, replace=False)
         chosen = np.concatenate([near, self.rivals + far]) + self.trained
         return torch.cat([self.ids[: self.trained], self.ids[torch.from_numpy(chosen)]])
 
     def choices(self, count: int) -> dict[str, list[int]]:
-        """Return for each list which of a sample's `count` rows it is: its own, and all others."""
+        """Return, for each list, the rows of a sample that its pictures choose among.
+
+        They are the list's own trained phrases, and all that are not trained.
+
+        Args:
+            count: rows of the sample.
+
+        """
         others = range(self.trained, count)
         return {name: [*columns, *others] for name, columns in self.columns.items()}
 
 
 def train_tokenizer(texts: list[str]) -> CLIPTokenizer:
-    """Train CLIP's kind of byte-level BPE on `texts`.
+    """Train a byte-level BPE tokenizer like CLIP's on `texts`.
 
-    Every byte stands in the vocabulary, alone and at the end of a word, so that no text
-    whatever meets an unknown token.
+    The vocabulary has every byte, alone and at the end of a word, so that no token is unknown.
     """
     blank = CLIPTokenizer().backend_tokenizer
     tokenizer = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
@@ -83,7 +89,7 @@ def train_tokenizer(texts: list[str]) -> CLIPTokenizer:
 
 
 def tokenise(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
-    """Return (n, longest) ids; what stands behind the end token does not count."""
+    """Return (n, longest) ids; those after the end token are padding."""
     return tokenizer(texts, padding=True, truncation=True, return_tensors="pt")["input_ids"]
 
 

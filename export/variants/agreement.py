@@ -1,4 +1,4 @@
-"""How the answers of two runs differ: of two variants, or of one variant on two processors."""
+"""Compare the answers of two variants, or of one variant on two processors."""
 
 from __future__ import annotations
 

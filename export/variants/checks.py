@@ -1,4 +1,4 @@
-"""Hold the graphs of a model folder against their digests, and against reference vectors."""
+"""Check the graphs of a model folder against their digests and against reference vectors."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Vectors = dict[str, NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one graph costs, and how far its vectors are from the reference.
+    """The size and speed of one graph, and how far its vectors are from the reference.
 
     Attributes:
         variant: its name.
@@ -74,7 +74,7 @@ def sample_inputs(manifest: Manifest, folder: Path) -> Batches:
 
 
 def checked_graphs(folder: Path, manifest: Manifest, variant: str = REFERENCE) -> dict[str, Path]:
-    """Return the graph of each tower of a variant, after making sure that it is the right one.
+    """Return the graph of each tower of a variant, after checking its size and SHA-256.
 
     Raises:
         ModelError: a file is missing or wrong, or the manifest has no such variant.
@@ -95,7 +95,7 @@ def checked_graphs(folder: Path, manifest: Manifest, variant: str = REFERENCE) -
 def compare(
     folder: Path, variants: Mapping[str, Variant], batches: Batches, reference: Vectors
 ) -> list[Row]:
-    """Run the graphs of variants, and hold their vectors against the reference.
+    """Run the graphs of variants, and compare their vectors with the reference.
 
     Args:
         folder: where the graphs lie.
@@ -156,7 +156,7 @@ def unit(rows: NDArray[np.float32], source: object) -> NDArray[np.float32]:
 
 
 def table(rows: Iterable[Row]) -> list[str]:
-    """Return what is printed."""
+    """Return the lines of the printed table."""
     return [
         f"{'variant':8} {'tower':7} {'MB':>8} {'max |diff|':>11} {'cosine':>17} {'ms':>8}",
         *(

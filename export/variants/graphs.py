@@ -49,7 +49,15 @@ def quantise(source: Path, target: Path, recipe: Recipe) -> None:
 
 
 def quantise_layer(model: onnx.ModelProto, target: Path, recipe: Recipe, output: str) -> None:
-    """Write a copy of a graph to `target` with one linear layer quantised, of this output."""
+    """Write a copy of a graph to `target` in which one linear layer is quantised.
+
+    Args:
+        model: the graph in float32.
+        target: gets the copy.
+        recipe: how the weights are kept.
+        output: the name of the layer's output.
+
+    """
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     rewrite(copy, recipe, only=output)
@@ -112,7 +120,7 @@ def loaded(source: Path) -> onnx.ModelProto:
 
 
 def linear_layers(model: onnx.ModelProto, recipe: Recipe) -> dict[str, str]:
-    """Return what the linear layers of a CLIP tower are called, by the names of their outputs.
+    """Return a name for each linear layer of a CLIP tower, by the name of its output.
 
     Each block has query, key, value, out, up and down, in this order; the projection comes last.
     """
@@ -124,7 +132,7 @@ def linear_layers(model: onnx.ModelProto, recipe: Recipe) -> dict[str, str]:
 
 
 def save(model: onnx.ModelProto, target: Path) -> None:
-    """Write a graph; the weights of a large one lie beside it, in a file of the Hub's usual name.
+    """Write a graph, and the weights of a large one to a file beside it, named as on the Hub.
 
     The runtime maps these into memory where it reads them, and need not hold them twice while it
     loads: ViT-B/32's text tower in float32 then takes half the memory, and a third of the time.
@@ -146,12 +154,12 @@ def save(model: onnx.ModelProto, target: Path) -> None:
 
 
 def weights_path(graph: Path) -> Path:
-    """Return where the weights of a graph lie if they are not inside."""
+    """Return the path of a graph's external weights, whether or not it has any."""
     return graph.with_name(f"{graph.name}_data")
 
 
 def strip(model: onnx.ModelProto) -> None:
-    """Take out what torch's exporter notes of its own code; nothing runs by it."""
+    """Remove the notes that torch's exporter makes of its own code; the runtime ignores them."""
     graph = model.graph
     del graph.value_info[:], graph.metadata_props[:], model.metadata_props[:]
     for each in (*graph.node, *graph.initializer, *graph.input, *graph.output):
@@ -193,7 +201,7 @@ def linear(
     bits: int,
     recipe: Recipe,
 ) -> list[onnx.NodeProto]:
-    """Return MatMulNBits, and an Add where there was a bias, in place of a linear layer."""
+    """Return the nodes that replace a linear layer: MatMulNBits, and Add if it has a bias."""
     matrix = numbers(weights[node.input[1]])
     if any(attribute.name == "transB" and attribute.i for attribute in node.attribute):
         matrix = matrix.T
@@ -233,7 +241,7 @@ def is_table(fixed: list[onnx.TensorProto], node: onnx.NodeProto) -> bool:
 def lookup(
     node: onnx.NodeProto, rows: onnx.TensorProto, graph: onnx.GraphProto
 ) -> list[onnx.NodeProto]:
-    """Return what looks up rows in 8 bits and then makes them float32, so that few ever are."""
+    """Return the nodes that replace a lookup: only the rows looked up become float32."""
     levels, scales = table(numbers(rows))
     output, indices = node.output[0], node.input[1]
     names = keep(graph, output, {"levels": levels, "scales": scales})
@@ -250,7 +258,7 @@ def lookup(
 def convolution(
     node: onnx.NodeProto, kernel: onnx.TensorProto, graph: onnx.GraphProto
 ) -> list[onnx.NodeProto]:
-    """Return a convolution whose weights have 8 bits in the file; loading makes them float32."""
+    """Return the nodes of a convolution with 8-bit weights, which loading makes float32."""
     levels, scales = table(numbers(kernel))
     names = keep(graph, node.output[0], {"levels": levels, "scales": scales})
     changed = onnx.NodeProto()
@@ -282,7 +290,7 @@ def widened(levels: str, scales: str, output: str) -> list[onnx.NodeProto]:
 
 
 def keep(graph: onnx.GraphProto, name: str, parts: Mapping[str, NDArray]) -> list[str]:
-    """Put arrays into the graph and return their names."""
+    """Add arrays to the graph as initializers and return their names."""
     names = [f"{name}_{part}" for part in parts]
     graph.initializer.extend(map(numpy_helper.from_array, parts.values(), names))
     return names

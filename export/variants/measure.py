@@ -37,7 +37,7 @@ BATCH = 8
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one pair of graphs gave.
+    """The vectors, times and memory of one pair of graphs.
 
     Attributes:
         images: (n, d) float32, L2-normalised; each picture ran alone.
@@ -122,10 +122,10 @@ def measure(
 
 
 def environment(emulator: Sequence[str]) -> dict[str, str]:
-    """Return the environment of a process; an emulated one must not hear of the real processor.
+    """Return the environment of a process, without what describes the real processor.
 
-    OpenBLAS, which numpy multiplies with, would take OPENBLAS_CORETYPE's word for it, and use
-    instructions that the emulated processor does not have.
+    Under an emulator OpenBLAS, which numpy multiplies with, would believe OPENBLAS_CORETYPE, and
+    use instructions that the emulated processor does not have.
     """
     return {
         name: value
@@ -189,7 +189,7 @@ def run_texts(
 def pixels_of(
     manifest: Manifest, pictures: Iterable[Path], skipped: list[str]
 ) -> Iterator[NDArray[np.float32]]:
-    """Yield the pixel values of each picture; note what is wrong with those that have none."""
+    """Yield the pixel values of each picture; add the errors of the others to `skipped`."""
     for path in pictures:
         try:
             yield pixel_values(upright(path), manifest.image)
@@ -210,7 +210,7 @@ def groups(rows: Iterable[NDArray[np.float32]]) -> Iterator[list[NDArray[np.floa
 
 
 def main(job: Path) -> None:
-    """Do one job and answer: arrays in a file, the rest as JSON on stdout."""
+    """Run the job in a file; write arrays to a file, and print the rest as JSON."""
     task = json.loads(job.read_text(encoding="utf-8"))
     answer = task.pop("answer")
     task["folder"] = Path(task["folder"])

@@ -1,4 +1,4 @@
-"""The most memory that a process has had; loads nothing that would need some itself."""
+"""Measure the peak memory of this process, without importing anything large."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def peak_bytes() -> int | None:
-    """Return the most memory that this process has had resident, where the system says it."""
+    """Return the peak resident memory of this process; None where the system does not say."""
     try:
         # Unlike getrusage's figure, this one does not begin with that of the parent process.
         for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():

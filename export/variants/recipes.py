@@ -1,4 +1,4 @@
-"""How the weights of a variant are kept: recipes, and the arithmetic of blocks of weights."""
+"""Recipes for quantising the weights of a variant, and the arithmetic of blocks of weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Bytes = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How the weights of a tower are kept. The token table always has 8 bits.
+    """How the weights of a tower are quantised. The token table always has 8 bits.
 
     Attributes:
         bits: of each weight of a linear layer: 4, 8, or 32 for float32 as it was.
@@ -118,7 +118,7 @@ def _pairs(values: Bytes) -> Bytes:
 
 
 def _ranged(blocks: Floats, bits: int) -> tuple[Bytes, Floats, Bytes]:
-    """Spread the levels from the lowest weight of a block to its highest, zero among them."""
+    """Quantise each block between its lowest and highest weight, with zero as one level."""
     low = np.minimum(blocks.min(axis=-1), 0)
     high = np.maximum(blocks.max(axis=-1), 0)
     most = 2**bits - 1
@@ -130,7 +130,10 @@ def _ranged(blocks: Floats, bits: int) -> tuple[Bytes, Floats, Bytes]:
 
 
 def _symmetric(blocks: Floats, bits: int) -> tuple[Bytes, Floats, Bytes]:
-    """Give the weight that is furthest from zero the lowest level: there is one more below zero."""
+    """Quantise each block with zero in the middle; its largest weight gets the lowest level.
+
+    There is one more level below zero than above.
+    """
     middle = 2 ** (bits - 1)
     at = np.abs(blocks).argmax(axis=-1)[..., None]
     furthest = np.take_along_axis(blocks, at, axis=-1)[..., 0]
@@ -147,7 +150,7 @@ def _symmetric(blocks: Floats, bits: int) -> tuple[Bytes, Floats, Bytes]:
 def _best(
     blocks: Floats, tries: list[tuple[Floats, Floats]], most: int
 ) -> tuple[Bytes, Floats, Bytes]:
-    """Return levels, scales and zero points, for each block those with the least squared error."""
+    """Return levels, scales and zero points: for each block the try with least squared error."""
     least, best, zero = np.full(blocks.shape[:-1], np.inf, np.float32), *map(np.copy, tries[0])
     for scales, zeros in tries if len(tries) > 1 else ():
         off = _levels(blocks, scales, zeros, most)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -144,7 +145,7 @@ def test_vectors_that_are_no_numbers_are_refused(
     (broken / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     done = run(script, broken, *([pictures, "--list", "surfaces"] if "compare" in script else []))
     assert done.returncode == 2
-    assert "text_model.onnx: gives vectors that are not finite numbers" in done.stderr
+    assert re.search(r"text_model\.onnx: .* that are not finite", done.stderr)
     assert [line for line in done.stderr.splitlines() if not line.startswith("measuring")] == [
         done.stderr.splitlines()[-1]
     ]

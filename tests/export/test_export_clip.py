@@ -16,6 +16,7 @@ import pytest
 import export_clip
 from clip_gaze import ModelError
 from clip_gaze.model import manifest
+from clip_gaze.model.manifest import TextSettings
 from quantize import listed
 from variants import graphs
 
@@ -242,6 +243,8 @@ def test_a_folder_holds_the_files_of_its_manifest_and_what_was_put_there(
     out = shutil.copytree(tiny_model, tmp_path / "out")
     (out / "README.md").touch()
     assert export(tiny_checkpoint, out, "--variants", "q4") == 0
-    named = listed(manifest.read(out / "manifest.json"))
+    written = manifest.read(out / "manifest.json")
+    assert written.text == TextSettings(context_length=77)
+    named = listed(written)
     assert len(named) == 9
     assert {path.name for path in out.iterdir()} == {*named, "manifest.json", "README.md"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -230,10 +231,10 @@ def symbolic_link(folder: Path) -> None:
         (break_nothing, ["gone"], "does not exist"),
         (break_nothing, ["model", "--variants", "q2"], "choose from fp32, q8, q4"),
         (break_nothing, ["model", "--variants", "fp32"], "nothing to do"),
-        (break_nothing, ["."], "is this a clip-gaze model folder?"),
+        (break_nothing, ["."], "is this a clip-gaze model folder"),
         (break_fp32, ["model"], "was altered"),
         (break_graph, ["model"], "is not an ONNX graph"),
-        (no_numbers, ["model"], "vision_model.onnx: gives vectors that are not finite numbers"),
+        (no_numbers, ["model"], "vision_model.onnx: .* that are not finite"),
         (lambda folder: no_numbers(folder, 4), ["model"], "weight are not finite numbers"),
         (hard_link, ["model"], "vision_model.onnx_data, but it has multiple hard links"),
         (symbolic_link, ["model"], "where they are a link, copy the file"),
@@ -259,7 +260,7 @@ def test_bad_input_is_one_line(
     monkeypatch.chdir(fp32_alone.parent)
     done = run(*words)
     assert done.returncode == 2
-    assert message in done.stderr
+    assert re.search(message, done.stderr)
     assert done.stderr.startswith("quantize.py: error: ")
     assert len(done.stderr.splitlines()) == 1
     assert not list(fp32_alone.glob(".*"))

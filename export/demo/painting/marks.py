@@ -67,7 +67,7 @@ def frame(width: int, height: int) -> Frame:
 
 
 def luminance(colour: Field) -> Field:
-    """How bright each pixel is."""
+    """Return the brightness of each pixel."""
     return colour @ LUMA
 
 
@@ -78,14 +78,14 @@ def smoothstep(low: float, high: float, value: Field) -> Field:
 
 
 def mix(a: Field, b: Field, share: Field | float) -> Field:
-    """Go from a to b; a share for each pixel serves all three channels."""
+    """Mix a and b; a share for each pixel applies to all three channels."""
     if isinstance(share, np.ndarray) and share.ndim == 2 and not a.ndim == b.ndim == 2:
         share = share[..., None]
     return a + (b - a) * share
 
 
 def noise(rng: np.random.Generator, frame: Frame, cells: float) -> Field:
-    """Smooth noise from about -1 to 1 with so many bumps along the shorter edge."""
+    """Return smooth noise from about -1 to 1 with `cells` bumps along the shorter edge."""
     n = math.ceil(cells * MAX_RATIO) + 3
     grid = rng.random((n, n), dtype=np.float32) * 2 - 1
     step = cells / frame.short
@@ -95,7 +95,7 @@ def noise(rng: np.random.Generator, frame: Frame, cells: float) -> Field:
 
 
 def clouds(rng: np.random.Generator, frame: Frame, cells: float) -> Field:
-    """Noise with finer noise upon it."""
+    """Return noise with finer noise added to it."""
     coarse, middle, fine = (noise(rng, frame, cells * k) for k in (1, 2.3, 5.1))
     return (coarse + 0.5 * middle + 0.3 * fine) / 1.3
 
@@ -103,7 +103,7 @@ def clouds(rng: np.random.Generator, frame: Frame, cells: float) -> Field:
 def streaks(
     rng: np.random.Generator, frame: Frame, angle: float, along: float, across: float
 ) -> Field:
-    """Noise drawn out along an angle: cells for each shorter edge along it and across it."""
+    """Return noise stretched along an angle, with so many cells along it and across it."""
     nu, nv = math.ceil(along * 3.2) + 4, math.ceil(across * 3.2) + 4
     grid = rng.random((nv, nu), dtype=np.float32) * 2 - 1
     c, s = math.cos(angle), math.sin(angle)
@@ -167,14 +167,14 @@ def cells(
 
 
 def sample(frame: Frame, field: Field, x: Field, y: Field) -> Field:
-    """Read the field at places, which may lie outside the picture: its edge serves there."""
+    """Read a field at places; outside the picture, its edge is repeated."""
     column = np.clip((x * frame.short).astype(np.intp), 0, frame.width - 1)
     row = np.clip((y * frame.short).astype(np.intp), 0, frame.height - 1)
     return field[row, column]
 
 
 def soften(frame: Frame, field: Field, radius: float) -> Field:
-    """Blur one figure a pixel, cheaply, by shrinking and growing."""
+    """Blur a field with one value a pixel quickly, by shrinking and enlarging it."""
     step = frame.short * radius
     small = (max(2, round(frame.width / step)), max(2, round(frame.height / step)))
     shrunk = Image.fromarray(np.ascontiguousarray(field, np.float32)).resize(
@@ -190,7 +190,7 @@ def blur(frame: Frame, colour: Field, radius: float) -> Field:
 
 
 def slope(frame: Frame, height: Field, angle: float) -> Field:
-    """How steeply a relief rises towards an angle, for light that falls from there."""
+    """Return the slope of a relief towards an angle, to light it from there."""
     step = max(1, round(frame.short / FINE))
     dx = np.roll(height, -step, 1) - np.roll(height, step, 1)
     dy = np.roll(height, -step, 0) - np.roll(height, step, 0)
@@ -198,7 +198,7 @@ def slope(frame: Frame, height: Field, angle: float) -> Field:
 
 
 def edges(frame: Frame, field: Field) -> Field:
-    """How much a field changes within one fine pixel; its border counts as calm."""
+    """Return how much a field changes within one fine pixel; 0 at its border."""
     step = max(1, round(frame.short / FINE))
     out = np.zeros(field.shape, np.float32)
     out[step:] = np.abs(field[step:] - field[:-step])
@@ -207,12 +207,12 @@ def edges(frame: Frame, field: Field) -> Field:
 
 
 def to_image(colour: Field) -> Image.Image:
-    """Make a picture of colours."""
+    """Convert an array of colours to a picture."""
     return Image.fromarray((np.clip(colour, 0, 1) * 255 + 0.5).astype(np.uint8))
 
 
 def to_field(image: Image.Image) -> Field:
-    """Make colours of a picture."""
+    """Convert a picture to an array of colours."""
     return np.asarray(image, np.float32) / 255
 
 

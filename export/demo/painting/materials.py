@@ -1,4 +1,4 @@
-"""Materials: how the marks of a picture sit, and how much of the ground they leave bare."""
+"""Render the materials: how paint looks, and how much of the ground it leaves bare."""
 
 from __future__ import annotations
 

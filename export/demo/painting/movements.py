@@ -1,4 +1,4 @@
-"""Movements: which rendering of a plan each movement's phrase stands for."""
+"""Map the phrase of each movement to the function that renders a plan in its manner."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Movements of rule and grid: those that rebuild the scene out of shapes."""
+"""Render the movements that rebuild the scene out of geometric shapes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Movements of the brush: those that keep the scene and change how it is put down."""
+"""Render the movements that keep the scene and change the brushwork."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ INK = np.array([0.05, 0.04, 0.07], np.float32)
 
 
 def vivid(colour: Field, by: float) -> Field:
-    """Colours further from their grey."""
+    """Make colours more saturated."""
     grey = luminance(colour)[..., None]
     return np.clip(grey + (colour - grey) * by, 0, 1)
 
 
 def outlines(frame: Frame, plan: Plan, width: float) -> Field:
-    """How much of a contour between the plan's regions covers each pixel."""
+    """Return how much of each pixel a contour between the plan's regions covers."""
     border = (edges(frame, plan.labels.astype(np.float32)) > 0.5).astype(np.float32)
     return smoothstep(0.1, 0.32, soften(frame, border, width))
 

@@ -31,14 +31,14 @@ def saturate(colour: Field, by: float) -> Field:
 
 
 def enliven(colour: Field) -> Field:
-    """Spread colours about their mean where the light would leave them too much alike."""
+    """Spread colours about their mean where they are too much alike."""
     spread = max(float(luminance(colour).std()), 0.02)
     middle = colour.mean(axis=(0, 1))
     return np.clip(middle + (colour - middle) * np.clip(0.2 / spread, 1, 1.8), 0, 1)
 
 
 def glow(rng: np.random.Generator, frame: Frame) -> Field:
-    """Light that falls in from somewhere near an upper corner."""
+    """Return light that falls in from near an upper corner."""
     x, y = frame.right * rng.integers(2), rng.uniform(-0.1, 0.5)
     return np.exp(-((frame.x - x) ** 2 + (frame.y - y) ** 2) / rng.uniform(0.5, 1.0))
 

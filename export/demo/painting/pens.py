@@ -1,4 +1,4 @@
-"""The pen that draws a picture's regions, and the numbers by which regions are known."""
+"""Draw the regions of a picture, each by its number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans: a subject set into its surroundings, coloured by nature, ready to be painted."""
+"""Lay out pictures: a subject in its surroundings, in natural colours, before it is painted."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ PLACES: dict[str, tuple[tuple[Place, int], ...]] = {
 
 
 def colours(rng: np.random.Generator) -> Field:
-    """Mix a colour for each label: nature's, shifted by chance, the subject clear of its ground."""
+    """Mix a colour for each label, at random; the subject contrasts with its surroundings."""
     table = np.zeros((pens.LABELS, 3), np.float32)
     tint, spread = rng.random(), rng.uniform(0.02, 0.06)
     for label, (hue, full, bright) in NATURAL.items():
@@ -161,7 +161,7 @@ def colours(rng: np.random.Generator) -> Field:
 
 
 def lay_out(rng: np.random.Generator, frame: Frame, genre: str, room: Room) -> Plan:
-    """Set a subject into a place of its own."""
+    """Draw a subject and its surroundings."""
     unit = 2.0 * frame.short
     size = (frame.width * 2, frame.height * 2)
     place, ground = PLACES[genre][int(rng.integers(len(PLACES[genre])))]

@@ -1,4 +1,4 @@
-"""Subjects: what a picture can show, drawn as numbered regions with room for chance."""
+"""Draw the subjects of pictures as numbered regions, at random within limits."""
 
 from __future__ import annotations
 

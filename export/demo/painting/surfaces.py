@@ -1,4 +1,4 @@
-"""Surfaces: the ground that a picture stands on, which shows at its margin and through paint."""
+"""Render the surfaces: the ground, which shows at the margin and through the paint."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class Surface:
 
 
 def plain(frame: Frame, colour: Field) -> Field:
-    """One colour everywhere."""
+    """Return one colour for every pixel."""
     return np.broadcast_to(colour, (frame.height, frame.width, 3))
 
 
 def nothing(frame: Frame) -> Field:
-    """No gloss."""
+    """Return no gloss for every pixel."""
     return np.zeros((frame.height, frame.width), np.float32)
 
 
