@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import threading
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Self, overload
+from weakref import WeakSet
 
 import numpy as np
 
@@ -25,7 +29,6 @@ from clip_gaze.system.resources import checked_threads, usable_cpus
 from clip_gaze.texts import encoder
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Iterator, Sequence
     from types import TracebackType
 
@@ -41,7 +44,8 @@ class Clip:
     """A CLIP model, ready to look at pictures; a context manager, safe to share between threads.
 
     A tower is loaded when it is first needed. Phrases come from the store where they were
-    encoded before; then the text tower is not loaded at all.
+    encoded before; then the text tower is not loaded at all. A process made by fork gets sessions
+    of its own; an iterator of results stays with the process that began it.
     """
 
     def __init__(
@@ -85,11 +89,12 @@ class Clip:
         self.variant, self._files = files.variant, files
         self._max_pixels = int(max_megapixels * 1e6) if max_megapixels else None
         self._progress = progress
-        self._towers = Towers(files.paths, threads, self.manifest.embedding_dim)
-        self._pools = Pools()
         self._neutral: NDArray[np.float32] | None = None
         self._keep = store
-        self._store: Store | None = Store(cache_folder() if store else None)
+        self._closed = False
+        self._begin()
+        self._open_store()  # what is wrong with it is said first of all
+        _OPEN.add(self)
 
     def encode_images(self, images: Iterable[Picture]) -> NDArray[np.float32]:
         """Return the vector of each picture.
@@ -332,9 +337,10 @@ class Clip:
         """
         self._pools.close()
         self._towers.close()
-        store, self._store = self._store, None
-        if store is not None:
-            store.close()
+        with self._opening:
+            self._closed = True
+            if self._store is not None:
+                self._store.close()
 
     def __enter__(self) -> Self:
         """Return the object itself."""
@@ -373,8 +379,39 @@ class Clip:
             self._max_pixels,
         )
 
+    def _begin(self) -> None:
+        """Make what this process needs for itself: sessions, threads, and its way to the store."""
+        others = [each for each in self.manifest.variants if each != self.variant]
+        dim = self.manifest.embedding_dim
+        self._towers = Towers(self._files.paths, self._threads, dim, others)
+        self._pools = Pools()
+        self._opening = threading.Lock()
+        self._store: Store | None = None
+
     def _open_store(self) -> Store:
         """Return the store, if this object was not closed."""
-        if self._store is None:
-            raise ClosedError
-        return self._store
+        with self._opening:
+            if self._closed:
+                raise ClosedError
+            if self._store is None:
+                self._store = Store(cache_folder() if self._keep else None)
+            return self._store
+
+
+_OPEN: WeakSet[Clip] = WeakSet()
+
+
+def _after_fork() -> None:
+    """Let each `Clip` begin anew in a process made by fork, which has none of its threads.
+
+    What it had is never freed here, not even at exit: a session would wait for its threads, and
+    the connection to the store is the first process's own (https://sqlite.org/howtocorrupt.html,
+    section 2.6).
+    """
+    for clip in list(_OPEN):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(dict(vars(clip))))
+        clip._begin()  # noqa: SLF001
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_after_fork)

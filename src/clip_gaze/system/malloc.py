@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _KIB = 2**10
 _giving_back = threading.Lock()
+if hasattr(os, "register_at_fork"):
+    # A child that was forked while another thread loads a graph would wait for it for ever.
+    os.register_at_fork(
+        before=_giving_back.acquire,
+        after_in_parent=_giving_back.release,
+        after_in_child=_giving_back.release,
+    )
 
 
 def give_back() -> None:
