@@ -103,6 +103,7 @@ class Clip:
         self._neutral: Embedding | None = None
         self._closed = False
         self._begin()
+        self._open_store()  # what is wrong with it is said first of all
         _OPEN.add(self)
 
     @classmethod

@@ -31,20 +31,20 @@ def test_the_cells_together_are_worth_what_the_picture_is(noise: NDArray[np.uint
         changed = (squares[middle] != noise[None][middle]).any(axis=-1)
         return -3 * changed.mean(axis=(1, 2))[:, None]
 
-    found = occlusion.warmth(noise, score)
+    found = occlusion.occlude(noise, score)
     assert found.grids.sum() == pytest.approx(3, rel=0.2)
     assert found.grids[0, 4:12, 4:12].sum() > 0.7 * found.grids.sum()
 
 
 def test_a_model_that_never_changes_its_mind_gives_a_flat_map(noise: NDArray[np.uint8]) -> None:
-    found = occlusion.warmth(noise, lambda squares: np.full((len(squares), 1), -1.5))
+    found = occlusion.occlude(noise, lambda squares: np.full((len(squares), 1), -1.5))
     assert not found.grids.any()
     assert found.log_odds.tolist() == [-1.5]
 
 
 def test_progress_ends_where_it_said(noise: NDArray[np.uint8]) -> None:
     seen: list[tuple[int, int]] = []
-    occlusion.warmth(
+    occlusion.occlude(
         noise,
         lambda squares: np.zeros((len(squares), 1)),
         runs=60,
@@ -61,7 +61,7 @@ def test_covered_parts_are_blurred_and_others_stay(noise: NDArray[np.uint8]) -> 
         versions.extend(squares)
         return np.zeros((len(squares), 1))
 
-    occlusion.warmth(noise, score)
+    occlusion.occlude(noise, score)
     assert (versions[0] == noise).all()
     for version in versions[1:]:
         differs = (version != noise).any(axis=-1)

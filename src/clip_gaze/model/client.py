@@ -115,7 +115,7 @@ def ask(repository: str, revision: str, file: ModelFile) -> RemoteFile:
 
 
 def append(repository: str, file: str, remote: RemoteFile, part: Path, size: int | None) -> None:
-    """Fetch what `part` lacks of a file, and go on where a connection breaks.
+    """Fetch the rest of a partial file, and resume when the connection breaks.
 
     Args:
         repository: its name on the Hub.
@@ -161,7 +161,7 @@ def append(repository: str, file: str, remote: RemoteFile, part: Path, size: int
 
 
 def _receive(response: Any, file: str, target: BinaryIO, bar: Any) -> None:
-    """Write what an answer brings behind what there is of a file."""
+    """Append the body of an answer to a file."""
     if response.status_code >= 400:
         raise _refusal(response, file)
     if response.status_code == 200:  # the whole file comes, whatever was asked for
@@ -188,7 +188,7 @@ def locked(lock: Path, file: str) -> Iterator[None]:
 
 
 def _library() -> ModuleType:
-    """Import huggingface_hub, which takes a third of a second that most runs need not wait.
+    """Import huggingface_hub late: it takes a third of a second, and most runs do without.
 
     Raises:
         DownloadError: a variable that it reads while it is imported has a wrong value.
@@ -210,7 +210,7 @@ def _url(repository: str, revision: str, file: str) -> str:
 
 
 def _headers() -> dict[str, str]:
-    """Return what each request says of its sender: a token, if the user has set one."""
+    """Return the headers of each request: its sender, and the user's token if there is one."""
     # A compressed answer cannot be continued.
     headers = {"user-agent": "clip-gaze", "accept-encoding": "identity"}
     library = _library()
@@ -224,7 +224,7 @@ def _headers() -> dict[str, str]:
 
 
 def _head(url: str, headers: dict[str, str], timeout: float) -> Any:
-    """Return the Hub's own answer about a file, which leads to its store of large files.
+    """Return the Hub's own answer to a HEAD request, not that of the store it redirects to.
 
     A redirect within the Hub, as for a repository that has a new name, is followed.
     """
@@ -278,7 +278,7 @@ def _seconds(response: Any, default: int) -> int:
 
 
 def _refusal(response: Any, what: str) -> DownloadError:
-    """Return the error for an answer that is none, with what to do."""
+    """Return the error for an HTTP status that is no success, with what to do."""
     status = response.status_code
     if status in (401, 403):
         return DownloadError(f"{host()} refuses {what} (HTTP {status}); is HF_TOKEN right?")

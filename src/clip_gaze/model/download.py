@@ -32,7 +32,7 @@ class Files:
     digests: dict[str, str]
 
     def digest(self, tower: str) -> str:
-        """Return what tells a tower ("vision" or "text") from all others: its files' digests."""
+        """Return what identifies a tower, "vision" or "text": the digests of its files."""
         roles = (tower, f"{tower}_data")
         return "+".join(self.digests[role] for role in roles if role in self.digests)
 
@@ -131,7 +131,7 @@ def _fetch(manifest: Manifest, variant: str, absent: Mapping[str, ModelFile]) ->
 
 
 def _incomplete(model: Model, variant: str, why: str) -> DownloadError:
-    """Return the error for a model that is not complete here, with every way out of that."""
+    """Return the error for an incomplete model, which names every way to complete it."""
     manifest = pins.pinned(model.manifest)  # a download that broke may have learned the commit
     local = locate(replace(model, manifest=manifest), variant).values()
     files = ", ".join(each.file.file for each in local if not each.right)

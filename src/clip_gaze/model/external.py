@@ -1,4 +1,4 @@
-"""Read from a graph's file which other files its weights lie in, without the package onnx.
+"""Find the files that a graph's weights lie in, without the package onnx.
 
 ONNX is Protocol Buffers: a message is fields, each with a number and, here, the length of what it
 holds (https://protobuf.dev/programming-guides/encoding). Numbers are those of onnx.proto.
@@ -52,7 +52,7 @@ def check(graph: Path, listed: Path | None) -> None:
 
 
 def locations(graph: Path) -> set[str]:
-    """Return the names of the files that a graph's weights lie in; none for what is no graph."""
+    """Return the names of the files that a graph's weights lie in; none if it is no graph."""
     try:
         with graph.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return set(_locations(data, "model", 0, len(data)))
@@ -73,7 +73,7 @@ def _locations(data: mmap.mmap, kind: str, start: int, end: int) -> Iterator[str
 
 
 def _fields(data: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Yield number, start and end of what a message's fields of variable length hold."""
+    """Yield number, start and end of each length-delimited field of a message."""
     while at < end:
         key, at = _varint(data, at)
         if key & 7 == _LENGTH_DELIMITED:
@@ -87,7 +87,7 @@ def _fields(data: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int]
 
 
 def _varint(data: mmap.mmap, at: int) -> tuple[int, int]:
-    """Return a number in base 128, lowest digits first, and where it ends."""
+    """Read a variable-length integer; return it and the position behind it."""
     value = shift = 0
     while True:
         digit = data[at]

@@ -85,7 +85,7 @@ def fetch(repository: str, file: ModelFile, remote: RemoteFile) -> str:
 
 
 def _set_aside(path: Path) -> Path:
-    """Take a wrong file out of use, and return where it is kept; a later one replaces it there."""
+    """Rename a wrong file, replacing an earlier wrong one, and return its new path."""
     real = path.resolve()
     aside = real.with_name(f"{real.name}.damaged")
     real.replace(aside)
@@ -126,7 +126,7 @@ def _accepted(paths: tuple[Path, ...], file: ModelFile, remote: RemoteFile) -> s
 
 
 def _examine(path: Path, file: ModelFile, remote: RemoteFile) -> tuple[str | None, str]:
-    """Return the SHA-256 of a right file; of a wrong one None, having set it aside, and why."""
+    """Check a file: return its SHA-256, or set it aside and return None and the reason."""
     size, found = file.bytes if file.bytes is not None else remote.bytes, path.stat().st_size
     digest = verify.sha256(path)
     wanted, kind, actual = file.sha256 or remote.sha256, "SHA-256", digest

@@ -27,7 +27,7 @@ def is_offline() -> bool:
 
 
 def is_commit(revision: Any) -> TypeGuard[str]:
-    """Return whether a revision can never mean another state of the repository."""
+    """Return whether a revision is a whole commit hash, so that its files never change."""
     return isinstance(revision, str) and _COMMIT.fullmatch(revision) is not None
 
 

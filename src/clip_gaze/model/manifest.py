@@ -52,7 +52,7 @@ class ImageSettings:
 
 @dataclass(frozen=True, slots=True)
 class TextSettings:
-    """How many tokens the text tower reads; older manifests say which token pads, as well."""
+    """How many tokens the text tower reads; older manifests name a padding token, too."""
 
     context_length: int
     pad_id: int | None = None
@@ -147,7 +147,7 @@ class Manifest:
         return {"tokenizer": self.tokenizer, **variant.files()}
 
     def with_files(self, known: Mapping[str, ModelFile]) -> Manifest:
-        """Return the manifest with what is known, by name, of files of which it lacks it."""
+        """Return the manifest with sizes and digests filled in from files known by name."""
 
         def complete(file: ModelFile) -> ModelFile:
             found = known.get(file.file, file)
@@ -175,7 +175,7 @@ def to_json(manifest: Manifest) -> str:
 
 
 def read_text(path: Path) -> str:
-    """Return the content of a small file, and do not wait for one that is none.
+    """Read a small text file, and refuse what is not a regular file.
 
     Raises:
         OSError: it is missing or unreadable, or a folder, a pipe or a device.
@@ -260,7 +260,7 @@ def _variant(data: dict[str, Any]) -> Variant:
 
 
 def _parent(file: ModelFile) -> PureWindowsPath:
-    """Return the folder of a file, whichever slashes it is written with."""
+    """Return the folder of a file, written with slashes or backslashes."""
     return PureWindowsPath(file.file).parent
 
 

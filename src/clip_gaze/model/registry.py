@@ -30,7 +30,7 @@ class Model:
 
     @property
     def reference(self) -> str:
-        """What commands call it: its name, or its folder as a shell reads it."""
+        """The model's name, or its folder quoted for a shell, to write in a command."""
         name = self.manifest.name
         return name if self.folder == shipped("models") / name else shlex.quote(str(self.folder))
 
