@@ -79,8 +79,6 @@ def odd_pictures(folder: Path) -> Path:
     palette.save(folder / "palette.png", transparency=3)
     noise(64, 48, 4).save(folder / "alpha.png")
     noise(83, 51).convert("CMYK").save(folder / "cmyk.jpg")
-    deep = rng.integers(0, 65536, (45, 66)).astype(np.uint16)
-    Image.fromarray(deep).save(folder / "grey16.png")
     exif = Image.Exif()
     exif[0x0112] = 6
     noise(120, 60).save(folder / "rotated.jpg", exif=exif)

@@ -35,7 +35,7 @@ ROOMS = {
     "analysis": VALUES,
     "clip": ENGINE,
     "gaze": {"clip", "pictures"},
-    "drawing": {"analysis", "pictures", "system", *VALUES},
+    "drawing": {"pictures", "system", *VALUES},
     "output": {"analysis", "drawing", "pictures", "system", *VALUES},
     "web": {"clip", "drawing", "output", *ENGINE},
     "cli": {"clip", "drawing", "gaze", "output", "web", *ENGINE},

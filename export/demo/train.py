@@ -198,7 +198,7 @@ def neutral(rng: np.random.Generator) -> Tensor:
     """Return (NEUTRAL, 3, SIZE, SIZE) pictures that show nothing, values 0 to 1.
 
     Greys, gradients, blurred fields of colour and noise, drawn at random: of the kinds that
-    `clip_gaze.neutral` has, whose own pictures stay unseen.
+    `clip_gaze.pictures.neutral` has, whose own pictures stay unseen.
     """
     pictures = []
     for number in range(NEUTRAL):

@@ -17,7 +17,7 @@ from clip_gaze.analysis import compare, similarity
 from clip_gaze.analysis.heatmap import explain, lists_of
 from clip_gaze.analysis.occlusion import RUNS
 from clip_gaze.analysis.ranking import Ranking, ranking
-from clip_gaze.errors import ClosedError, PictureError
+from clip_gaze.errors import ClosedError, GazeError, PictureError
 from clip_gaze.model import download, registry
 from clip_gaze.model.spec import ModelSpec
 from clip_gaze.model.towers import Towers
@@ -84,9 +84,12 @@ class Clip:
             PhraseListError: a template does not say where the phrase stands.
             ModelError: the model or variant is unknown, or a file is missing or altered.
             DownloadError: files are missing and cannot be fetched.
-            GazeError: there cannot be so many threads.
+            GazeError: there cannot be so many threads, or pictures of that size.
 
         """
+        if max_megapixels is not None and not 0 < max_megapixels < float("inf"):
+            msg = f"max_megapixels should be a number above 0, not {max_megapixels}"
+            raise GazeError(msg)
         self.spec = ModelSpec(
             None if model is None else os.fspath(model),
             variant,
@@ -139,7 +142,7 @@ class Clip:
 
         Args:
             images: paths, bytes and binary files of pictures, opened upright; PIL images and
-                arrays of uint8, (height, width) or (height, width, 3 or 4), taken as they are.
+                arrays of uint8 (see `source.source` for their shapes), taken as they are.
                 They are asked for as results are taken, so that not all need to be in memory.
 
         Yields:
@@ -193,8 +196,6 @@ class Clip:
         mean = self._neutral_mean()
         (logits,) = similarity.logits(mean[None], text_embeds, self.manifest.logit_scale)
         return np.asarray(logits)
-
-    favour = bias  # its first name
 
     def probabilities(
         self, image: Picture, phrases: Iterable[str], *, corrected: bool = False
@@ -495,6 +496,21 @@ def _raised(found: Embedding | PictureError) -> Embedding:
 
 
 _OPEN: WeakSet[Clip] = WeakSet()
+_HELD: list[Store] = []
+
+
+def _before_fork() -> None:
+    """Close the stores' files, which a forked process must not share, till they are used again."""
+    stores = [clip._store for clip in list(_OPEN) if clip._store is not None]  # noqa: SLF001
+    _HELD.extend(stores)
+    for store in stores:
+        store.hold()
+
+
+def _after_fork_here() -> None:
+    """Let the first process go on with its stores."""
+    while _HELD:
+        _HELD.pop().let_go()
 
 
 def _after_fork() -> None:
@@ -504,10 +520,16 @@ def _after_fork() -> None:
     the connection to the store is the first process's own (https://sqlite.org/howtocorrupt.html,
     section 2.6).
     """
+    _HELD.clear()
     for clip in list(_OPEN):
+        if clip._closed:  # noqa: SLF001
+            clip._opening = threading.Lock()  # noqa: SLF001
+            continue
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(dict(vars(clip))))
         clip._begin()  # noqa: SLF001
 
 
 if hasattr(os, "register_at_fork"):  # Windows has no fork
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork_here, after_in_child=_after_fork
+    )

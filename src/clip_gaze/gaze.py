@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 import warnings
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from clip_gaze.pictures.source import Picture
 
 _opening = threading.Lock()
+_kept: dict[str | None, Clip] = {}
 
 
 @overload
@@ -104,13 +106,31 @@ def _warn_of_device() -> None:
 
 def _clip(model: str | os.PathLike[str] | None) -> Clip:
     """Return the open model of that name; one is kept, so that old scripts load it once."""
-    with _opening:
-        return _kept(model if model is None else os.fspath(model))
-
-
-@lru_cache(maxsize=1)
-def _kept(model: str | None) -> Clip:
     # Here, so that `import clip_gaze` does not load onnxruntime.
     from clip_gaze.clip import Clip  # noqa: PLC0415
 
-    return Clip(model)
+    key = None if model is None else os.fspath(model)
+    with _opening:
+        if key not in _kept:
+            atexit.unregister(_close)
+            atexit.register(_close)  # before others that were registered for Clip's own parts
+            _kept.clear()
+            _kept[key] = Clip(key)
+        return _kept[key]
+
+
+def _close() -> None:
+    """Close the model that is kept, so that its store is put in order."""
+    for clip in _kept.values():
+        clip.close()
+    _kept.clear()
+
+
+def _after_fork() -> None:
+    """Make the lock anew in a forked process: another thread may have held it."""
+    global _opening  # noqa: PLW0603
+    _opening = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_after_fork)

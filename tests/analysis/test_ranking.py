@@ -86,7 +86,7 @@ def test_clips_correction_is_that_of_the_neutral_pictures(
         images, texts = clip.encode_images(neutral.pictures()), clip.encode_texts(phrases)
         scale = clip.manifest.logit_scale
         favour = (scale * images.astype(float) @ texts.T).mean(axis=0)
-        assert clip.favour(phrases) == pytest.approx(favour, abs=1e-4)
+        assert clip.bias(phrases) == pytest.approx(favour, abs=1e-4)
         logits = scale * (clip.encode_images([picture()]).astype(float) @ texts.T)[0]
         found = dict(clip.probabilities(picture(), phrases, corrected=True))
         assert list(found.values()) == pytest.approx(softmax(logits - favour), abs=1e-5)
@@ -101,9 +101,9 @@ def test_clips_correction_is_that_of_the_neutral_pictures(
 
 def test_neutral_pictures_are_looked_at_once(tiny_model: Path) -> None:
     with Clip(tiny_model) as clip:
-        first = clip.favour(clip_gaze.SURFACES)
+        first = clip.bias(clip_gaze.SURFACES)
     with Clip(tiny_model) as clip:
-        assert (clip.favour(clip_gaze.SURFACES) == first).all()
+        assert (clip.bias(clip_gaze.SURFACES) == first).all()
         assert not clip._towers._kept
 
 
@@ -111,9 +111,9 @@ def test_neutral_pictures_are_looked_at_once_where_nothing_is_kept(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Clip(tiny_model, store=False) as clip:
-        first = clip.favour(clip_gaze.SURFACES)
+        first = clip.bias(clip_gaze.SURFACES)
         monkeypatch.setattr(neutral, "pictures", lambda: pytest.fail("looked at again"))
-        assert (clip.favour(clip_gaze.SURFACES) == first).all()
+        assert (clip.bias(clip_gaze.SURFACES) == first).all()
 
 
 def test_without_a_correction_scores_are_plain(tiny_model: Path, picture: MakePicture) -> None:

@@ -128,7 +128,6 @@ def clip(variant: str | None = None) -> Answers:
             "images": vectors,
             "no images": opened.encode_images([]),
             "texts": opened.encode_texts([*WORDS, "on ice"]),
-            "favour": opened.favour(WORDS),
             "probabilities": opened.probabilities("one.jpg", WORDS),
             "gaze": opened.gaze("one.jpg", lists, 2, format_output=False, corrected=True),
             "gaze_many": results + full,

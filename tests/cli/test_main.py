@@ -464,9 +464,6 @@ def test_no_name_or_note_reaches_the_terminal_as_a_command(
     picture: MakePicture, tiny_model: Path, tmp_path: Path
 ) -> None:
     folder = shutil.copytree(tiny_model, tmp_path / "\x1b[1mmodel")
-    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    manifest["note"] = "one\x1b]0;title\x07\ntwo"
-    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     deep = tmp_path / "\x1b[31mdeep"
     (deep / "empty\x1b[2J").mkdir(parents=True)
     picture().save(deep / "good\x9b.png")

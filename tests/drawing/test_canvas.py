@@ -11,6 +11,7 @@ from PIL.features import check_feature
 
 from clip_gaze.drawing import canvas
 from clip_gaze.drawing.canvas import Drawing, Words
+from clip_gaze.errors import GazeError
 
 JAPANESE = "日本の海"
 ARMENIAN = "Երևան"  # DejaVu Sans has these letters, the font that ships does not
@@ -153,3 +154,11 @@ def test_dejavu_sans_draws_armenian(
     assert drawn(ARMENIAN) != drawn("?????")
     assert canvas.cut(ARMENIAN, 14, canvas.width(ARMENIAN, 14)) == ARMENIAN
     assert caplog.messages == []
+
+
+@pytest.mark.parametrize("name", ["a.webp", "a.jpg"])
+def test_a_drawing_that_is_too_long_for_its_format_is_one_line(tmp_path: Path, name: str) -> None:
+    drawing = Drawing(10, 40_000, "white", ())
+    with pytest.raises(GazeError, match=r"80,000 pixels are more than \w+ can have"):
+        canvas.write(drawing, tmp_path / name)
+    assert list(tmp_path.iterdir()) == []

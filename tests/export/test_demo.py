@@ -55,7 +55,7 @@ def test_what_was_painted_is_found(report: dict[str, dict[str, float]], name: st
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_neutral_pictures_find_the_head_starts_of_training(demo: clip_gaze.Clip, name: str) -> None:
-    found = demo.favour(TRAINED[name])
+    found = demo.bias(TRAINED[name])
     if ratio := train.HEAD_STARTS.get(name):
         given = np.linspace(0.5, -0.5, len(found)) * np.log(ratio)
         assert np.abs(found - found.mean() - given).max() < 0.15

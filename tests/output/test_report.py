@@ -517,10 +517,8 @@ def test_a_failure_leaves_an_old_page_alone(picture: MakePicture, tmp_path: Path
 
 def test_the_same_results_make_the_same_page(picture: MakePicture, tmp_path: Path) -> None:
     picture().save(tmp_path / "a.png")
-    seen: list[int] = []
     results = [looked(tmp_path / "a.png", seed) for seed in range(3)]
-    sizes = [written(results, tmp_path / name, progress=seen.append) for name in ("1", "2")]
-    assert seen == [1, 2, 3, 1, 2, 3]
+    sizes = [written(results, tmp_path / name) for name in ("1", "2")]
     assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
     assert sizes == [(tmp_path / "1").stat().st_size] * 2
 

@@ -19,7 +19,7 @@ from clip_gaze import GazeError, PhraseScore, PictureResult
 from clip_gaze.output.writers import GROWING, Output, Writer, kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from PIL import Image
 
@@ -325,3 +325,18 @@ def test_standard_output_has_no_mark(capsys: pytest.CaptureFixture[str]) -> None
     with writer.opened() as write:
         write(RESULTS)
     assert capsys.readouterr().out.startswith("image,")
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_an_old_table_stays_until_there_is_a_result(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"old.{ending}"
+    path.write_text("what somebody has", encoding="utf-8")
+
+    def broken() -> Iterator[PictureResult]:
+        raise KeyboardInterrupt
+        yield
+
+    writer = Writer(Output(path, ending), {"list": ["a", "b"]})
+    with pytest.raises(KeyboardInterrupt), writer.opened() as write:
+        write(broken())
+    assert path.read_text(encoding="utf-8") == "what somebody has"

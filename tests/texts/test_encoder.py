@@ -51,3 +51,11 @@ def test_results_say_their_templates(tiny_model: Path, picture: MakePicture) -> 
     with Clip(tiny_model, templates=TEMPLATES) as clip:
         good, bad = clip.gaze_many([picture(), "missing.png"], {"s": ["on wood", "on stone"]})
     assert good.templates == bad.templates == TEMPLATES
+
+
+def test_templates_may_come_from_an_iterator_and_are_strings(tiny_model: Path) -> None:
+    with Clip(tiny_model, templates=iter(TEMPLATES)) as clip:
+        assert clip.templates == TEMPLATES
+    for wrong in ("a {}", [7]):
+        with pytest.raises(PhraseListError, match="should be strings in a list"):
+            Clip(tiny_model, templates=wrong)  # type: ignore[arg-type]

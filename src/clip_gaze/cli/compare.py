@@ -119,7 +119,8 @@ def _check(paths: Sequence[Path], kind: str, drawing: Path | None, *, edits: boo
     if not edits and len(paths) < 2:
         raise click.UsageError("name two pictures or more, or one with --edits")
     if len(paths) > chart.MOST and (kind == "text" or drawing is not None):
-        msg = f"a table or chart to read has at most {chart.MOST} pictures; use --format csv"
+        instead = "write a table in its place, -o FILE.csv" if drawing else "use --format csv"
+        msg = f"a table or chart to read has at most {chart.MOST} pictures; {instead}"
         raise click.UsageError(msg)
     if drawing is not None:
         canvas.check(drawing)

@@ -128,6 +128,12 @@ def _gaze(
 ) -> int:
     """Look at the pictures and write the results; return the exit code."""
     writer = Writer(output, lists)
+    if see is not None:
+        try:
+            see.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            msg = f"{see}: no folder can be made here ({error.strerror}); name another"
+            raise GazeError(msg) from error
     with opened(**options) as clip, encoding() as bar:
         done = writer.resume(
             PictureResult(
@@ -155,11 +161,6 @@ def _with_maps(
     folder: Path,
 ) -> Iterator[PictureResult]:
     """Pass results on; draw the maps of each good picture into the folder."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        msg = f"{folder}: no folder can be made here ({error.strerror}); name another"
-        raise GazeError(msg) from error
     files = names.of_maps(paths)
     for result in results:
         if result.status == "error":

@@ -45,7 +45,7 @@ threads_option = click.option(
 )
 megapixels_option = click.option(
     "--max-megapixels", type=click.FloatRange(min=0, min_open=True), callback=finite, metavar="N",
-    help="Refuse larger pictures.  [default: what fits in half the free memory]",
+    help="Refuse larger pictures.  [default: half the free memory, or 90 where they fit]",
 )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from clip_gaze.cli.options import (
     say,
 )
 from clip_gaze.output import report as reports
+from clip_gaze.pictures.load import most_pixels
 from clip_gaze.system.files import check_place
 from clip_gaze.texts.questions import of_first
 
@@ -91,8 +92,9 @@ def report(
         results = Counted(clip.embed_many(paths), len(paths))
         edge = _EDGE if len(paths) <= _MANY else _EDGE_OF_MANY
         size = reports.write(
-            _some(results), ranking, heading, output, edge=edge, see=maps if see else None
-        )
+            _some(results), ranking, heading, output, edge=edge,
+            max_pixels=clip.spec.max_pixels or most_pixels(), see=maps if see else None,
+        )  # fmt: skip
     say(f"clip-gaze: {output}: {results.ok:,} pictures, {size / 1e6:,.1f} MB")
     return results.exit_code or missed
 

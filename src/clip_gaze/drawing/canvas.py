@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 # Points of a photo, and of a picture drawn, for each unit: screens have two pixels for it.
 SCALE = 2
 _FONTS = Path(__file__).parent / "fonts"
+_LONGEST = {"WEBP": 16_383, "JPEG": 65_500}  # pixels of an edge, as the formats have it
 _QUALITY = 85  # of photos in an SVG
 KINDS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".svg": "SVG"}
 # The first that has all letters of a text draws it where the font that ships lacks some.
@@ -154,6 +155,10 @@ def write(drawing: Drawing, out: Path) -> None:
 
     """
     kind = check(out)
+    longest = SCALE * max(drawing.width, drawing.height)
+    if longest > _LONGEST.get(kind, longest):
+        msg = f"{out}: {longest:,} pixels are more than {kind} can have; write .png or .svg"
+        raise GazeError(msg)
     with whole(out) as part:
         if kind == "SVG":
             part.write_text(svg(drawing), encoding="utf-8", newline="\n")

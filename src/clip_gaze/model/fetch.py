@@ -105,7 +105,7 @@ def _download(repository: str, file: ModelFile, remote: RemoteFile, blob: Path) 
             client.append(repository, file.file, remote, part, size)
         except OSError as error:
             if error.errno == errno.ENOSPC:
-                part.unlink()
+                part.unlink(missing_ok=True)
             raise
         digest, complaint = _examine(part, file, remote)
         if digest is not None:

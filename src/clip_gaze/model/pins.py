@@ -12,6 +12,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from clip_gaze.errors import GazeError
 from clip_gaze.model import hub
 from clip_gaze.model import manifest as manifests
 from clip_gaze.system.files import whole
@@ -55,7 +56,15 @@ def pinned(manifest: Manifest) -> Manifest:
 
 def write(manifest: Manifest) -> None:
     """Record what is known of a model; where that cannot be, the Hub is asked again next time."""
-    files = [file for name in manifest.variants for file in manifest.files(name).values()]
+    recorded = pinned(manifest)
+    if recorded.source.revision != manifest.source.revision:
+        recorded = manifest
+    files = [
+        file
+        for each in (recorded, manifest)  # another process may have written of another variant
+        for name in each.variants
+        for file in each.files(name).values()
+    ]
     data = {
         "repository": manifest.source.repository,
         "revision": manifest.source.revision,
@@ -66,7 +75,7 @@ def write(manifest: Manifest) -> None:
         },
     }
     target = record(manifest)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, GazeError):  # the second where too many write it at once
         target.parent.mkdir(parents=True, exist_ok=True)
         with whole(target) as part:
             part.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")

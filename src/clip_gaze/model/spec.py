@@ -15,7 +15,8 @@ class ModelSpec:
         threads: CPU threads for each graph, up to 256; None: all that this process may use.
         offline: never touch the network.
         store: keep embeddings of phrases and files for later runs, and use those that are kept.
-        max_megapixels: larger picture files are refused; None: what fits in the free memory.
+        max_megapixels: larger picture files are refused; None: see
+            `load.most_pixels`.
         templates: such as "a painting {}": a phrase's embedding is the mean of its embeddings in
             each of them; none: it stands alone.
 

@@ -8,7 +8,7 @@ import json
 import os
 from typing import TYPE_CHECKING
 
-from clip_gaze.errors import ModelError
+from clip_gaze.errors import GazeError, ModelError
 from clip_gaze.system import files
 from clip_gaze.system.paths import cache_folder
 from clip_gaze.system.stamps import stamp
@@ -107,7 +107,7 @@ def _write(path: Path, data: dict[str, object]) -> None:
     Without a writable cache the file is hashed next time.
     """
     note = _note(path)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, GazeError):
         note.parent.mkdir(parents=True, exist_ok=True)
         with files.whole(note) as part:
             part.write_text(json.dumps(data), encoding="utf-8")

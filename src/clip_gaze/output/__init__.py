@@ -1,4 +1,4 @@
 """Results as text, JSON, tables and the report page.
 
-May import drawing, pictures, system and the root's values, but not clip.
+May import analysis, drawing, pictures, system and the root's values, but not clip.
 """

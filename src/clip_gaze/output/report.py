@@ -91,8 +91,8 @@ def write(
     out: str | os.PathLike[str],
     *,
     edge: int = 160,
+    max_pixels: int | None = None,
     see: See | None = None,
-    progress: Callable[[int], object] | None = None,
 ) -> int:
     """Write a page that shows pictures and their phrases, and opens from disk.
 
@@ -103,9 +103,9 @@ def write(
         heading: what the page says above them.
         out: the page; a file that is there is replaced once the new one is whole.
         edge: longer edge of the thumbnails in pixels.
+        max_pixels: a larger picture has an error in place of a thumbnail; None: none is too large.
         see: returns the heat maps that the page shows of a picture, from its path and embedding,
             one a list; None: it has none.
-        progress: called with the number of pictures taken so far.
 
     Returns:
         Size of the page in bytes.
@@ -128,7 +128,7 @@ def write(
             part.open("w", encoding="utf-8", errors="replace", newline="\n") as page,
             contextlib.ExitStack() as stack,
         ):
-            found = _gather(pictures, ranking, out.absolute().parent, edge, stack, see, progress)
+            found = _gather(pictures, ranking, out.absolute().parent, edge, max_pixels, stack, see)
             page.writelines(template.generate(asdict(heading), **_context(found, ranking, edge)))
         return part.stat().st_size
 
@@ -158,9 +158,9 @@ def _gather(
     ranking: Ranking,
     folder: Path,
     edge: int,
+    max_pixels: int | None,
     stack: contextlib.ExitStack,
     see: See | None,
-    progress: Callable[[int], object] | None,
 ) -> _Collection:
     """Take all pictures; one that cannot be opened again is one with an error."""
 
@@ -172,11 +172,11 @@ def _gather(
         for name, (phrases, _) in ranking.lists.items()
     }
     found = _Collection(file(), file(), order, {name: file() for name in order})
-    for done, (name, embedding) in enumerate(pictures, 1):
+    for name, embedding in pictures:
         try:
             if isinstance(embedding, PictureError):
                 raise embedding
-            small = thumbnails.small(name, edge)
+            small = thumbnails.small(name, edge, max_pixels)
             thumb = thumbnails.webp(small, name)
             heats = see(name, embedding) if see else []
         except PictureError as error:
@@ -192,8 +192,6 @@ def _gather(
                 found.maps.write(base64.b64encode(drawn) + b"\n")
             found.mapped.append([(heat.list, heat.phrase) for heat in heats])
             found.pictures.append((name, _link(name, folder), *small.size))
-        if progress is not None:
-            progress(done)
     return found
 
 

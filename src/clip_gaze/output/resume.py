@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _MARK = MARK.encode()
 _JSON = b'{"image": '  # what a line of JSON begins with
-_ELSE = "holds something else than results"
+_ELSE = "holds something other than results"
 _STATUS, _LIST, _PHRASE = (COLUMNS.index(name) for name in ("status", "list", "phrase"))
 
 
@@ -49,7 +49,7 @@ class Found(NamedTuple):
 
 
 class _ForeignError(Exception):
-    """The file holds something else than results; the message says what."""
+    """The file holds something other than results; the message says what."""
 
 
 def finished(
@@ -162,7 +162,7 @@ def _check(
             raise _ForeignError(msg)
     for name, phrase in phrases:
         if phrase not in lists[name]:
-            msg = f"holds {phrase!r}, which the list {name!r} has no more"
+            msg = f"holds {phrase!r}, which is no longer in the list {name!r}"
             raise _ForeignError(msg)
 
 

@@ -140,15 +140,22 @@ class Writer:
         if path is None:
             yield lambda results: to_stdout(self._pieces(results))
         elif self._format.read is not None:
-            if not self._goes_on:
-                resume.note(path, self._lists)
-            yield lambda results: write(self._pieces(results), path, append=self._goes_on)
+            begun = iter if self._goes_on else self._begun
+            yield lambda results: write(begun(self._pieces(results)), path, append=self._goes_on)
         else:
             with whole(path) as part:
                 if save is not None:
                     yield lambda results: save(map(names.spelled, results), part)
                 else:
                     yield lambda results: write(self._pieces(results), part)
+
+    def _begun(self, pieces: Iterator[str]) -> Iterator[str]:
+        """Yield the first result with what precedes it, so that an old file stays till then."""
+        first = next(pieces, "") + (next(pieces, "") if self._format.table else "")
+        if self._output.path is not None:
+            resume.note(self._output.path, self._lists)
+        yield first
+        yield from pieces
 
     def _pieces(self, results: Results) -> Iterator[str]:
         """Yield the text of the results, piece by piece."""

@@ -10,7 +10,7 @@ from PIL import Image, ImageCms
 
 from clip_gaze.errors import PictureError
 from clip_gaze.pictures.load import upright
-from clip_gaze.pictures.source import source
+from clip_gaze.pictures.source import Decoded, source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,20 +20,21 @@ if TYPE_CHECKING:
 _QUALITY = 60
 
 
-def small(picture: Picture, edge: int) -> Image.Image:
+def small(picture: Picture, edge: int, max_pixels: int | None = None) -> Image.Image:
     """Return a picture made small, in sRGB: RGB, or RGBA where it is transparent.
 
     Args:
         picture: see `source.source`; a PIL image stays as it is.
         edge: what its longer edge is at most, in pixels.
+        max_pixels: a larger file is refused before it is decoded; None: nothing is.
 
     Raises:
         PictureError: it cannot be opened, or cannot be made small.
 
     """
     found = source(picture)
-    image = upright(found)
-    if image is picture:
+    image = upright(found, max_pixels)
+    if isinstance(found, Decoded):
         image = image.copy()
     profile = image.info.get("icc_profile")
     image.thumbnail((edge, edge), Image.Resampling.BICUBIC)

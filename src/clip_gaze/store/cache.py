@@ -132,6 +132,16 @@ class Store:
                 lambda file: file.execute("INSERT OR REPLACE INTO file VALUES (?, ?, ?)", row)
             )
 
+    def hold(self) -> None:
+        """Close the file and let nobody use the store until `let_go`; for the moment of a fork."""
+        self._lock.acquire()
+        if self._file is not None:
+            self._file.close()
+
+    def let_go(self) -> None:
+        """End what `hold` began; the file is opened again when it is needed."""
+        self._lock.release()
+
     def counts(self) -> dict[str, int]:
         """Return how many vectors the file has, by the kind of their encoder: "text", "vision".
 

@@ -67,11 +67,14 @@ def whole(target: Path) -> Iterator[Path]:
         try:
             yield part
             os.fsync(descriptor)
-            if sys.platform == "win32":  # which renames no file that is open
+            if sys.platform == "win32":  # which renames and removes no file that is open
                 os.close(descriptor)
                 descriptor = -1
             part.replace(final)
         except BaseException:
+            if sys.platform == "win32" and descriptor >= 0:
+                os.close(descriptor)
+                descriptor = -1
             part.unlink(missing_ok=True)
             raise
         finally:

@@ -55,7 +55,7 @@ def of_first(first: Mapping[str, str], lists: Mapping[str, Sequence[str]]) -> li
         lists: list name -> all of its phrases.
 
     Returns:
-        None for a list of a single phrase, which has nothing to be weighed against.
+        A question for each list but those of a single phrase, which has nothing beside it.
     """
     return [
         Question(phrase, name, tuple(dict.fromkeys(lists[name])))

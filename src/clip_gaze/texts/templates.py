@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from clip_gaze.analysis.similarity import normalise
 from clip_gaze.errors import PhraseListError
+from clip_gaze.texts.phrases import checked as checked_phrases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -20,13 +21,14 @@ def checked(templates: Iterable[str]) -> tuple[str, ...]:
     """Return templates, each once.
 
     Raises:
-        PhraseListError: one of them does not say where the phrase stands.
+        PhraseListError: they are not strings, or one does not say where the phrase stands.
     """
-    for template in templates:
+    found = tuple(dict.fromkeys(checked_phrases(templates)))
+    for template in found:
         if template.count(PLACE) != 1:
             msg = f"the template {template!r} must have {PLACE} once, where the phrase stands"
             raise PhraseListError(msg)
-    return tuple(dict.fromkeys(templates))
+    return found
 
 
 def ensemble(

@@ -171,7 +171,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for these
     lines = {
         404: f"nothing is at {request.url.path}; /openapi.json describes what there is",
-        405: f"{request.url.path} is not asked by {request.method}",
+        405: f"{request.url.path} does not take {request.method}",
     }
     response = refusal(RefusedError(error.status_code, lines.get(error.status_code, error.detail)))
     response.headers.update(error.headers or {})
