@@ -844,17 +844,22 @@ def test_what_is_no_file_is_no_record(hub: Hub, cache: Path, kind: str) -> None:
     assert hub.requests
 
 
-OPENED = """
+READS = """
 import sys
-opened = []
-sys.addaudithook(lambda event, args: event == "open" and opened.append(str(args[0])))
+read = []
+def note(event, args):
+    if event == "open" and "pinned" in str(args[0]) and str(args[1]).startswith("r"):
+        read.append(args)
+sys.addaudithook(note)
 """
 
 
-def test_a_record_is_read_once(hub: Hub, shelf: Path) -> None:
-    get(hubs.OPEN)
-    counted = "print(sum('pinned' in path for path in opened))"
-    command = [sys.executable, "-c", OPENED + RUN + counted, str(shelf), hubs.OPEN, "here"]
+@pytest.mark.parametrize("mode", ["fetch", "here"])
+def test_a_record_is_read_once(hub: Hub, shelf: Path, mode: str) -> None:
+    if mode == "here":
+        get(hubs.OPEN)
+    code = f"{READS}{RUN}print(len(read))"
+    command = [sys.executable, "-c", code, str(shelf), hubs.OPEN, mode]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "1"
     assert hub.requests
