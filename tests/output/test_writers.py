@@ -114,7 +114,7 @@ def test_a_run_with_other_settings_is_not_gone_on_with(
         ({"l": LISTS["l"], "two": ("a", "b")}, TOP, "answers about l, one, not about l, two"),
         (LISTS, 1, "2 phrases of 'l' for each picture, not 1"),
         (LISTS, 0, "2 phrases of 'l' for each picture, not 3"),
-        (LISTS | {"l": ("x", "w", "v")}, TOP, r"'y\n', which the list 'l' has no more"),
+        (LISTS | {"l": ("x", "w", "v")}, TOP, r"'y\n', which is no longer in the list 'l'"),
         (LISTS | {"one": ("a", "c", "b")}, 3, "2 phrases of 'l' for each picture, not 3"),
     ],
 )
