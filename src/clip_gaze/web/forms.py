@@ -163,7 +163,7 @@ def _uploads(form: Form, fewest: int, most: int) -> tuple[Upload, ...]:
     if not found and fewest == 1:
         raise RefusedError(400, "image is missing; add a picture file")
     if len(found) < fewest:
-        raise RefusedError(400, f"{fewest} pictures or more are wanted; there are {len(found)}")
+        raise RefusedError(400, f"{fewest} pictures or more are wanted, not {len(found)}")
     if len(found) > most:
         allowed = "one picture is" if most == 1 else f"at most {most} pictures are"
         raise RefusedError(413, f"{allowed} looked at at once; here are {len(found)}")
