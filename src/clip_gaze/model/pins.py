@@ -77,5 +77,5 @@ def write(manifest: Manifest) -> None:
     target = record(manifest)
     with contextlib.suppress(OSError, GazeError):  # the second where too many write it at once
         target.parent.mkdir(parents=True, exist_ok=True)
-        with whole(target) as part:
+        with whole(target, direct=False) as part:
             part.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")

@@ -109,7 +109,7 @@ def _write(path: Path, data: dict[str, object]) -> None:
     note = _note(path)
     with contextlib.suppress(OSError, GazeError):
         note.parent.mkdir(parents=True, exist_ok=True)
-        with files.whole(note) as part:
+        with files.whole(note, direct=False) as part:
             part.write_text(json.dumps(data), encoding="utf-8")
         for other in note.parent.glob("*.json"):
             if not os.path.isfile(str(_read(other).get("path"))):  # noqa: PTH113 - never raises

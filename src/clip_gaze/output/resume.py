@@ -103,14 +103,15 @@ def note(path: Path, lists: Mapping[str, Sequence[str]]) -> None:
     """Note in the cache which phrases a file is begun with; rows of the best few do not say it."""
     with contextlib.suppress(OSError):  # without a note, the rows alone are checked
         _note(path).parent.mkdir(parents=True, exist_ok=True)
-        with whole(_note(path)) as part:
+        with whole(_note(path), direct=False) as part:
             part.write_text(json.dumps(_digests(lists)), encoding="utf-8")
 
 
 def _check_note(path: Path, lists: Mapping[str, Sequence[str]]) -> None:
     """Raise which list has changed since the file was begun."""
+    note = _note(path)
     try:
-        noted = json.loads(_note(path).read_text(encoding="utf-8"))
+        noted = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
     except (OSError, ValueError):
         return
     for name, digest in _digests(lists).items():

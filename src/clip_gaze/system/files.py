@@ -46,19 +46,22 @@ def check_place(target: Path) -> None:
 
 
 @contextlib.contextmanager
-def whole(target: Path) -> Iterator[Path]:
+def whole(target: Path, *, direct: bool = True) -> Iterator[Path]:
     """Yield a path to write to; the file becomes `target` if nothing fails.
 
     Until then an older file stays as it is, also if the power fails. After a failure nothing is
     left over; what a killed process left is taken over. Of a link, the file it leads to is
-    replaced; a device or a pipe is written to directly. The path is that of an empty file beside
-    it, which must be written, not replaced.
+    replaced. The path is that of an empty file beside it, which must be written, not replaced.
+
+    Args:
+        target: the file.
+        direct: whether a device or a pipe in its place is written to; else that is replaced.
 
     Raises:
         OSError: of the system's errors; its `filename` is `target`, the file that people know.
 
     """
-    if is_device(target):
+    if direct and is_device(target):
         yield target
         return
     final = _followed(target)
