@@ -22,7 +22,7 @@ import pytest
 
 import hub as hubs
 from clip_gaze.errors import DownloadError, GazeError, ModelError
-from clip_gaze.model import download, folder, registry
+from clip_gaze.model import download, folder, pins, registry
 from clip_gaze.model import hub as client
 from clip_gaze.model import manifest as manifests
 from clip_gaze.model.manifest import Variant
@@ -854,15 +854,31 @@ sys.addaudithook(note)
 """
 
 
-@pytest.mark.parametrize("mode", ["fetch", "here"])
-def test_a_record_is_read_once(hub: Hub, shelf: Path, mode: str) -> None:
-    if mode == "here":
-        get(hubs.OPEN)
+def test_a_record_is_read_once(hub: Hub, shelf: Path) -> None:
+    get(hubs.OPEN)
     code = f"{READS}{RUN}print(len(read))"
-    command = [sys.executable, "-c", code, str(shelf), hubs.OPEN, mode]
+    command = [sys.executable, "-c", code, str(shelf), hubs.OPEN, "here"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "1"
     assert hub.requests
+
+
+def test_a_record_keeps_what_another_process_wrote_meanwhile(hub: Hub) -> None:
+    assert hub.url
+    first, second = registry.find(hubs.OPEN), registry.find(hubs.OPEN)
+    revision = "a" * 40
+    for model, variant in ((first, "q4"), (second, "fp32")):
+        source = dataclasses.replace(model.manifest.source, revision=revision)
+        files = {
+            file.file: dataclasses.replace(file, bytes=1, sha256="0" * 64)
+            for file in model.manifest.files(variant).values()
+        }
+        known = model.manifest.with_files(files)
+        pins.write(dataclasses.replace(known, source=source))
+    kept = registry.find(hubs.OPEN).manifest
+    assert all(
+        file.sha256 for name in ("q4", "fp32") for file in kept.files(name).values()
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe"])
