@@ -502,9 +502,9 @@ _HELD: list[Store] = []
 def _before_fork() -> None:
     """Close the stores' files, which a forked process must not share, till they are used again."""
     stores = [clip._store for clip in list(_OPEN) if clip._store is not None]  # noqa: SLF001
-    _HELD.extend(stores)
     for store in stores:
-        store.hold()
+        store.hold()  # waits where another thread forks, too
+        _HELD.append(store)
 
 
 def _after_fork_here() -> None:
