@@ -102,3 +102,11 @@ def test_a_wrong_size_is_an_error_in_one_line(size: str, monkeypatch: pytest.Mon
     assert (done.exit_code, done.output) == (
         2, f"clip-gaze: error: CLIP_GAZE_STORE_SIZE: {said}",
     )  # fmt: skip
+
+
+def test_a_journal_that_goes_while_the_store_is_measured_is_no_error(cache: Path) -> None:
+    filled(cache)
+    (cache / "vectors-2.sqlite-journal").symlink_to(cache / "gone")  # listed, but not there
+    said = run("store")
+    assert said.exit_code == 0
+    assert "100 phrases, 0 pictures" in said.stdout

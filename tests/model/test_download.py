@@ -438,6 +438,28 @@ def test_threads_fetch_each_file_once(hub: Hub, total: int) -> None:
     assert hub.sent == total
 
 
+def test_a_part_may_go_while_it_is_measured(
+    hub: Hub, published: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.script("GET", TEXT, hubs.cut(1_000_000, hub.stop))
+    refused()
+    (part,) = client.cache_folder().rglob("*.incomplete")
+    found, seen = Path.stat, []
+
+    def found_last(path: Path, **options: bool) -> os.stat_result:
+        result = found(path, **options)
+        if path == part and not seen:
+            seen.append(path)
+            path.rename(path.with_name("taken"))  # as by the process that has completed it
+        return result
+
+    monkeypatch.setattr(Path, "stat", found_last)
+    with hubs.Hub(published / "store") as other:
+        monkeypatch.setenv("HF_ENDPOINT", other.url)
+        get()
+    assert seen == [part]
+
+
 KILLS = [("HEAD", file, 0.0) for file in FILES] + [
     ("GET", file, part)
     for file, parts in (

@@ -7,6 +7,7 @@ import contextlib
 import click
 
 from clip_gaze.store import FILE, Store, parse_size
+from clip_gaze.system import files
 from clip_gaze.system.paths import cache_folder
 
 
@@ -49,4 +50,4 @@ def prune(max_size: str | None) -> None:
 
 def _bytes() -> int:
     """Return what the store takes on the disk."""
-    return sum(path.stat().st_size for path in cache_folder().glob("vectors-*"))
+    return sum(files.size(path) for path in cache_folder().glob("vectors-*"))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from clip_gaze.errors import DownloadError
 from clip_gaze.model import client, hub, verify
+from clip_gaze.system import files
 from clip_gaze.wording import megabytes
 
 if TYPE_CHECKING:
@@ -44,8 +45,7 @@ def make_room(folder: Path, size: int) -> None:
 
 def partial_size(repository: str, remote: RemoteFile) -> int:
     """Return how many bytes of a file an earlier, broken download has left."""
-    part = _part(_blob(repository, remote))
-    return part.stat().st_size if part.is_file() else 0
+    return files.size(_part(_blob(repository, remote)))
 
 
 def fetch(repository: str, file: ModelFile, remote: RemoteFile) -> str:

@@ -1,4 +1,4 @@
-"""Write files atomically."""
+"""Write files atomically, and measure them."""
 
 from __future__ import annotations
 
@@ -31,6 +31,14 @@ def sha256(file: IO[bytes]) -> str:
     while chunk := file.read(_CHUNK):
         digest.update(chunk)
     return digest.hexdigest()
+
+
+def size(path: Path) -> int:
+    """Return the size of a file in bytes; 0 where there is none, or it goes at this moment."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def check_place(target: Path) -> None:
