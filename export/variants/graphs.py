@@ -12,7 +12,7 @@ from onnx.checker import ValidationError
 from onnx.external_data_helper import set_external_data
 
 from clip_gaze.errors import ModelError
-from variants.recipes import FLOAT, Recipe, pack, table
+from variants.recipes import FLOAT, MOST_LEVEL, STORED, Recipe, pack, table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +26,9 @@ LARGE_TABLE = 1000
 LARGE_GRAPH = 16_000_000  # bytes of weights
 ALIGNMENT = 64  # bytes, as wide as a processor's registers
 LAYERS_PER_BLOCK = 6  # query, key, value, out, and two of the perceptron
+# The oldest that has all that is used here; ONNX Runtime refuses files newer than itself.
+IR_VERSION = 8
+MIDDLE = np.uint8(128)  # the unsigned level of zero
 
 
 def quantise(source: Path, target: Path, recipe: Recipe) -> None:
@@ -80,10 +83,16 @@ def rewrite(model: onnx.ModelProto, recipe: Recipe, only: str | None = None) -> 
     if only:
         bits = {only: bits[only]}
     nodes: list[onnx.NodeProto] = []
+    inputs: dict[str, tuple[str, str]] = {}
     for node in graph.node:
         fixed = [weights[name] for name in node.input if name in weights]
-        if bits.get(node.output[0], FLOAT) != FLOAT:
-            nodes += linear(node, weights, graph, bits[node.output[0]], recipe)
+        layer = bits.get(node.output[0], FLOAT)
+        if layer == STORED and recipe.bits != STORED:
+            nodes += stored(node, weights, graph)
+        elif layer != FLOAT and not recipe.block_size:
+            nodes += by_row(node, weights, graph, inputs)
+        elif layer != FLOAT:
+            nodes += in_blocks(node, weights, graph, layer, recipe)
         elif only is None and node.op_type == "Gather" and is_table(fixed, node):
             nodes += lookup(node, fixed[0], graph)
         elif only is None and node.op_type == "Conv" and recipe.patches != FLOAT and fixed:
@@ -159,7 +168,8 @@ def weights_path(graph: Path) -> Path:
 
 
 def strip(model: onnx.ModelProto) -> None:
-    """Remove the notes that torch's exporter makes of its own code; the runtime ignores them."""
+    """Remove the notes that torch's exporter makes of its own code, and state the oldest format."""
+    model.ir_version = IR_VERSION
     graph = model.graph
     del graph.value_info[:], graph.metadata_props[:], model.metadata_props[:]
     for each in (*graph.node, *graph.initializer, *graph.input, *graph.output):
@@ -194,7 +204,7 @@ def layer_bits(graph: onnx.GraphProto, recipe: Recipe) -> dict[str, int]:
     return bits
 
 
-def linear(
+def in_blocks(
     node: onnx.NodeProto,
     weights: Mapping[str, onnx.TensorProto],
     graph: onnx.GraphProto,
@@ -202,29 +212,114 @@ def linear(
     recipe: Recipe,
 ) -> list[onnx.NodeProto]:
     """Return the nodes that replace a linear layer: MatMulNBits, and Add if it has a bias."""
-    matrix = numbers(weights[node.input[1]])
-    if any(attribute.name == "transB" and attribute.i for attribute in node.attribute):
-        matrix = matrix.T
+    matrix = matrix_of(node, weights)
     levels, scales, zeros = pack(matrix, bits, recipe.block_size, symmetric=recipe.symmetric)
     parts: dict[str, NDArray] = {"levels": levels, "scales": scales}
     if not recipe.symmetric:
         parts["zeros"] = zeros.reshape(len(zeros), -1)
-    output = node.output[0]
-    biased = node.op_type == "Gemm" and len(node.input) == 3
+    attributes = {"bits": bits, "block_size": recipe.block_size}
+    if recipe.accuracy_level:
+        attributes["accuracy_level"] = recipe.accuracy_level
     product = helper.make_node(
         "MatMulNBits",
-        [node.input[0], *keep(graph, output, parts)],
-        [f"{output}_product" if biased else output],
+        [node.input[0], *keep(graph, node.output[0], parts)],
+        [f"{node.output[0]}_product"],
         domain="com.microsoft",
         K=matrix.shape[0],
         N=matrix.shape[1],
-        bits=bits,
-        block_size=recipe.block_size,
-        accuracy_level=recipe.accuracy_level,
+        **attributes,
     )
-    if not biased:
-        return [product]
-    return [product, helper.make_node("Add", [product.output[0], node.input[2]], [output])]
+    return biased([product], node)
+
+
+def by_row(
+    node: onnx.NodeProto,
+    weights: Mapping[str, onnx.TensorProto],
+    graph: onnx.GraphProto,
+    inputs: dict[str, tuple[str, str]],
+) -> list[onnx.NodeProto]:
+    """Return the nodes of a linear layer in int8, of operators that every runtime has.
+
+    Each row of the input gets a scale of its own, so that no other row, and no other picture,
+    changes what becomes of it.
+
+    Args:
+        node: the layer.
+        weights: of the graph, by name.
+        graph: gets the new weights.
+        inputs: levels and scales of inputs that other layers share, by the name of the input;
+            gets this one's.
+
+    """
+    output, source = node.output[0], node.input[0]
+    nodes: list[onnx.NodeProto] = []
+    if source not in inputs:
+        inputs[source] = (f"{source}_levels", f"{source}_scales")
+        nodes += levelled(source, *inputs[source], graph)
+    levels, scales = table(matrix_of(node, weights).T, MOST_LEVEL)
+    parts = {"levels": np.ascontiguousarray(levels.T), "scales": scales[:, 0]}
+    held, factors = keep(graph, output, parts)
+    name = f"{output}_integers"
+    nodes += [
+        helper.make_node(
+            "MatMulInteger", [inputs[source][0], held, constant(graph, "middle", MIDDLE)], [name]
+        ),
+        helper.make_node("Cast", [name], [f"{output}_float"], to=onnx.TensorProto.FLOAT),
+        helper.make_node("Mul", [f"{output}_float", inputs[source][1]], [f"{output}_scaled"]),
+        helper.make_node("Mul", [f"{output}_scaled", factors], [f"{output}_product"]),
+    ]
+    return biased(nodes, node)
+
+
+def levelled(source: str, levels: str, scales: str, graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """Return nodes that quantise an input to uint8 around `MIDDLE`, each row by its furthest."""
+    last = constant(graph, "last", np.array([-1]))
+    step = constant(graph, "step", np.float32(1 / 127))
+    least = constant(graph, "least", np.float32(1e-12))
+    middle = constant(graph, "middle_float", np.float32(MIDDLE))
+    names = [f"{levels}_{part}" for part in ("size", "most", "step", "ratio", "whole", "shifted")]
+    size, most, scaled, ratio, whole, shifted = names
+    return [
+        helper.make_node("Abs", [source], [size]),
+        helper.make_node("ReduceMax", [size, last], [most], keepdims=1),
+        helper.make_node("Mul", [most, step], [scaled]),
+        helper.make_node("Max", [scaled, least], [scales]),
+        helper.make_node("Div", [source, scales], [ratio]),
+        helper.make_node("Round", [ratio], [whole]),
+        helper.make_node("Add", [whole, middle], [shifted]),
+        helper.make_node("Cast", [shifted], [levels], to=onnx.TensorProto.UINT8),
+    ]
+
+
+def stored(
+    node: onnx.NodeProto, weights: Mapping[str, onnx.TensorProto], graph: onnx.GraphProto
+) -> list[onnx.NodeProto]:
+    """Return the nodes of a linear layer with 8-bit weights, which loading makes float32."""
+    levels, scales = table(matrix_of(node, weights).T)
+    output = node.output[0]
+    parts = {"levels": np.ascontiguousarray(levels.T), "scales": scales.T}
+    names = keep(graph, output, parts)
+    kernel, product = f"{output}_kernel", f"{output}_product"
+    matmul = helper.make_node("MatMul", [node.input[0], kernel], [product])
+    return biased([*widened(names[0], names[1], kernel), matmul], node)
+
+
+def matrix_of(
+    node: onnx.NodeProto, weights: Mapping[str, onnx.TensorProto]
+) -> NDArray[np.float32]:
+    """Return the weights of a linear layer, (inputs, outputs) float32."""
+    matrix = numbers(weights[node.input[1]])
+    turned = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)
+    return matrix.T if turned else matrix
+
+
+def biased(nodes: list[onnx.NodeProto], layer: onnx.NodeProto) -> list[onnx.NodeProto]:
+    """Return nodes that compute a layer's product, and add its bias if it has one."""
+    if layer.op_type == "Gemm" and len(layer.input) == 3:
+        add = helper.make_node("Add", [nodes[-1].output[0], layer.input[2]], [layer.output[0]])
+        return [*nodes, add]
+    nodes[-1].output[0] = layer.output[0]
+    return nodes
 
 
 def is_table(fixed: list[onnx.TensorProto], node: onnx.NodeProto) -> bool:
@@ -287,6 +382,14 @@ def widened(levels: str, scales: str, output: str) -> list[onnx.NodeProto]:
         helper.make_node("Cast", [levels], [f"{output}_float"], to=onnx.TensorProto.FLOAT),
         helper.make_node("Mul", [f"{output}_float", scales], [output]),
     ]
+
+
+def constant(graph: onnx.GraphProto, name: str, value: np.generic | NDArray) -> str:
+    """Add a number to the graph, unless it is there, and return its name."""
+    name = f"by_row_{name}"
+    if name not in [tensor.name for tensor in graph.initializer]:
+        graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
+    return name
 
 
 def keep(graph: onnx.GraphProto, name: str, parts: Mapping[str, NDArray]) -> list[str]:

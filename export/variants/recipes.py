@@ -8,6 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 FLOAT = 32
+# Layers that a recipe for 4 bits keeps in 8 are only stored so, and made float32 while loading:
+# ONNX Runtime before 1.22 has no MatMulNBits of 8 bits.
+STORED = 8
+# Two products of a level that enters a layer (to 255) and of a weight (to 63) fit into the 16 bits
+# that old processors add them up in, so that all processors get the same sum.
+MOST_LEVEL = 63
+LEVELS = 2 * MOST_LEVEL + 1
 REFERENCE = "fp32"
 # A block's range is shrunk by each of these, and the one with the least squared error is kept: in 4
 # bits a finer step is worth more than the few weights that it clips. In 8 bits it never is.
@@ -23,9 +30,11 @@ class Recipe:
 
     Attributes:
         bits: of each weight of a linear layer: 4, 8, or 32 for float32 as it was.
-        block_size: how many weights share a scale and a zero point.
-        accuracy_level: of MatMulNBits: 4 multiplies in int8, which is quick but differs between
-            processors; 0 multiplies in float32, with the same result on all of them.
+        block_size: how many weights share a scale and a zero point, in MatMulNBits; 0: all of an
+            output do, without a zero point, and each row of numbers that enters a layer is
+            quantised to 8 bits with a scale of its own (`graphs.by_row`).
+        accuracy_level: of MatMulNBits: 4 multiplies in int8, which differs between processors; 0
+            multiplies in float32, with the same result on all of them.
         symmetric: whether zero is always in the middle, so that no zero points are kept.
         projection: bits of the last layer, which makes the vector.
         patches: bits of the convolution that makes a picture's patches vectors: 8 or 32.
@@ -36,7 +45,7 @@ class Recipe:
 
     bits: int
     block_size: int
-    accuracy_level: int
+    accuracy_level: int = 0
     symmetric: bool = False
     projection: int = 8
     patches: int = 8
@@ -50,15 +59,18 @@ class Recipe:
             "down": self.down,
         }  # fmt: skip
         exceptions = "".join(f", {name} {bits} bit" for name, bits in others.items() if bits)
-        return (
+        layers = (
             f"MatMulNBits {self.bits} bit, block {self.block_size}, "
             f"{'symmetric' if self.symmetric else 'with zero points'}, "
-            f"accuracy_level {self.accuracy_level}{exceptions}; token table 8 bit by row"
+            f"accuracy_level {self.accuracy_level}"
+            if self.block_size
+            else f"MatMulInteger, weights {LEVELS} levels by output, inputs 8 bit by row"
         )
+        return f"{layers}{exceptions}; token table 8 bit by row"
 
 
-Q8 = Recipe(bits=8, block_size=64, accuracy_level=4)
-Q4 = Recipe(bits=4, block_size=32, accuracy_level=0)
+Q8 = Recipe(bits=8, block_size=0)
+Q4 = Recipe(bits=4, block_size=32)
 # By variant and tower; docs/export.md has what others cost and keep.
 RECIPES = {
     "q8": {"vision": Q8, "text": Q8},
@@ -97,17 +109,18 @@ def pack(weights: Floats, bits: int, size: int, *, symmetric: bool) -> tuple[Byt
     return levels, scales, zeros
 
 
-def table(rows: Floats) -> tuple[NDArray[np.int8], Floats]:
+def table(rows: Floats, most: int = 127) -> tuple[NDArray[np.int8], Floats]:
     """Quantise to int8 with one scale for each run of the last axis.
 
     Args:
         rows: (..., d) float32.
+        most: the highest level.
 
     Returns:
         Levels, of the same shape; scales (..., 1).
 
     """
-    scales = np.maximum(np.abs(rows).max(axis=-1, keepdims=True) / 127, np.float32(1e-12))
+    scales = np.maximum(np.abs(rows).max(axis=-1, keepdims=True) / np.float32(most), np.float32(1e-12))
     return np.rint(rows / scales).astype(np.int8), scales.astype(np.float32)
 
 
