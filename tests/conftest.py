@@ -20,7 +20,7 @@ from PIL import Image
 
 import checkpoints
 from clip_gaze.model import registry
-from hub import Hub, publish
+from hub_server import Hub, publish
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

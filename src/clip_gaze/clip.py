@@ -18,7 +18,8 @@ from clip_gaze.analysis.heatmap import explain, lists_of
 from clip_gaze.analysis.occlusion import RUNS
 from clip_gaze.analysis.ranking import Ranking, ranking
 from clip_gaze.errors import ClosedError, GazeError, PictureError
-from clip_gaze.model import download, registry
+from clip_gaze.hub import download
+from clip_gaze.model import registry
 from clip_gaze.model.spec import ModelSpec
 from clip_gaze.model.towers import Towers
 from clip_gaze.pictures.encoder import ImageEncoder, Pools

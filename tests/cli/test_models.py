@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import hub as hubs
-from clip_gaze.model import hub as client
+import hub_server as hubs
+from clip_gaze.hub import address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from PIL import Image
 
-    from hub import Hub
+    from hub_server import Hub
 
 DOCS = Path(__file__).parents[2] / "docs" / "models.md"
 COMMAND = re.compile(r"^ {4}((?:\w+=\S+ )?clip-gaze .*)$", re.MULTILINE)
@@ -88,7 +88,7 @@ def test_models_tells_variants_sizes_licence_and_state(run: Run, hub: Hub, publi
 
 
 def test_models_tells_what_was_not_verified_yet(run: Run, published: Path) -> None:
-    shutil.copytree(published / "store", client.snapshot(hubs.REPOSITORY, hubs.COMMIT))
+    shutil.copytree(published / "store", address.snapshot(hubs.REPOSITORY, hubs.COMMIT))
     assert variant(run("models").stdout).endswith("  here, not verified yet, default")
     assert run("models", "check", hubs.NAME).returncode == 0
     assert variant(run("models").stdout).endswith("  here, verified, default")
@@ -109,7 +109,7 @@ def test_check_hashes_anew(run: Run) -> None:
     assert run("download").returncode == 0
     done = run("models", "check", hubs.NAME)
     assert done.stdout == f"{hubs.NAME}: 3 right, 0 wrong, 0 of unknown digest, 4 not here\n"
-    path = client.snapshot(hubs.REPOSITORY, hubs.COMMIT) / "onnx" / "vision_model_q4.onnx"
+    path = address.snapshot(hubs.REPOSITORY, hubs.COMMIT) / "onnx" / "vision_model_q4.onnx"
     state, content = path.stat(), path.read_bytes()
     path.write_bytes(content[:-1] + b"?")
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
@@ -130,7 +130,7 @@ def test_download_says_what_it_fetches_and_where_it_is(run: Run, hub: Hub) -> No
     (line,) = done.stderr.splitlines()
     assert re.match(rf"clip-gaze: fetching {hubs.NAME} \(fp32\), \d\d\.\d MB, from {hub.url}", line)
     assert "onnx/text_model.onnx" in line
-    folder = client.snapshot(hubs.REPOSITORY, hubs.COMMIT)
+    folder = address.snapshot(hubs.REPOSITORY, hubs.COMMIT)
     assert re.fullmatch(rf"{hubs.NAME} \(fp32\), .* MB, verified, in {folder}\n", done.stdout)
     hub.requests.clear()
     again = run("download", "--variant", "fp32")

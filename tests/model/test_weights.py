@@ -12,10 +12,10 @@ import numpy as np
 import onnx
 import pytest
 
-import hub as hubs
+import hub_server as hubs
 from clip_gaze import Clip, ModelError
+from clip_gaze.hub.locate import locate
 from clip_gaze.model import external, manifest, registry
-from clip_gaze.model.locate import locate
 from quantize import add_variants, variant_of
 from variants import graphs
 

@@ -9,16 +9,17 @@ import click
 
 from clip_gaze.cli.options import say
 from clip_gaze.errors import ModelError
-from clip_gaze.model import download as downloads
-from clip_gaze.model import folder, hub
+from clip_gaze.hub import download as downloads
+from clip_gaze.hub import folder
+from clip_gaze.hub.locate import locate
+from clip_gaze.model import pins
 from clip_gaze.model import registry as known_models
-from clip_gaze.model.locate import locate
 from clip_gaze.wording import megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from clip_gaze.model.locate import LocalFile
+    from clip_gaze.hub.locate import LocalFile
     from clip_gaze.model.registry import Model
 
 SOME_WRONG = 1
@@ -81,7 +82,7 @@ def _described(model: Model) -> Iterator[str]:
     default = ", the default model" if manifest.name == known_models.DEFAULT else ""
     yield f"{manifest.name}{default}; licence: {manifest.licence}"
     if manifest.download:
-        known = hub.is_commit(source.revision)
+        known = pins.is_commit(source.revision)
         revision = source.revision if known else "not known before the first use"
         yield f"  {source.repository}, revision {revision}"
     for variant in manifest.variants:

@@ -1,4 +1,4 @@
-"""Model folders: manifests, the registry, the Hub, verified downloads, ONNX sessions.
+"""Models: manifests, the registry, digests, ONNX sessions.
 
-May import system and the root's values; alone imports onnxruntime and huggingface_hub.
+May import system and the root's values; alone imports onnxruntime.
 """

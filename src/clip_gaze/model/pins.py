@@ -13,15 +13,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from clip_gaze.errors import GazeError
-from clip_gaze.model import hub
 from clip_gaze.model import manifest as manifests
 from clip_gaze.system.files import whole
 from clip_gaze.system.paths import cache_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import TypeGuard
 
     from clip_gaze.model.manifest import Manifest
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+def is_commit(revision: Any) -> TypeGuard[str]:
+    """Return whether a revision is a whole commit hash, so that its files never change."""
+    return isinstance(revision, str) and _COMMIT.fullmatch(revision) is not None
 
 
 def record(manifest: Manifest) -> Path:
@@ -48,7 +55,7 @@ def pinned(manifest: Manifest) -> Manifest:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return manifest
     stated = manifest.source.revision
-    if not hub.is_commit(revision) or (hub.is_commit(stated) and stated != revision):
+    if not is_commit(revision) or (is_commit(stated) and stated != revision):
         return manifest
     source = replace(manifest.source, revision=revision)
     return replace(manifest.with_files(known), source=source)

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clip_gaze.errors import GazeError, ModelError
@@ -15,6 +16,20 @@ from clip_gaze.system.stamps import stamp
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The verified files of one variant, by the roles of `Manifest.files`."""
+
+    variant: str
+    paths: dict[str, Path]
+    digests: dict[str, str]
+
+    def digest(self, tower: str) -> str:
+        """Return what identifies a tower, "vision" or "text": the digests of its files."""
+        roles = (tower, f"{tower}_data")
+        return "+".join(self.digests[role] for role in roles if role in self.digests)
 
 
 def sha256(path: Path) -> str:

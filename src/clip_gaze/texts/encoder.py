@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from clip_gaze.model.download import Files
     from clip_gaze.model.manifest import Manifest
     from clip_gaze.model.session import Tower
+    from clip_gaze.model.verify import Files
     from clip_gaze.store import Store
 
     Progress = Callable[[int, int], object]

@@ -20,18 +20,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import hub as hubs
+import hub_server as hubs
 from clip_gaze.errors import DownloadError, GazeError, ModelError
-from clip_gaze.model import download, folder, pins, registry
-from clip_gaze.model import hub as client
+from clip_gaze.hub import address, download, folder
 from clip_gaze.model import manifest as manifests
+from clip_gaze.model import pins, registry
 from clip_gaze.model.manifest import Variant
 from serving import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hub import Hub
+    from hub_server import Hub
 
 VISION, TEXT = "onnx/vision_model_q4.onnx", "onnx/text_model_q4.onnx"
 # What a full-size model has beside them.
@@ -40,7 +40,8 @@ FILES = ("tokenizer.json", VISION, TEXT)
 RUN = """
 import sys
 from pathlib import Path
-from clip_gaze.model import download, registry
+from clip_gaze.hub import download
+from clip_gaze.model import registry
 registry.shipped = lambda name: Path(sys.argv[1]) / name
 print(download.ready(registry.find(sys.argv[2])).paths["text"])
 assert ("huggingface_hub" in sys.modules) == (sys.argv[3] == "fetch")
@@ -79,7 +80,7 @@ def no_wrong_file_is_left() -> None:
         for variant in wanted.variants
         for file in wanted.files(variant).values()
     }
-    snapshots = client.folder(hubs.REPOSITORY) / "snapshots"
+    snapshots = address.folder(hubs.REPOSITORY) / "snapshots"
     for path in snapshots.rglob("*"):
         if path.is_file() and not path.name.endswith(".damaged"):
             name = path.relative_to(snapshots).as_posix().split("/", 1)[1]
@@ -178,13 +179,13 @@ def test_offline_asks_nobody_and_says_what_to_do(
     line = refused(offline=how == "option")
     assert hub.requests == []
     assert all(file in line for file in FILES)
-    assert str(client.snapshot(hubs.REPOSITORY, hubs.COMMIT)) in line
+    assert str(address.snapshot(hubs.REPOSITORY, hubs.COMMIT)) in line
     assert f"`clip-gaze download {hubs.NAME} --variant q4 --to FOLDER`" in line
     assert "--model demo" in line
 
 
 def test_files_may_be_copied_to_the_folder_that_the_line_names(hub: Hub, published: Path) -> None:
-    folder = client.snapshot(hubs.REPOSITORY, hubs.COMMIT)
+    folder = address.snapshot(hubs.REPOSITORY, hubs.COMMIT)
     assert str(folder) in refused(offline=True)
     shutil.copytree(published / "store", folder)
     assert get(offline=True).paths["vision"] == folder / VISION
@@ -252,7 +253,7 @@ def test_a_wrong_file_is_set_aside_and_fetched_again(
     hub.script("GET", VISION, spoil)
     good = get().digests["vision"]
     assert hub.count("GET", f"/cdn/{VISION}") == 2
-    (aside,) = client.cache_folder().rglob("*.damaged")
+    (aside,) = address.cache_folder().rglob("*.damaged")
     assert f"SHA-256 {good} was expected, {digest(aside)} was found" in caplog.text
     assert str(aside) in caplog.text
 
@@ -261,7 +262,7 @@ def test_a_wrong_file_is_set_aside_and_fetched_again(
 def test_a_file_that_is_wrong_twice_is_not_used(hub: Hub, spoil: hubs.Action) -> None:
     hub.always("GET", VISION, spoil)
     line = refused()
-    (aside,) = client.cache_folder().rglob("*.damaged")
+    (aside,) = address.cache_folder().rglob("*.damaged")
     good = hub.details(VISION)[1]
     assert f"{VISION} from {hub.url} is wrong, in 2 downloads" in line
     assert f"SHA-256 {good} was expected, {digest(aside)} was found" in line
@@ -443,7 +444,7 @@ def test_a_part_may_go_while_it_is_measured(
 ) -> None:
     hub.script("GET", TEXT, hubs.cut(1_000_000, hub.stop))
     refused()
-    (part,) = client.cache_folder().rglob("*.incomplete")
+    (part,) = address.cache_folder().rglob("*.incomplete")
     found, seen = Path.stat, []
 
     def found_last(path: Path, **options: bool) -> os.stat_result:
@@ -494,7 +495,7 @@ def test_a_run_after_a_kill_is_right(
     assert process.returncode != 0
     no_wrong_file_is_left()
     get()
-    assert not list(client.cache_folder().rglob("*.incomplete"))
+    assert not list(address.cache_folder().rglob("*.incomplete"))
 
 
 def in_a_namespace(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -519,13 +520,13 @@ def test_a_read_only_cache_is_read(hub: Hub, shelf: Path) -> None:
     get()
     hub.requests.clear()
     command = [sys.executable, "-c", RUN, shelf, hubs.NAME, "here"]
-    done = in_a_namespace(READ_ONLY, client.cache_folder(), *command)
+    done = in_a_namespace(READ_ONLY, address.cache_folder(), *command)
     assert done.returncode == 0, done.stderr
     assert hub.requests == []
 
 
 def test_a_read_only_cache_that_lacks_files_is_said(hub: Hub, shelf: Path) -> None:
-    folder = client.cache_folder()
+    folder = address.cache_folder()
     folder.mkdir(parents=True)
     done = in_a_namespace(READ_ONLY, folder, sys.executable, "-c", RUN, shelf, hubs.NAME, "fetch")
     error = done.stderr.strip().splitlines()[-1]
@@ -597,7 +598,7 @@ def test_too_little_free_disk_is_said_before_anything_is_fetched(
     free = SimpleNamespace(free=total - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: free)
     line = refused()
-    assert f"{total / 1e6:,.1f} MB are needed in {client.cache_folder()}" in line
+    assert f"{total / 1e6:,.1f} MB are needed in {address.cache_folder()}" in line
     assert hub.count("GET") == 0
     free.free = total
     get()
@@ -612,7 +613,7 @@ shutil.disk_usage = lambda _: SimpleNamespace(free=10**12)
 
 
 def test_a_disk_that_fills_up_keeps_no_half_file(hub: Hub, shelf: Path) -> None:
-    folder = client.cache_folder()
+    folder = address.cache_folder()
     folder.mkdir(parents=True)
     command = [sys.executable, "-c", FULL_LATER + RUN, shelf, hubs.NAME, "fetch"]
     done = in_a_namespace(FULL, folder, *command)
@@ -627,7 +628,8 @@ def test_a_disk_that_fills_up_keeps_no_half_file(hub: Hub, shelf: Path) -> None:
 COPY = """
 import sys
 from pathlib import Path
-from clip_gaze.model import folder, registry
+from clip_gaze.hub import folder
+from clip_gaze.model import registry
 registry.shipped = lambda name: Path(sys.argv[1]) / name
 folder.copy(registry.find(sys.argv[2]), None, Path(sys.argv[3]))
 """
@@ -665,7 +667,7 @@ def test_a_folder_for_another_machine_runs_there(
         "vision_model.onnx",
         "vision_model_q4.onnx",
     ]
-    for path in (client.cache_folder(), cache):
+    for path in (address.cache_folder(), cache):
         shutil.rmtree(path)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     hub.requests.clear()
@@ -781,7 +783,7 @@ def test_an_altered_file_in_the_cache_is_set_aside_and_fetched_again() -> None:
     assert "was expected" in str(caught.value)
     assert f"`clip-gaze download {hubs.NAME}` fetches it again" in str(caught.value)
     get()
-    (aside,) = client.cache_folder().rglob("*.damaged")
+    (aside,) = address.cache_folder().rglob("*.damaged")
     assert aside.read_bytes() == content[:-1] + b"?"
 
 
@@ -956,11 +958,11 @@ def test_other_programs_find_the_files(hub: Hub) -> None:
     hub.requests.clear()
     for file, path in zip(FILES, files.paths.values(), strict=True):
         found = hf_hub_download(
-            hubs.REPOSITORY, file, revision=hubs.COMMIT, cache_dir=client.cache_folder()
+            hubs.REPOSITORY, file, revision=hubs.COMMIT, cache_dir=address.cache_folder()
         )
         assert Path(found) == path
     assert hub.requests == []
-    scan = scan_cache_dir(client.cache_folder())
+    scan = scan_cache_dir(address.cache_folder())
     assert not scan.warnings
     assert len(next(iter(next(iter(scan.repos)).revisions)).files) == len(FILES)
 
@@ -971,7 +973,7 @@ def test_files_of_other_programs_are_found(hub: Hub, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)  # which asks other hosts
     for file in FILES:
         hf_hub_download(
-            hubs.REPOSITORY, file, revision=hubs.COMMIT, cache_dir=client.cache_folder(),
+            hubs.REPOSITORY, file, revision=hubs.COMMIT, cache_dir=address.cache_folder(),
             endpoint=hub.url,
         )  # fmt: skip
     hub.requests.clear()
@@ -981,7 +983,7 @@ def test_files_of_other_programs_are_found(hub: Hub, monkeypatch: pytest.MonkeyP
 
 def test_a_blob_of_another_revision_is_not_fetched_again(hub: Hub) -> None:
     get()
-    shutil.rmtree(client.snapshot(hubs.REPOSITORY, hubs.COMMIT))
+    shutil.rmtree(address.snapshot(hubs.REPOSITORY, hubs.COMMIT))
     hub.requests.clear()
     get()
     assert hub.count("GET") == 0
@@ -1028,7 +1030,7 @@ def test_the_cache_lies_where_its_client_has_it(
         [sys.executable, "-c", "from huggingface_hub import constants as c; print(c.HF_HUB_CACHE)"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert str(client.cache_folder()) == done.stdout.strip()
+    assert str(address.cache_folder()) == done.stdout.strip()
 
 
 def test_a_local_folder_is_checked_and_asks_nobody(
@@ -1063,7 +1065,7 @@ def test_published_manifests(
     manifest = registry.find(name).manifest
     assert manifest.download
     assert manifest.source.repository == f"Xenova/{name}"
-    assert client.is_commit(manifest.source.revision) == (megabytes is not None)
+    assert pins.is_commit(manifest.source.revision) == (megabytes is not None)
     assert manifest.default_variant == variant
     assert (manifest.embedding_dim, manifest.logit_scale) == (dimensions, 100.0)
     assert manifest.text.context_length == 77

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clip_gaze.errors import ModelError
-from clip_gaze.model import hub, verify
+from clip_gaze.hub import address
+from clip_gaze.model import pins, verify
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,8 +82,8 @@ def locate(model: Model, variant: str | None = None) -> dict[str, LocalFile]:
     advice = "copy or export the model again"
     if manifest.download:
         folder = (
-            hub.snapshot(source.repository, source.revision)
-            if hub.is_commit(source.revision)
+            address.snapshot(source.repository, source.revision)
+            if pins.is_commit(source.revision)
             else None
         )
         name, _ = manifest.variant(variant)

@@ -14,14 +14,15 @@ import shutil
 from typing import TYPE_CHECKING
 
 from clip_gaze.errors import DownloadError
-from clip_gaze.model import client, hub, verify
+from clip_gaze.hub import address, client
+from clip_gaze.model import verify
 from clip_gaze.system import files
 from clip_gaze.wording import megabytes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from clip_gaze.model.client import RemoteFile
+    from clip_gaze.hub.client import RemoteFile
     from clip_gaze.model.manifest import ModelFile
 
 logger = logging.getLogger(__name__)
@@ -63,9 +64,9 @@ def fetch(repository: str, file: ModelFile, remote: RemoteFile) -> str:
         DownloadError: it cannot be fetched or written, or is wrong twice.
 
     """
-    entry = hub.snapshot(repository, remote.commit) / file.file
+    entry = address.snapshot(repository, remote.commit) / file.file
     blob = _blob(repository, remote)
-    lock = hub.cache_folder() / ".locks" / blob.parents[1].name / f"{blob.name}.lock"
+    lock = address.cache_folder() / ".locks" / blob.parents[1].name / f"{blob.name}.lock"
     try:
         for folder in (entry.parent, blob.parent, lock.parent):
             folder.mkdir(parents=True, exist_ok=True)
@@ -77,7 +78,7 @@ def fetch(repository: str, file: ModelFile, remote: RemoteFile) -> str:
                 _link(blob, entry)
     except OSError as error:
         msg = (
-            f"{error.filename or hub.cache_folder()}: {file.file} cannot be written there "
+            f"{error.filename or address.cache_folder()}: {file.file} cannot be written there "
             f"({error.strerror or error}); make room, or set HF_HOME to another folder"
         )
         raise DownloadError(msg) from error
@@ -111,7 +112,7 @@ def _download(repository: str, file: ModelFile, remote: RemoteFile, blob: Path) 
         if digest is not None:
             part.replace(blob)
             return digest
-    msg = f"{file.file} from {hub.host()} is wrong, in {_DOWNLOADS} downloads: {complaint}"
+    msg = f"{file.file} from {address.host()} is wrong, in {_DOWNLOADS} downloads: {complaint}"
     raise DownloadError(msg)
 
 
@@ -148,7 +149,7 @@ def _examine(path: Path, file: ModelFile, remote: RemoteFile) -> tuple[str | Non
 
 def _blob(repository: str, remote: RemoteFile) -> Path:
     """Return where huggingface_hub keeps the content of a file, under its digest."""
-    return hub.folder(repository) / "blobs" / remote.etag
+    return address.folder(repository) / "blobs" / remote.etag
 
 
 def _part(blob: Path) -> Path:

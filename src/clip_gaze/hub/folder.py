@@ -8,12 +8,14 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from clip_gaze.errors import DownloadError, ModelError
-from clip_gaze.model import fetch, pins, verify
+from clip_gaze.hub import fetch
+from clip_gaze.hub.download import ready
+from clip_gaze.hub.locate import LocalFile
 from clip_gaze.model import manifest as manifests
-from clip_gaze.model.download import Files, ready
-from clip_gaze.model.locate import LocalFile
+from clip_gaze.model import pins, verify
 from clip_gaze.model.manifest import Variant
 from clip_gaze.model.registry import MANIFEST
+from clip_gaze.model.verify import Files
 from clip_gaze.system.files import whole
 
 if TYPE_CHECKING:

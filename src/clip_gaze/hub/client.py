@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urljoin, urlsplit
 
 from clip_gaze.errors import DownloadError
-from clip_gaze.model.hub import host, is_commit
+from clip_gaze.hub.address import host
+from clip_gaze.model.pins import is_commit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from clip_gaze.errors import DownloadError
-
-if TYPE_CHECKING:
-    from typing import TypeGuard
-
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def host() -> str:
@@ -24,11 +17,6 @@ def is_offline() -> bool:
     """Return whether the environment forbids to ask the Hub."""
     value = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
     return value.upper() in {"1", "ON", "YES", "TRUE"}
-
-
-def is_commit(revision: Any) -> TypeGuard[str]:
-    """Return whether a revision is a whole commit hash, so that its files never change."""
-    return isinstance(revision, str) and _COMMIT.fullmatch(revision) is not None
 
 
 def cache_folder() -> Path:

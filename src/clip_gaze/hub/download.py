@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from clip_gaze.errors import DownloadError, ModelError
-from clip_gaze.model import client, fetch, hub, pins
-from clip_gaze.model.locate import locate
+from clip_gaze.hub import address, client, fetch
+from clip_gaze.hub.locate import locate
+from clip_gaze.model import pins
+from clip_gaze.model.verify import Files
 from clip_gaze.wording import megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from clip_gaze.model.manifest import Manifest, ModelFile
     from clip_gaze.model.registry import Model
@@ -21,20 +22,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _BRANCH = "main"
-
-
-@dataclass(frozen=True, slots=True)
-class Files:
-    """The verified files of one variant, by the roles of `Manifest.files`."""
-
-    variant: str
-    paths: dict[str, Path]
-    digests: dict[str, str]
-
-    def digest(self, tower: str) -> str:
-        """Return what identifies a tower, "vision" or "text": the digests of its files."""
-        roles = (tower, f"{tower}_data")
-        return "+".join(self.digests[role] for role in roles if role in self.digests)
 
 
 def ready(model: Model, variant: str | None = None, *, offline: bool = False) -> Files:
@@ -55,7 +42,7 @@ def ready(model: Model, variant: str | None = None, *, offline: bool = False) ->
     """
     name, _ = model.manifest.variant(variant)
     local = locate(model, name)
-    offline = offline or hub.is_offline()
+    offline = offline or address.is_offline()
     checked, absent = {}, {}
     for role, each in local.items():
         if model.manifest.download and not (each.here and each.file.sha256):
@@ -103,7 +90,7 @@ def _fetch(manifest: Manifest, variant: str, absent: Mapping[str, ModelFile]) ->
             "%s: revision %s of %s is used from now on (%s)",
             manifest.name, revision, repository, pins.record(manifest),
         )  # fmt: skip
-    folder = hub.snapshot(repository, revision)
+    folder = address.snapshot(repository, revision)
     sizes = {
         file.file: file.bytes or remote[role].bytes or 0
         for role, file in absent.items()
@@ -117,7 +104,7 @@ def _fetch(manifest: Manifest, variant: str, absent: Mapping[str, ModelFile]) ->
             "fetching %s (%s), %s%s, from %s/%s, revision %s: %s",
             manifest.name, variant, megabytes(sum(sizes.values())),
             f" of which {megabytes(had)} are here already" if had else "",
-            hub.host(), repository, revision,
+            address.host(), repository, revision,
             ", ".join(f"{name} {megabytes(size)}" for name, size in sizes.items()),
         )  # fmt: skip
     for role, file in absent.items():
@@ -137,8 +124,8 @@ def _incomplete(model: Model, variant: str, why: str) -> DownloadError:
     files = ", ".join(each.file.file for each in local if not each.right)
     source = manifest.source
     copy_to = (
-        f"copy them to {hub.snapshot(source.repository, source.revision)}, or "
-        if hub.is_commit(source.revision)
+        f"copy them to {address.snapshot(source.repository, source.revision)}, or "
+        if pins.is_commit(source.revision)
         else ""
     )
     return DownloadError(
