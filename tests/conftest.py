@@ -21,6 +21,12 @@ from PIL import Image
 import checkpoints
 from clip_gaze.model import registry
 from hub_server import Hub, publish
+from missing import (  # noqa: F401 - hooks
+    pytest_addoption,
+    pytest_make_collect_report,
+    pytest_runtest_makereport,
+    pytest_sessionfinish,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -150,7 +156,7 @@ def hub(published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 @contextlib.contextmanager
 def reach(server: Hub, monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterator[None]:
     """Let this process, and those that it starts, use a Hub and nothing else."""
-    from huggingface_hub import close_session, constants
+    from huggingface_hub import constants
 
     for name in list(os.environ):
         if name.upper().startswith(("HF_", "HUGGINGFACE_")) or name.upper().endswith("_PROXY"):
@@ -162,9 +168,19 @@ def reach(server: Hub, monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterator[
         # So that a busy machine does not pass for a slow network.
         monkeypatch.setattr(constants, name, 60)
         monkeypatch.setenv(name, "60")
-    close_session()  # it keeps the proxies that were set when it was opened
+    close_session()
     yield
     close_session()
+
+
+def close_session() -> None:
+    """Close the Hub's HTTP client, which keeps the proxies that were set when it was opened."""
+    import huggingface_hub
+
+    if hasattr(huggingface_hub, "close_session"):
+        huggingface_hub.close_session()
+    else:  # before 1.0
+        huggingface_hub.utils.reset_sessions()
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ import socket
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from clip_gaze.model import manifest as manifests
@@ -186,7 +186,7 @@ class Hub:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Hub:
         """Start."""
         self._thread.start()
         return self

@@ -36,7 +36,6 @@ from clip_gaze.texts.questions import questions
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from types import TracebackType
-    from typing import Self
 
     from numpy.typing import NDArray
 
@@ -111,7 +110,7 @@ class Clip:
         _OPEN.add(self)
 
     @classmethod
-    def from_spec(cls, spec: ModelSpec) -> Self:
+    def from_spec(cls, spec: ModelSpec) -> Clip:
         """Return a `Clip` made from what another one's `spec` says."""
         return cls(**asdict(spec))
 
@@ -440,7 +439,7 @@ class Clip:
             if self._store is not None:
                 self._store.close()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Clip:
         """Return the object itself."""
         return self
 

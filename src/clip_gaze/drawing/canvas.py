@@ -221,7 +221,7 @@ def _font(text: str, size: int, *, bold: bool) -> Font:
 def _inter(size: int, *, bold: bool) -> Font:
     """Return the font that ships, laid out in the one way that Pillow has on every machine."""
     name = "Inter-Bold.otf" if bold else "Inter-Regular.otf"
-    return ImageFont.truetype(_FONTS / name, size, layout_engine=ImageFont.Layout.BASIC)
+    return ImageFont.truetype(str(_FONTS / name), size, layout_engine=ImageFont.Layout.BASIC)
 
 
 @lru_cache(maxsize=256)

@@ -136,19 +136,18 @@ def append(repository: str, file: str, remote: RemoteFile, part: Path, size: int
         while size is None or target.tell() < size:
             before, wait = target.tell(), 1
             try:
-                with library.get_session().stream(
-                    "GET", url, follow_redirects=True,
-                    headers={**headers, "Range": f"bytes={before}-"} if before else headers,
-                    timeout=library.constants.HF_HUB_DOWNLOAD_TIMEOUT,
-                ) as response:  # fmt: skip
+                rest = {**headers, "Range": f"bytes={before}-"} if before else headers
+                with _opened(url, rest, library.constants.HF_HUB_DOWNLOAD_TIMEOUT) as response:
                     if response.status_code not in _TOO_BUSY:
                         _receive(response, file, target, bar)
                         return
                     broken = _refusal(response, file)
                     wait = _seconds(response, wait)
-            except (OSError, DownloadError):
+            except DownloadError:
                 raise
-            except Exception as error:  # noqa: BLE001 - the HTTP client's share no public base
+            except Exception as error:  # the HTTP clients' share no public base
+                if isinstance(error, OSError) and not hasattr(error, "request"):
+                    raise  # of the disk; those of requests know their request
                 of = f" of {size:,}" if size is not None else ""
                 broken = DownloadError(
                     f"the download of {file} broke after {target.tell():,}{of} bytes "
@@ -168,9 +167,21 @@ def _receive(response: Any, file: str, target: BinaryIO, bar: Any) -> None:
     if response.status_code == 200:  # the whole file comes, whatever was asked for
         bar.update(-target.tell())
         target.truncate(0)
-    for chunk in response.iter_bytes(_CHUNK):
+    pieces = response.iter_bytes if hasattr(response, "iter_bytes") else response.iter_content
+    for chunk in pieces(_CHUNK):
         target.write(chunk)
         bar.update(len(chunk))
+
+
+def _opened(url: str, headers: dict[str, str], timeout: float) -> Any:
+    """Return a context manager of the answer to a GET request, whose body is not read yet."""
+    session = _library().utils.get_session()
+    if hasattr(session, "stream"):
+        return session.stream(
+            "GET", url, headers=headers, timeout=timeout, follow_redirects=True
+        )
+    # Before 1.0, huggingface_hub's client was requests; what needs that needs this one.
+    return session.get(url, headers=headers, timeout=timeout, stream=True)
 
 
 @contextlib.contextmanager
@@ -230,8 +241,9 @@ def _head(url: str, headers: dict[str, str], timeout: float) -> Any:
     A redirect within the Hub, as for a repository that has a new name, is followed.
     """
     for _ in range(_MOST_REDIRECTS):
-        session = _library().get_session()
-        response = session.head(url, headers=headers, timeout=timeout, follow_redirects=False)
+        session = _library().utils.get_session()
+        follow = "follow_redirects" if hasattr(session, "stream") else "allow_redirects"
+        response = session.head(url, headers=headers, timeout=timeout, **{follow: False})
         there = urljoin(url, response.headers.get("Location", ""))
         if there == url or urlsplit(there)[:2] != urlsplit(url)[:2]:
             break

@@ -1,0 +1,72 @@
+"""Hooks of pytest that skip what needs a package which is not installed, and say so once.
+
+With --complete nothing may be skipped: a missing package is an error, and so is any other skip.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+# By the extra of this package that brings them. What else is missing is an error.
+EXTRAS = {
+    "torch": "export", "transformers": "export", "onnx": "quantize", "google": "quantize",
+    "starlette": "page", "anyio": "page", "uvicorn": "page", "python_multipart": "page",
+    "jinja2": "report", "pyarrow": "parquet", "pandas": "parquet", "polars": "parquet",
+    "pillow_heif": "heic", "playwright": "page", "schemathesis": "page",
+    "axe_playwright_python": "page",
+}  # fmt: skip
+ABSENT = re.compile(r"ModuleNotFoundError: No module named '(\w+)")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option."""
+    parser.addoption("--complete", action="store_true", help="skip nothing")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Skip a file that imports what is not there."""
+    report = yield
+    if report.outcome == "failed":
+        _skip(report, ABSENT.findall(str(report.longrepr)), collector.config)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[Any]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Skip a test that imports what is not there, itself or in a process or a fixture of its own."""
+    report = yield
+    if call.excinfo and report.outcome == "failed":
+        error = call.excinfo.value
+        name = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
+        found = [name] if name else ABSENT.findall(str(report.longrepr))
+        _skip(report, found, item.config)
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a complete run that skipped something."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if session.config.option.complete and reporter and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _skip(
+    report: pytest.CollectReport | pytest.TestReport, names: list[str], config: pytest.Config
+) -> None:
+    roots = {name.partition(".")[0] for name in names}
+    missing = sorted(roots & EXTRAS.keys())
+    if missing and not config.option.complete:
+        report.outcome = "skipped"
+        what = f"{missing[0]} is not installed (pip install '.[{EXTRAS[missing[0]]}]')"
+        report.longrepr = (__file__, 1, f"Skipped: {what}")
