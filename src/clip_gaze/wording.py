@@ -62,6 +62,16 @@ def factor(difference: float) -> str:
     return sign + (f"{value:.3g}" if value < 999.5 else f"{float(f'{value:.3g}'):,.0f}")
 
 
+def first_line(error: Exception) -> str:
+    r"""Return what an error of another library says, in one line.
+
+    >>> first_line(ValueError("no such node\nat graph.cc:12")), first_line(TimeoutError())
+    ('no such node', 'TimeoutError')
+    """
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
 def megabytes(size: int) -> str:
     """Return a number of bytes as megabytes.
 

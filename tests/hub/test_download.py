@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import Counter
 from pathlib import Path
@@ -553,7 +554,20 @@ def test_a_file_in_place_of_the_cache_is_said(
 
 
 @pytest.mark.usefixtures("hub")
-def test_an_unknown_home_folder_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("repository", ["owner/a--b", "owner/model.git", f"owner/{'a' * 97}"])
+def test_a_name_that_the_hubs_client_refuses_is_said(hub: Hub, repository: str) -> None:
+    model = registry.find(hubs.NAME)
+    source = dataclasses.replace(model.manifest.source, repository=repository)
+    named = dataclasses.replace(model, manifest=dataclasses.replace(model.manifest, source=source))
+    with pytest.raises(DownloadError, match="is no name of a repository") as caught:
+        download.ready(named)
+    assert repository in str(caught.value)
+    assert hub.requests == []
+
+
+def test_without_a_home_folder_models_lie_where_the_cache_does(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pwd = pytest.importorskip("pwd")  # Windows has none
 
     def nobody(_: int) -> None:
@@ -562,8 +576,10 @@ def test_an_unknown_home_folder_is_said(monkeypatch: pytest.MonkeyPatch) -> None
     for name in ("HF_HOME", "XDG_CACHE_HOME", "HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(pwd, "getpwuid", nobody)
-    with pytest.raises(DownloadError, match="the home folder is not known; set HF_HOME"):
-        get()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert address.cache_folder().is_relative_to(tmp_path)
+    assert get().paths["text"].is_relative_to(tmp_path)
+    assert hub.count("GET") > 0
 
 
 UNFIT = """
