@@ -176,6 +176,25 @@ def writer(folder: Path, name: str, count: int) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
+def at_once(programs: list[list[str]]) -> None:
+    """Run Python programs that print "ready" and wait for a line; let them go on together."""
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    running = [
+        subprocess.Popen([sys.executable, "-c", *program], text=True, **pipes)
+        for program in programs
+    ]
+    for process in running:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in running:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in running:
+        _, said = process.communicate()
+        assert (process.returncode, said) == (0, "")
+
+
 STARTER = """
 import sys
 from pathlib import Path
@@ -189,32 +208,14 @@ for at in range(20):
 """
 
 
-@pytest.mark.parametrize("attempt", range(3))
+@pytest.mark.parametrize("attempt", ["first", "second", "third"])
 def test_processes_that_open_it_at_the_same_moment_lose_nothing(
-    tmp_path: Path, attempt: int
+    tmp_path: Path, attempt: str
 ) -> None:
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-c", STARTER, str(tmp_path), name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for name in "abcdef"
-    ]
-    for process in running:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n", attempt
-    for process in running:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    for process in running:
-        _, said = process.communicate()
-        assert (process.returncode, said) == (0, "")
+    folder = tmp_path / attempt
+    at_once([[STARTER, str(folder), name] for name in "abcdef"])
     names = [f"{name} {at}" for name in "abcdef" for at in range(20)]
-    assert set(Store(tmp_path).get("encoder", names, DIM)) == set(names)
+    assert set(Store(folder).get("encoder", names, DIM)) == set(names)
 
 
 @pytest.mark.parametrize("after", [0, 7, 60])
@@ -732,19 +733,7 @@ def test_two_processes_that_prune_at_once_forget_no_more_than_one(tmp_path: Path
                 store.put("encoder", large(name))
     with contextlib.closing(Store(alone)) as store:
         store.prune(300_000)
-    command = [sys.executable, "-c", PRUNER, str(shared), "300000"]
-    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    running = [subprocess.Popen(command, text=True, **pipes) for _ in range(2)]
-    for process in running:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in running:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    for process in running:
-        _, said = process.communicate()
-        assert (process.returncode, said) == (0, "")
+    at_once([[PRUNER, str(shared), "300000"]] * 2)
     assert left(shared) == left(alone)
 
 

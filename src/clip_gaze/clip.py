@@ -142,7 +142,7 @@ class Clip:
     def embed_many(
         self, images: Iterable[Picture]
     ) -> Iterator[tuple[str, NDArray[np.float32] | PictureError]]:
-        """Embed pictures one after the other, in order; nothing happens before the first is taken.
+        """Yield the embedding of each picture, in order; nothing is done before the first is taken.
 
         Args:
             images: paths, bytes and binary files of pictures, opened upright; PIL images and
@@ -278,7 +278,7 @@ class Clip:
         corrected: bool = False,
         encoding: Progress | None = None,
     ) -> Iterator[PictureResult]:
-        """Look at pictures one after the other; nothing happens before the first result is taken.
+        """Yield each picture's best phrases, in order; nothing is done before the first is taken.
 
         Args:
             images: see `embed_many`; a bad one is a result with its error.
@@ -302,7 +302,7 @@ class Clip:
     def ranking(
         self, lists: Lists, *, corrected: bool = False, encoding: Progress | None = None
     ) -> Ranking:
-        """Return lists with their embeddings, to be weighed against embeddings of pictures.
+        """Encode phrase lists, and return them ready to score embeddings of pictures.
 
         Args:
             lists: name -> phrases.
@@ -374,7 +374,7 @@ class Clip:
         progress: Progress | None = None,
         encoding: Progress | None = None,
     ) -> HeatMap | list[HeatMap]:
-        """Return where a picture speaks for a phrase: parts of it are covered one by one.
+        """Return a heat map of which parts of a picture speak for a phrase, by covering them.
 
         Args:
             image: see `embed_many`.
@@ -453,7 +453,7 @@ class Clip:
         self.close()
 
     def _neutral_mean(self) -> NDArray[np.float32]:
-        """Return the neutral pictures' mean embedding; they are looked at once, store or none."""
+        """Return the mean embedding of the neutral pictures, which are encoded once."""
         if self._neutral is None:
             self._neutral = self._images().neutral()
         return self._neutral

@@ -49,7 +49,7 @@ def gaze(
         batch_size: accepted for old scripts; has no effect.
         device: accepted for old scripts; anything but "cpu" warns once and runs on the CPU.
         model: a model's name or folder; None: clip-vit-base-patch32.
-        corrected: take away from each logit what the phrase gets from neutral pictures.
+        corrected: subtract from each logit the phrase's mean logit over neutral pictures.
 
     Returns:
         A list for a list, a dict of lists for a dict.
@@ -83,7 +83,7 @@ def probabilities(
         batch_size: accepted for old scripts; has no effect.
         device: accepted for old scripts; anything but "cpu" warns once and runs on the CPU.
         model: a model's name or folder; None: clip-vit-base-patch32.
-        corrected: take away from each logit what the phrase gets from neutral pictures.
+        corrected: subtract from each logit the phrase's mean logit over neutral pictures.
 
     Raises:
         GazeError: the picture cannot be read, or the model cannot be used.

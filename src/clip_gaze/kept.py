@@ -39,7 +39,7 @@ def opened(model: str | os.PathLike[str] | None, device: str) -> Clip:
 
 @lru_cache(maxsize=1)
 def _warn_of_device() -> None:
-    """Warn; the cache makes it once a process."""
+    """Warn that `device` is ignored; the cache makes it once a process."""
     warnings.warn("clip-gaze runs on the CPU alone; device is ignored", stacklevel=4)
 
 

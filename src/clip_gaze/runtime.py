@@ -40,7 +40,7 @@ class Runtime:
         *,
         keep: bool,
     ) -> None:
-        """Open nothing yet.
+        """Note what to open; nothing is loaded yet.
 
         Args:
             paths: see `Towers`, as for `threads`, `width` and `others`.

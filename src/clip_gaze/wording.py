@@ -1,4 +1,4 @@
-"""How figures, and what they were made with, are put into words for people."""
+"""Put figures, and what they were made with, into words for people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def made_by(model: str, variant: str, templates: Sequence[str], *, corrected: bool = False) -> str:
-    """Return what figures depend on beside the picture and its list.
+    """Return model, variant, templates and correction as one line of text.
 
     >>> made_by("demo", "fp32", ["a painting {}"], corrected=True)
     'demo, fp32, "a painting {}", corrected'
@@ -24,7 +24,7 @@ def made_by(model: str, variant: str, templates: Sequence[str], *, corrected: bo
 
 
 def per_cent(log_odds: float) -> str:
-    """Return the probability of log-odds as per cents, never rounded to none or to all.
+    """Return the probability of log-odds as per cents, never rounded to 0% or 100%.
 
     >>> [per_cent(value) for value in (-9, -3.0, 0, 3.0, 9)]
     ['<0.1%', '4.7%', '50%', '95%', '>99.9%']
@@ -33,7 +33,7 @@ def per_cent(log_odds: float) -> str:
 
 
 def rounded(share: float) -> str:
-    """Return per cents as people read them everywhere, never rounded to none or to all.
+    """Return per cents as text, never rounded to 0% or 100%.
 
     `words.js` and `report_data.js` do the same for the page and the report.
 
@@ -49,7 +49,7 @@ def rounded(share: float) -> str:
 
 
 def factor(difference: float) -> str:
-    """Return by what a difference of log-odds multiplies or divides the odds.
+    """Return the factor by which a difference of log-odds multiplies or divides the odds.
 
     >>> [factor(-math.log(value))[1:] for value in (2, 38.46, 1500, 3e12)]
     ['2', '38.5', '1,500', '10¹²']

@@ -1,4 +1,4 @@
-"""Address the Hugging Face Hub, and find its client's cache on this machine."""
+"""Find the Hub's address, and its client's cache on this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hold a file to the size and SHA-256 it should have; notes spare a second hashing."""
+"""Check files against their expected size and SHA-256; notes spare a second hashing."""
 
 from __future__ import annotations
 

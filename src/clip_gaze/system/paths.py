@@ -1,4 +1,4 @@
-"""Where things lie: the folders that ship with the package, and the user's cache folder."""
+"""Find the folders that ship with the package, and the user's cache folder."""
 
 from __future__ import annotations
 
