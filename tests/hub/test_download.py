@@ -224,6 +224,16 @@ def test_a_cut_is_resumed_where_it_was(hub: Hub) -> None:
     assert 500_000 < second.start <= 1_000_000
 
 
+def test_more_than_the_whole_file_is_no_part_of_it(hub: Hub) -> None:
+    hub.script("GET", TEXT, hubs.cut(1_000_000), hubs.fails(502))
+    refused()
+    (part,) = address.folder(hubs.REPOSITORY).rglob("*.incomplete")
+    part.write_bytes(bytes(hub.details(TEXT)[0] + 1))
+    hub.requests.clear()
+    get()
+    assert [r.start for r in hub.requests if r.path == f"/cdn/{TEXT}"] == [0]
+
+
 def test_the_next_run_resumes_what_the_last_one_had(
     hub: Hub, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -313,6 +323,22 @@ def test_a_tag_that_is_no_digest_does_no_harm(hub: Hub) -> None:
 
     hub.always("HEAD", VISION, other)
     get()
+
+
+def test_a_file_of_unknown_digest_needs_one_from_the_hub(hub: Hub) -> None:
+    def other(answer: hubs.Answer) -> bool:
+        answer.headers["X-Linked-ETag"] = '"no digest"'
+        return False
+
+    hub.always("HEAD", VISION, other)
+    assert f"{hub.url} reports no digest for {VISION}" in refused(hubs.OPEN)
+    assert hub.count("GET") == 0
+
+
+def test_a_redirect_within_the_hub_is_followed(hub: Hub) -> None:
+    hub.script("HEAD", VISION, hubs.fails(307, Location="?of=the-new-name"))
+    get()
+    assert hub.count("HEAD", VISION) == 2
 
 
 @pytest.mark.parametrize("method", ["HEAD", "GET"])
@@ -919,6 +945,22 @@ def test_a_record_keeps_what_another_process_wrote_meanwhile(hub: Hub) -> None:
     assert all(
         file.sha256 for name in ("q4", "fp32") for file in kept.files(name).values()
     )  # fmt: skip
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_record_of_another_commit_is_replaced() -> None:
+    manifest = registry.find(hubs.OPEN).manifest
+    for revision, name in (("a" * 40, "q4"), ("b" * 40, "fp32")):
+        files = {
+            file.file: dataclasses.replace(file, bytes=1, sha256=revision[0] * 64)
+            for file in manifest.files(name).values()
+        }
+        source = dataclasses.replace(manifest.source, revision=revision)
+        pins.write(dataclasses.replace(manifest.with_files(files), source=source))
+    kept = pins.pinned(manifest)
+    assert kept.source.revision == "b" * 40
+    known = {file.sha256 for name in ("q4", "fp32") for file in kept.files(name).values()}
+    assert known == {None, "b" * 64}
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe"])

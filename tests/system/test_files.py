@@ -207,6 +207,26 @@ def test_a_part_that_its_writer_finishes_at_this_moment_is_let_alone(
 
 
 @posix
+@pytest.mark.parametrize("kind", ["part", "folder"])
+def test_a_part_or_folder_that_may_not_be_opened_does_no_harm(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = tmp_path / "out.0.part"
+    left.write_text("somebody else's", encoding="utf-8")
+    opens = os.open
+
+    def refuse(path: Path, *args: object) -> int:
+        if path == {"part": left, "folder": tmp_path}[kind]:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opens(path, *args)
+
+    monkeypatch.setattr(os, "open", refuse)
+    put(tmp_path / "out", "mine")
+    mine = {"out": "mine"}
+    assert found(tmp_path) == (mine | {left.name: "somebody else's"} if kind == "part" else mine)
+
+
+@posix
 def test_no_descriptor_stays_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     still: set[int] = set()
     opens, closes = os.open, os.close

@@ -256,6 +256,16 @@ def test_the_system_says_what_is_free_and_groups_hold_it_down(
     assert resources.free_bytes() == wanted
 
 
+def test_a_system_that_says_nothing_of_its_memory_is_not_guessed_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resources, "_MEMINFO", tmp_path / "none")
+    monkeypatch.setattr(resources, "_OWN_CGROUPS", tmp_path / "none")
+    monkeypatch.setattr(resources, "_available_windows", lambda: None)
+    monkeypatch.delattr(os, "sysconf", raising=False)
+    assert resources.free_bytes() is None
+
+
 def test_this_machine_has_some() -> None:
     assert (resources.free_bytes() or 0) > 10**7
     assert 1 <= resources.usable_cpus() <= (os.cpu_count() or 1)
