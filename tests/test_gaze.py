@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -158,14 +157,26 @@ def test_a_phrase_that_stands_twice_is_scored_twice(tiny_model: Path, picture: M
     assert one == other == ("on wood", 0.5)
 
 
-def test_cuda_warns_once_and_runs_on_the_cpu(tiny_model: Path, picture: MakePicture) -> None:
-    sys.modules["clip_gaze.gaze"]._warn_of_device.cache_clear()
-    with pytest.warns(UserWarning, match="runs on the CPU"):
-        one = clip_gaze.probabilities(picture(), ["on wood"], device="cuda", model=tiny_model)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        other = clip_gaze.probabilities(picture(), ["on wood"], device="cuda", model=tiny_model)
-    assert one == other == [("on wood", 1.0)]
+CUDA = """
+import sys, warnings
+import clip_gaze
+from PIL import Image
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    for ask in (clip_gaze.probabilities, clip_gaze.gaze):
+        print(ask(Image.new("RGB", (9, 9)), ["on wood"], device="cuda", model=sys.argv[1]))
+for each in caught:
+    print(each.filename, each.message)
+"""
+
+
+def test_cuda_warns_once_and_runs_on_the_cpu(tiny_model: Path) -> None:
+    command = [sys.executable, "-c", CUDA, str(tiny_model)]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True)
+    one, other, warned = done.stdout.splitlines()
+    assert one == "[('on wood', 1.0)]"
+    assert other == "['on wood (100%)']"
+    assert warned == "<string> clip-gaze runs on the CPU alone; device is ignored"
 
 
 def test_the_name_gaze_is_the_function_whatever_was_imported() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,11 @@ def test_all_equals_the_public_names_of_the_package() -> None:
     }
     public = {name for name in imported | (declared - {"value"}) if not name.startswith("_")}
     assert public == set(clip_gaze.__all__)
+
+
+def test_dir_shows_the_public_names_before_they_are_asked_for() -> None:
+    code = "import clip_gaze; print(set(clip_gaze.__all__) <= set(dir(clip_gaze)))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "True"
 
 
 @pytest.mark.parametrize("name", clip_gaze.__all__)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -175,6 +176,25 @@ def writer(folder: Path, name: str, count: int) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
+def at_once(programs: list[list[str]]) -> None:
+    """Run Python programs that print "ready" and wait for a line; let them go on together."""
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    running = [
+        subprocess.Popen([sys.executable, "-c", *program], text=True, **pipes)
+        for program in programs
+    ]
+    for process in running:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in running:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in running:
+        _, said = process.communicate()
+        assert (process.returncode, said) == (0, "")
+
+
 STARTER = """
 import sys
 from pathlib import Path
@@ -188,32 +208,14 @@ for at in range(20):
 """
 
 
-@pytest.mark.parametrize("attempt", range(3))
+@pytest.mark.parametrize("attempt", ["first", "second", "third"])
 def test_processes_that_open_it_at_the_same_moment_lose_nothing(
-    tmp_path: Path, attempt: int
+    tmp_path: Path, attempt: str
 ) -> None:
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-c", STARTER, str(tmp_path), name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for name in "abcdef"
-    ]
-    for process in running:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n", attempt
-    for process in running:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    for process in running:
-        _, said = process.communicate()
-        assert (process.returncode, said) == (0, "")
+    folder = tmp_path / attempt
+    at_once([[STARTER, str(folder), name] for name in "abcdef"])
     names = [f"{name} {at}" for name in "abcdef" for at in range(20)]
-    assert set(Store(tmp_path).get("encoder", names, DIM)) == set(names)
+    assert set(Store(folder).get("encoder", names, DIM)) == set(names)
 
 
 @pytest.mark.parametrize("after", [0, 7, 60])
@@ -249,6 +251,25 @@ def known(folder: Path, contents: list[str], encoder: str = "encoder") -> set[st
 
 
 @pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[sqlite3.Connection]:
+    """Return SQLite's connections, in the order in which they are opened."""
+    connections: list[sqlite3.Connection] = []
+    connect = sqlite3.connect
+
+    def noted(*args: object, **kwargs: object) -> sqlite3.Connection:
+        connections.append(connect(*args, **kwargs))
+        return connections[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", noted)
+    return connections
+
+
+def checksum(content: str, embeds: bytes) -> int:
+    """Return the CRC-32 of a vector's bytes behind those of its text."""
+    return zlib.crc32(content.encode() + embeds)
+
+
+@pytest.fixture
 def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[sqlite3.Connection]:
     """Hold the lock of a store with three vectors, like a writer that never comes to its end."""
     monkeypatch.setattr(file, "_SECONDS", 0.01)
@@ -265,21 +286,24 @@ def test_a_locked_store_is_read(tmp_path: Path) -> None:
 
 
 def test_a_locked_store_is_waited_for_a_second_and_once(
-    tmp_path: Path, locked: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    locked: sqlite3.Connection,
+    opened: list[sqlite3.Connection],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.undo()
-    assert file._SECONDS <= 2
-    monkeypatch.setattr(file, "_SECONDS", 0.01)
     store = Store(tmp_path)
     waits = []
     for _ in range(3):
         store.put("encoder", vectors(1))
-        waits += store._file._connection.execute("PRAGMA busy_timeout").fetchone()
+        waits += opened[-1].execute("PRAGMA busy_timeout").fetchone()
     assert waits == [10, 0, 0]
     locked.execute("COMMIT")
     store.put("encoder", vectors(1))
     store.put("encoder", vectors(1))
-    assert store._file._connection.execute("PRAGMA busy_timeout").fetchone() == (10,)
+    assert opened[-1].execute("PRAGMA busy_timeout").fetchone() == (10,)
+    monkeypatch.undo()
+    store.put("encoder", vectors(1))
+    assert opened[-1].execute("PRAGMA busy_timeout").fetchone() == (1000,)
 
 
 def test_what_waited_for_a_lock_is_written_after_it(
@@ -388,11 +412,13 @@ def test_a_read_only_folder_that_its_owner_writes_to_is_read_anew(shelf: Path) -
         store.close()
 
 
-def test_a_full_disk_keeps_the_run_going(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_full_disk_keeps_the_run_going(
+    tmp_path: Path, opened: list[sqlite3.Connection], caplog: pytest.LogCaptureFixture
+) -> None:
     filled(tmp_path)
     store = Store(tmp_path)
     assert len(store.get("encoder", ["phrase 0"], DIM)) == 1
-    store._file._connection.execute("PRAGMA max_page_count = 1")  # SQLite's own "disk is full"
+    opened[-1].execute("PRAGMA max_page_count = 1")  # SQLite's own "disk is full"
     more = {f"new {at}": np.full(10_000, at, np.float32) for at in range(5)}
     for content, vector in more.items():
         store.put("encoder", {content: vector})
@@ -401,7 +427,7 @@ def test_a_full_disk_keeps_the_run_going(tmp_path: Path, caplog: pytest.LogCaptu
     assert [path.name for path in tmp_path.glob("*damaged*")] == []
     assert len(caplog.messages) == 1
     assert "full" in caplog.text
-    store._file._connection.execute("PRAGMA max_page_count = 100000")
+    opened[-1].execute("PRAGMA max_page_count = 100000")
     store.close()
     with contextlib.closing(Store(tmp_path)) as after:
         assert same(after.get("encoder", list(more), 10_000), more)
@@ -506,9 +532,7 @@ def test_a_vector_that_is_not_finite_is_neither_kept_nor_given(bad: float, tmp_p
     assert known(tmp_path, ["bad", "good"]) == {"good"}
     blob = vector.tobytes()
     with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as file, file:
-        file.execute(
-            "UPDATE vector SET embeds = ?, checksum = ?", (blob, cache._checksum("good", blob))
-        )
+        file.execute("UPDATE vector SET embeds = ?, checksum = ?", (blob, checksum("good", blob)))
     assert known(tmp_path, ["good"]) == set()
 
 
@@ -709,19 +733,7 @@ def test_two_processes_that_prune_at_once_forget_no_more_than_one(tmp_path: Path
                 store.put("encoder", large(name))
     with contextlib.closing(Store(alone)) as store:
         store.prune(300_000)
-    command = [sys.executable, "-c", PRUNER, str(shared), "300000"]
-    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    running = [subprocess.Popen(command, text=True, **pipes) for _ in range(2)]
-    for process in running:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in running:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    for process in running:
-        _, said = process.communicate()
-        assert (process.returncode, said) == (0, "")
+    at_once([[PRUNER, str(shared), "300000"]] * 2)
     assert left(shared) == left(alone)
 
 
@@ -800,7 +812,7 @@ def former(folder: Path, encoders: list[str]) -> Path:
             file.executemany(
                 "INSERT INTO vector VALUES (?, ?, ?, ?)",
                 [
-                    (at, content, blob := vector.tobytes(), cache._checksum(content, blob))
+                    (at, content, blob := vector.tobytes(), checksum(content, blob))
                     for content, vector in vectors(100, at).items()
                 ],
             )

@@ -5,25 +5,25 @@
 ['on architectural structures', 'on canvas']
 """
 
-from typing import TYPE_CHECKING, Any
-
-from clip_gaze.errors import (
-    ClosedError,
-    DownloadError,
-    GazeError,
-    ModelError,
-    PhraseListError,
-    PictureError,
-)
 from clip_gaze.gaze import gaze, probabilities
-from clip_gaze.model.spec import ModelSpec
-from clip_gaze.output.tables import to_frame
-from clip_gaze.results import Comparison, CorrectedScore, HeatMap, PhraseScore, PictureResult
 from clip_gaze.system.telemetry import switch_off as _switch_off
-from clip_gaze.texts.phrases import load as _load
 
+TYPE_CHECKING = False  # what is imported here takes its time before a command can be stopped
 if TYPE_CHECKING:
+    from typing import Any
+
     from clip_gaze.clip import Clip
+    from clip_gaze.errors import (
+        ClosedError,
+        DownloadError,
+        GazeError,
+        ModelError,
+        PhraseListError,
+        PictureError,
+    )
+    from clip_gaze.model.spec import ModelSpec
+    from clip_gaze.output.tables import to_frame
+    from clip_gaze.results import Comparison, CorrectedScore, HeatMap, PhraseScore, PictureResult
 
     ARTISTS_BY_NAME: list[str]
     ARTISTS_BY_TRAINING_PREVALENCE: list[str]
@@ -79,24 +79,38 @@ __all__ = [
 _switch_off()
 
 
-def __getattr__(name: str) -> Any:
-    """Read a list, or load the runtime, when it is first asked for; importing does neither."""
-    if name == "Clip":
-        from clip_gaze.clip import Clip  # noqa: PLC0415 - loads onnxruntime
+_MODULES = {
+    "Clip": "clip",
+    "ModelSpec": "model.spec",
+    "to_frame": "output.tables",
+    **dict.fromkeys(
+        ("Comparison", "CorrectedScore", "HeatMap", "PhraseScore", "PictureResult"), "results"
+    ),
+    **dict.fromkeys((name for name in __all__ if name.endswith("Error")), "errors"),
+}
 
-        value: Any = Clip
-    elif name == "EXAMPLE_CATEGORIES":
-        value = {
-            "artist": list(_load("artists_by_training_prevalence")[:200]),
-            "movement": list(_load("movements")),
-            "surface": list(_load("surfaces")),
-        }
-    elif name == "SCULTPURE_MATERIALS":  # so spelled in clip-gaze 0.3.0
-        value = list(_load("sculpture_materials"))
-    elif name.isupper() and name in __all__:
-        value = list(_load(name.lower()))
-    else:
+
+def __getattr__(name: str) -> "Any":
+    """Import a name, or read a list, when it is first asked for; importing does neither."""
+    if name not in __all__:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
-    globals()[name] = value
-    return value
+    from importlib import import_module  # noqa: PLC0415 - nobody needs it until here
+
+    if name in _MODULES:
+        value: Any = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    else:
+        load = import_module(f"{__name__}.texts.phrases").load
+        if name == "EXAMPLE_CATEGORIES":
+            value = {
+                "artist": list(load("artists_by_training_prevalence")[:200]),
+                "movement": list(load("movements")),
+                "surface": list(load("surfaces")),
+            }
+        else:  # one is spelled wrong in clip-gaze 0.3.0
+            value = list(load(name.lower().replace("scultpure", "sculpture")))
+    return globals().setdefault(name, value)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,15 +1,12 @@
-"""`Clip`: the one object that owns a model's sessions and the store of embeddings."""
+"""`Clip`, the one door: ask a CLIP model about pictures and phrases."""
 
 from __future__ import annotations
 
-import ctypes
 import os
-import threading
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, overload
-from weakref import WeakSet
 
 import numpy as np
 
@@ -17,16 +14,14 @@ from clip_gaze.analysis import compare, similarity
 from clip_gaze.analysis.heatmap import explain, lists_of
 from clip_gaze.analysis.occlusion import RUNS
 from clip_gaze.analysis.ranking import Ranking, ranking
-from clip_gaze.errors import ClosedError, GazeError, PictureError
+from clip_gaze.errors import GazeError, PictureError
 from clip_gaze.hub import download
 from clip_gaze.model import registry
 from clip_gaze.model.spec import ModelSpec
-from clip_gaze.model.towers import Towers
-from clip_gaze.pictures.encoder import ImageEncoder, Pools
+from clip_gaze.pictures.encoder import ImageEncoder
 from clip_gaze.pictures.source import source
 from clip_gaze.results import HeatMap, PictureResult
-from clip_gaze.store import Store
-from clip_gaze.system.paths import cache_folder
+from clip_gaze.runtime import Runtime
 from clip_gaze.system.resources import checked_threads, usable_cpus
 from clip_gaze.texts import phrases as words
 from clip_gaze.texts import templates as sentences
@@ -39,10 +34,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from clip_gaze.analysis.occlusion import Progress
     from clip_gaze.model.manifest import Manifest
     from clip_gaze.pictures.source import Picture
     from clip_gaze.results import Comparison, Question
-    from clip_gaze.texts.encoder import Progress
 
     Lists = Mapping[str, Iterable[str]]
     Embedding = NDArray[np.float32]
@@ -104,10 +99,14 @@ class Clip:
         self._files = download.ready(found, variant, offline=offline)
         self.variant = self._files.variant
         self._neutral: Embedding | None = None
-        self._closed = False
-        self._begin()
-        self._open_store()  # what is wrong with it is said first of all
-        _OPEN.add(self)
+        self._runtime = Runtime(
+            self._files.paths,
+            self.spec.threads,
+            self.manifest.embedding_dim,
+            [name for name in self.manifest.variants if name != self.variant],
+            keep=store,
+        )
+        self._runtime.store()  # what is wrong with it is said first of all
 
     @classmethod
     def from_spec(cls, spec: ModelSpec) -> Clip:
@@ -132,13 +131,17 @@ class Clip:
             PictureError: one of them cannot be read.
 
         """
-        rows = [_raised(found) for _, found in self.embed_many(images)]
+        rows = []
+        for _, found in self.embed_many(images):
+            if isinstance(found, PictureError):
+                raise found
+            rows.append(found)
         return np.stack(rows) if rows else np.empty((0, self.manifest.embedding_dim), np.float32)
 
     def embed_many(
         self, images: Iterable[Picture]
     ) -> Iterator[tuple[str, NDArray[np.float32] | PictureError]]:
-        """Embed pictures one after the other, in order; nothing happens before the first is taken.
+        """Yield the embedding of each picture, in order; nothing is done before the first is taken.
 
         Args:
             images: paths, bytes and binary files of pictures, opened upright; PIL images and
@@ -175,7 +178,8 @@ class Clip:
             PhraseListError: they are not strings, or not text.
 
         """
-        encoder = TextEncoder(self.manifest, self._files, self._open_store(), self._towers.text)
+        store, towers = self._runtime.store(), self._runtime.towers
+        encoder = TextEncoder(self.manifest, self._files, store, towers.text)
         used = self.templates if templates is None else sentences.checked(templates)
         return encoder.encode(words.checked(phrases), used, keep=keep, progress=encoding)
 
@@ -273,7 +277,7 @@ class Clip:
         corrected: bool = False,
         encoding: Progress | None = None,
     ) -> Iterator[PictureResult]:
-        """Look at pictures one after the other; nothing happens before the first result is taken.
+        """Yield each picture's best phrases, in order; nothing is done before the first is taken.
 
         Args:
             images: see `embed_many`; a bad one is a result with its error.
@@ -297,7 +301,7 @@ class Clip:
     def ranking(
         self, lists: Lists, *, corrected: bool = False, encoding: Progress | None = None
     ) -> Ranking:
-        """Return lists with their embeddings, to be weighed against embeddings of pictures.
+        """Encode phrase lists, and return them ready to score embeddings of pictures.
 
         Args:
             lists: name -> phrases.
@@ -369,7 +373,7 @@ class Clip:
         progress: Progress | None = None,
         encoding: Progress | None = None,
     ) -> HeatMap | list[HeatMap]:
-        """Return where a picture speaks for a phrase: parts of it are covered one by one.
+        """Return a heat map of which parts of a picture speak for a phrase, by covering them.
 
         Args:
             image: see `embed_many`.
@@ -432,12 +436,7 @@ class Clip:
         The object cannot be used afterwards; an iterator of `gaze_many` that is not at its end
         raises a `ClosedError`.
         """
-        self._pools.close()
-        self._towers.close()
-        with self._opening:
-            self._closed = True
-            if self._store is not None:
-                self._store.close()
+        self._runtime.close()
 
     def __enter__(self) -> Clip:
         """Return the object itself."""
@@ -453,83 +452,19 @@ class Clip:
         self.close()
 
     def _neutral_mean(self) -> NDArray[np.float32]:
-        """Return the neutral pictures' mean embedding; they are looked at once, store or none."""
+        """Return the mean embedding of the neutral pictures, which are encoded once."""
         if self._neutral is None:
             self._neutral = self._images().neutral()
         return self._neutral
 
     def _images(self) -> ImageEncoder:
+        store = self._runtime.store()
         return ImageEncoder(
             self.manifest,
             self._files.digest("vision"),
-            self._open_store() if self.spec.store else None,
-            self._towers.vision,
-            self._pools,
+            store if self.spec.store else None,
+            self._runtime.towers.vision,
+            self._runtime.pools,
             self.spec.threads or usable_cpus(),
             self.spec.max_pixels,
         )
-
-    def _begin(self) -> None:
-        """Make what this process needs for itself: sessions, threads, and its way to the store."""
-        others = [each for each in self.manifest.variants if each != self.variant]
-        dim = self.manifest.embedding_dim
-        self._towers = Towers(self._files.paths, self.spec.threads, dim, others)
-        self._pools = Pools()
-        self._opening = threading.Lock()
-        self._store: Store | None = None
-
-    def _open_store(self) -> Store:
-        """Return the store, if this object was not closed."""
-        with self._opening:
-            if self._closed:
-                raise ClosedError
-            if self._store is None:
-                self._store = Store(cache_folder() if self.spec.store else None)
-            return self._store
-
-
-def _raised(found: Embedding | PictureError) -> Embedding:
-    """Return an embedding; raise the reason why there is none."""
-    if isinstance(found, PictureError):
-        raise found
-    return found
-
-
-_OPEN: WeakSet[Clip] = WeakSet()
-_HELD: list[Store] = []
-
-
-def _before_fork() -> None:
-    """Close the stores' files, which a forked process must not share, till they are used again."""
-    stores = [clip._store for clip in list(_OPEN) if clip._store is not None]  # noqa: SLF001
-    for store in stores:
-        store.hold()  # waits where another thread forks, too
-        _HELD.append(store)
-
-
-def _after_fork_here() -> None:
-    """Let the first process go on with its stores."""
-    while _HELD:
-        _HELD.pop().let_go()
-
-
-def _after_fork() -> None:
-    """Let each `Clip` begin anew in a process made by fork, which has none of its threads.
-
-    What it had is never freed here, not even at exit: a session would wait for its threads, and
-    the connection to the store is the first process's own (https://sqlite.org/howtocorrupt.html,
-    section 2.6).
-    """
-    _HELD.clear()
-    for clip in list(_OPEN):
-        if clip._closed:  # noqa: SLF001
-            clip._opening = threading.Lock()  # noqa: SLF001
-            continue
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(dict(vars(clip))))
-        clip._begin()  # noqa: SLF001
-
-
-if hasattr(os, "register_at_fork"):  # Windows has no fork
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork_here, after_in_child=_after_fork
-    )

@@ -29,5 +29,5 @@ class ClosedError(GazeError):
     """A `Clip`, or something of it, was used after it was closed."""
 
     def __init__(self) -> None:
-        """Say so."""
+        """Give the message, which is always the same."""
         super().__init__("this Clip was closed; make a new one")

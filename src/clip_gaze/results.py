@@ -1,4 +1,4 @@
-"""What comes back for a picture, as plain values; `asdict` makes the one form of its JSON."""
+"""Frozen values that `Clip` returns; JSON is made of them by `asdict`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class PhraseScore:
 
 @dataclass(frozen=True, slots=True)
 class CorrectedScore:
-    """A phrase's probability after what its list says of any picture was taken away.
+    """A phrase's probability with its mean logit over neutral pictures subtracted.
 
     Attributes:
         phrase: the phrase.
@@ -80,7 +80,7 @@ class PictureResult:
 
 @dataclass(frozen=True, slots=True)
 class FavouredPhrase:
-    """What a phrase gets from pictures that show nothing.
+    """A phrase's mean logit and probability over neutral pictures, which show nothing.
 
     Attributes:
         phrase: the phrase.
@@ -136,7 +136,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class HeatMap:
-    """Where a picture speaks for a phrase.
+    """A heat map: how much each part of a picture speaks for a phrase.
 
     Attributes:
         image: the picture's path, or "" for a picture in memory.
@@ -151,7 +151,7 @@ class HeatMap:
         box: left, top, right and bottom of the grid in the upright picture, 0 to 1.
         runs: how many versions of the picture were looked at.
         templates: the sentences that phrases were put into; empty where they stood alone.
-        corrected: whether what each phrase gets from any picture was taken away.
+        corrected: whether each phrase's mean logit over neutral pictures was subtracted.
 
     """
 

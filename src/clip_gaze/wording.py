@@ -1,4 +1,4 @@
-"""How figures, and what they were made with, are put into words for people."""
+"""Put figures, and what they were made with, into words for people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def made_by(model: str, variant: str, templates: Sequence[str], *, corrected: bool = False) -> str:
-    """Return what figures depend on beside the picture and its list.
+    """Return model, variant, templates and correction as one line of text.
 
     >>> made_by("demo", "fp32", ["a painting {}"], corrected=True)
     'demo, fp32, "a painting {}", corrected'
@@ -24,7 +24,7 @@ def made_by(model: str, variant: str, templates: Sequence[str], *, corrected: bo
 
 
 def per_cent(log_odds: float) -> str:
-    """Return the probability of log-odds as per cents, never rounded to none or to all.
+    """Return the probability of log-odds as per cents, never rounded to 0% or 100%.
 
     >>> [per_cent(value) for value in (-9, -3.0, 0, 3.0, 9)]
     ['<0.1%', '4.7%', '50%', '95%', '>99.9%']
@@ -33,7 +33,7 @@ def per_cent(log_odds: float) -> str:
 
 
 def rounded(share: float) -> str:
-    """Return per cents as people read them everywhere, never rounded to none or to all.
+    """Return per cents as text, never rounded to 0% or 100%.
 
     `words.js` and `report_data.js` do the same for the page and the report.
 
@@ -49,7 +49,7 @@ def rounded(share: float) -> str:
 
 
 def factor(difference: float) -> str:
-    """Return by what a difference of log-odds multiplies or divides the odds.
+    """Return the factor by which a difference of log-odds multiplies or divides the odds.
 
     >>> [factor(-math.log(value))[1:] for value in (2, 38.46, 1500, 3e12)]
     ['2', '38.5', '1,500', '10¹²']
@@ -60,6 +60,16 @@ def factor(difference: float) -> str:
         return sign + "10" + str(round(log10)).translate(_RAISED)
     value = math.exp(abs(difference))
     return sign + (f"{value:.3g}" if value < 999.5 else f"{float(f'{value:.3g}'):,.0f}")
+
+
+def first_line(error: Exception) -> str:
+    r"""Return what an error of another library says, in one line.
+
+    >>> first_line(ValueError("no such node\nat graph.cc:12")), first_line(TimeoutError())
+    ('no such node', 'TimeoutError')
+    """
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def megabytes(size: int) -> str:

@@ -14,6 +14,7 @@ from clip_gaze.analysis import heatmap, occlusion, similarity
 from clip_gaze.analysis.ranking import ranking
 from clip_gaze.errors import GazeError, PhraseListError, PictureError
 from clip_gaze.results import HeatMap, Question
+from clip_gaze.store import Store
 from clip_gaze.texts import phrases
 from clip_gaze.texts.questions import questions
 from demo import maps
@@ -213,13 +214,13 @@ def test_a_map_knows_which_part_of_the_picture_it_is_of(
 
 
 def test_vectors_of_covered_pictures_are_not_kept(
-    tiny_model: Path, picture: MakePicture, tmp_path: Path
+    tiny_model: Path, picture: MakePicture, tmp_path: Path, cache: Path
 ) -> None:
     path = tmp_path / "picture.png"
     picture().save(path)
     with clip_gaze.Clip(tiny_model) as clip:
         clip.see(path, "on canvas", runs=20)
-        assert clip._open_store().counts().get("vision", 0) == 0
+    assert Store(cache).counts().get("vision", 0) == 0
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -99,12 +100,17 @@ def test_clips_correction_is_that_of_the_neutral_pictures(
     assert dict(function) == found
 
 
-def test_neutral_pictures_are_looked_at_once(tiny_model: Path) -> None:
+def test_neutral_pictures_are_looked_at_once(
+    tiny_model: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "clip_gaze")
     with Clip(tiny_model) as clip:
         first = clip.bias(clip_gaze.SURFACES)
+    assert "vision_model.onnx" in caplog.text
+    caplog.clear()
     with Clip(tiny_model) as clip:
         assert (clip.bias(clip_gaze.SURFACES) == first).all()
-        assert not clip._towers._kept
+    assert "vision_model.onnx" not in caplog.text
 
 
 def test_neutral_pictures_are_looked_at_once_where_nothing_is_kept(

@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import Counter
 from pathlib import Path
@@ -223,6 +224,16 @@ def test_a_cut_is_resumed_where_it_was(hub: Hub) -> None:
     assert 500_000 < second.start <= 1_000_000
 
 
+def test_more_than_the_whole_file_is_no_part_of_it(hub: Hub) -> None:
+    hub.script("GET", TEXT, hubs.cut(1_000_000), hubs.fails(502))
+    refused()
+    (part,) = address.folder(hubs.REPOSITORY).rglob("*.incomplete")
+    part.write_bytes(bytes(hub.details(TEXT)[0] + 1))
+    hub.requests.clear()
+    get()
+    assert [r.start for r in hub.requests if r.path == f"/cdn/{TEXT}"] == [0]
+
+
 def test_the_next_run_resumes_what_the_last_one_had(
     hub: Hub, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -312,6 +323,22 @@ def test_a_tag_that_is_no_digest_does_no_harm(hub: Hub) -> None:
 
     hub.always("HEAD", VISION, other)
     get()
+
+
+def test_a_file_of_unknown_digest_needs_one_from_the_hub(hub: Hub) -> None:
+    def other(answer: hubs.Answer) -> bool:
+        answer.headers["X-Linked-ETag"] = '"no digest"'
+        return False
+
+    hub.always("HEAD", VISION, other)
+    assert f"{hub.url} reports no digest for {VISION}" in refused(hubs.OPEN)
+    assert hub.count("GET") == 0
+
+
+def test_a_redirect_within_the_hub_is_followed(hub: Hub) -> None:
+    hub.script("HEAD", VISION, hubs.fails(307, Location="?of=the-new-name"))
+    get()
+    assert hub.count("HEAD", VISION) == 2
 
 
 @pytest.mark.parametrize("method", ["HEAD", "GET"])
@@ -553,7 +580,20 @@ def test_a_file_in_place_of_the_cache_is_said(
 
 
 @pytest.mark.usefixtures("hub")
-def test_an_unknown_home_folder_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("repository", ["owner/a--b", "owner/model.git", f"owner/{'a' * 97}"])
+def test_a_name_that_the_hubs_client_refuses_is_said(hub: Hub, repository: str) -> None:
+    model = registry.find(hubs.NAME)
+    source = dataclasses.replace(model.manifest.source, repository=repository)
+    named = dataclasses.replace(model, manifest=dataclasses.replace(model.manifest, source=source))
+    with pytest.raises(DownloadError, match="is no name of a repository") as caught:
+        download.ready(named)
+    assert repository in str(caught.value)
+    assert hub.requests == []
+
+
+def test_without_a_home_folder_models_lie_where_the_cache_does(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pwd = pytest.importorskip("pwd")  # Windows has none
 
     def nobody(_: int) -> None:
@@ -562,8 +602,10 @@ def test_an_unknown_home_folder_is_said(monkeypatch: pytest.MonkeyPatch) -> None
     for name in ("HF_HOME", "XDG_CACHE_HOME", "HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(pwd, "getpwuid", nobody)
-    with pytest.raises(DownloadError, match="the home folder is not known; set HF_HOME"):
-        get()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert address.cache_folder().is_relative_to(tmp_path)
+    assert get().paths["text"].is_relative_to(tmp_path)
+    assert hub.count("GET") > 0
 
 
 UNFIT = """
@@ -903,6 +945,22 @@ def test_a_record_keeps_what_another_process_wrote_meanwhile(hub: Hub) -> None:
     assert all(
         file.sha256 for name in ("q4", "fp32") for file in kept.files(name).values()
     )  # fmt: skip
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_record_of_another_commit_is_replaced() -> None:
+    manifest = registry.find(hubs.OPEN).manifest
+    for revision, name in (("a" * 40, "q4"), ("b" * 40, "fp32")):
+        files = {
+            file.file: dataclasses.replace(file, bytes=1, sha256=revision[0] * 64)
+            for file in manifest.files(name).values()
+        }
+        source = dataclasses.replace(manifest.source, revision=revision)
+        pins.write(dataclasses.replace(manifest.with_files(files), source=source))
+    kept = pins.pinned(manifest)
+    assert kept.source.revision == "b" * 40
+    known = {file.sha256 for name in ("q4", "fp32") for file in kept.files(name).values()}
+    assert known == {None, "b" * 64}
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe"])

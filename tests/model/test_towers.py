@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import os
-import signal
-import subprocess
-import sys
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -20,7 +15,6 @@ from clip_gaze.model import towers
 from clip_gaze.model.session import Tower
 from clip_gaze.model.towers import Towers
 from clip_gaze.texts import phrases
-from serving import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -164,62 +158,3 @@ def test_asking_about_phrases_between_two_pictures_disturbs_neither(
 
         assert np.array_equal(clip.encode_images(pictures()), wanted)
     assert np.abs(np.stack(asked) - texts).max() <= 1e-6
-
-
-FORK = """
-import os, sys
-import clip_gaze
-from PIL import Image
-model, how, parent, child = sys.argv[1:]
-clip = clip_gaze.Clip(model, threads=2)
-image = Image.new("RGB", (60, 50), "teal")
-clip.gaze(image, ["on wood", "on paper"])
-if parent == "closes":
-    clip.close()
-forked = os.fork()
-if forked == 0:
-    if child == "asks":
-        try:
-            print(clip.gaze(image, ["on glass", "on canvas"]), flush=True)
-        except clip_gaze.GazeError as error:
-            print(error, flush=True)
-    os._exit(0) if how == "leaves at once" else sys.exit()
-assert os.waitpid(forked, 0)[1] == 0
-if parent == "goes on":
-    print(clip.gaze(image, ["on glass", "on canvas"]))
-    clip.close()
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
-@pytest.mark.parametrize("how", ["leaves at once", "ends"])
-def test_a_forked_process_answers_as_the_first_one(tiny_model: Path, how: str) -> None:
-    child, parent = forked(tiny_model, how, "goes on", "asks")
-    assert child == parent
-    assert "on glass" in child
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
-def test_a_forked_process_that_asks_nothing_ends(tiny_model: Path) -> None:
-    assert len(forked(tiny_model, "ends", "goes on", "asks nothing")) == 1
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
-def test_a_closed_clip_stays_closed_in_a_forked_process(tiny_model: Path) -> None:
-    (line,) = forked(tiny_model, "ends", "closes", "asks")
-    assert "closed" in line
-
-
-def forked(*arguments: object) -> list[str]:
-    """Return what a process and its child print; fail if one of them waits for ever."""
-    command = [sys.executable, "-W", "ignore", "-c", FORK, *map(str, arguments)]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, encoding="utf-8", start_new_session=True
-    ) as running:
-        try:
-            output, _ = running.communicate(timeout=PATIENCE)
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(running.pid, signal.SIGKILL)
-    assert running.returncode == 0
-    return output.splitlines()

@@ -172,18 +172,6 @@ def test_a_pipe_in_place_of_the_file_or_its_note_is_not_waited_for(file: Path, c
         verify.check(file, None, DIGEST)
 
 
-def test_notes_of_files_that_are_gone_go_too(file: Path, cache: Path) -> None:
-    for number in range(5):
-        other = file.with_name(f"{number}.onnx")
-        other.write_bytes(CONTENT)
-        verify.check(other, 7000, DIGEST)
-        other.unlink()
-    (cache / "verified" / "former.json").write_text('{"size": 1, "mtime_ns": 2, "sha256": "3"}')
-    verify.check(file, 7000, DIGEST)
-    assert json.loads(stamp(cache).read_text(encoding="utf-8"))["path"] == str(file.resolve())
-    assert verify.known(file) == DIGEST
-
-
 def test_a_file_altered_after_it_was_stamped_is_found(file: Path) -> None:
     verify.check(file, 7000, DIGEST)
     altered(file)

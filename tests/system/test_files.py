@@ -174,3 +174,83 @@ def test_a_file_system_without_locks_will_do(
     monkeypatch.setattr(files.fcntl, "flock", refuse)
     put(tmp_path / "out.txt", "new")
     assert found(tmp_path) == {"out.txt": "new"}
+
+
+def test_more_writers_of_a_file_than_there_is_room_for_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_WRITERS", 2)
+    target = tmp_path / "out"
+    with (
+        whole(target),
+        whole(target),
+        pytest.raises(GazeError, match=r"out: is being written by 2 others; wait"),
+        whole(target),
+    ):
+        pass
+
+
+@posix
+def test_a_part_that_its_writer_finishes_at_this_moment_is_let_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = files.fcntl.flock
+
+    def finish(descriptor: int, how: int) -> None:
+        monkeypatch.undo()
+        (tmp_path / "out.0.part").replace(tmp_path / "finished")
+        real(descriptor, how)
+
+    monkeypatch.setattr(files.fcntl, "flock", finish)
+    put(tmp_path / "out", "mine")
+    assert found(tmp_path) == {"out": "mine", "finished": ""}
+
+
+@posix
+@pytest.mark.parametrize("kind", ["part", "folder"])
+def test_a_part_or_folder_that_may_not_be_opened_does_no_harm(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = tmp_path / "out.0.part"
+    left.write_text("somebody else's", encoding="utf-8")
+    opens = os.open
+
+    def refuse(path: Path, *args: object) -> int:
+        if path == {"part": left, "folder": tmp_path}[kind]:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opens(path, *args)
+
+    monkeypatch.setattr(os, "open", refuse)
+    put(tmp_path / "out", "mine")
+    mine = {"out": "mine"}
+    assert found(tmp_path) == (mine | {left.name: "somebody else's"} if kind == "part" else mine)
+
+
+@posix
+def test_no_descriptor_stays_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    still: set[int] = set()
+    opens, closes = os.open, os.close
+
+    def opened(*args: object, **kwargs: object) -> int:
+        descriptor = opens(*args, **kwargs)
+        still.add(descriptor)
+        return descriptor
+
+    def closed(descriptor: int) -> None:
+        still.discard(descriptor)
+        closes(descriptor)
+
+    monkeypatch.setattr(os, "open", opened)
+    monkeypatch.setattr(os, "close", closed)
+    with whole(tmp_path / "out"):
+        assert len(still) == 1
+        put(tmp_path / "out", "by another thread, which finds the first part taken")
+        assert len(still) == 1
+    assert still == set()
+
+
+def test_what_is_no_file_has_no_size(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"12345")
+    assert files.size(tmp_path / "file") == 5
+    assert files.size(tmp_path / "none") == 0
+    assert files.size(tmp_path / "file" / "none") == 0

@@ -93,6 +93,15 @@ def test_without_a_home_the_cache_is_a_private_temporary_folder(homeless: Path) 
     assert homeless.stat().st_mode & 0o077 == 0
 
 
+def test_without_a_home_and_a_place_for_temporary_files_what_to_do_is_said(
+    homeless: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paths.tempfile, "gettempdir", lambda: str(homeless / "gone"))
+    with pytest.raises(GazeError, match=r"cannot be made \(No such file .*; set HOME") as caught:
+        paths.cache_folder()
+    assert str(homeless / "gone") in str(caught.value)
+
+
 def test_without_a_home_someone_elses_folder_is_not_trusted(
     homeless: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

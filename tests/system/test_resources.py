@@ -215,13 +215,25 @@ def test_other_numbers_of_threads_are_refused_in_one_line(threads: int) -> None:
         resources.checked_threads(threads)
 
 
-def test_linux_says_what_is_available(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = tmp_path / "meminfo"
-    source.write_text("MemTotal: 9 kB\nMemAvailable:   1234 kB\n", encoding="ascii")
-    monkeypatch.setattr(resources, "_MEMINFO", source)
-    assert resources._available_linux() == 1234 * 1024
-    source.unlink()
-    assert resources._available_linux() is None
+@pytest.mark.parametrize(
+    ("table", "wanted"),
+    [
+        ("MemTotal: 9 kB\nMemAvailable:   1234 kB\n", 1234 * 1024),
+        ("MemTotal: 9 kB\nMemAvailable: many\n", 77),
+        ("MemTotal: 9 kB\n", 77),
+        (None, 77),
+    ],
+)
+def test_linux_says_what_is_available(
+    table: str | None, wanted: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if table is not None:
+        (tmp_path / "meminfo").write_text(table, encoding="ascii")
+    monkeypatch.setattr(resources, "_MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(resources, "_OWN_CGROUPS", tmp_path / "none")
+    monkeypatch.setattr(resources, "_available_windows", lambda: None)
+    monkeypatch.setattr(resources, "_half_of_all", lambda: 77)
+    assert resources.free_bytes() == wanted
 
 
 @pytest.mark.parametrize(
@@ -242,6 +254,16 @@ def test_the_system_says_what_is_free_and_groups_hold_it_down(
     monkeypatch.setattr(resources, "_available_windows", lambda: windows)
     monkeypatch.setattr(resources, "_half_of_all", lambda: half)
     assert resources.free_bytes() == wanted
+
+
+def test_a_system_that_says_nothing_of_its_memory_is_not_guessed_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resources, "_MEMINFO", tmp_path / "none")
+    monkeypatch.setattr(resources, "_OWN_CGROUPS", tmp_path / "none")
+    monkeypatch.setattr(resources, "_available_windows", lambda: None)
+    monkeypatch.delattr(os, "sysconf", raising=False)
+    assert resources.free_bytes() is None
 
 
 def test_this_machine_has_some() -> None:

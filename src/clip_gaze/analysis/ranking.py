@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Phrase lists with all that their probabilities depend on, but for the picture.
+    """Phrase lists with their embeddings, ready to be scored for any picture.
 
     Attributes:
         lists: name -> phrases and their (m, d) float32 embeddings, L2-normalised.
@@ -45,7 +45,7 @@ class Ranking:
         return similarity.log_odds(self._logits(image_embeds, name) - self._bias(name))
 
     def corrected(self, neutral: NDArray[np.float32]) -> Ranking:
-        """Return the same lists with what each phrase gets from neutral pictures subtracted."""
+        """Return the same lists, with each phrase's mean logit over neutral pictures subtracted."""
         return replace(self, neutral=neutral)
 
     def first(self, embedding: NDArray[np.float32]) -> dict[str, str]:

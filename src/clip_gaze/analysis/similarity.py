@@ -74,7 +74,7 @@ def best(values: NDArray[np.float64], top: int | None) -> list[int]:
 
 
 def probability(log_odds: float) -> float:
-    """Return p of log(p / (1 - p)), neither too large to compute nor rounded to 0.
+    """Return the probability p of log-odds log(p / (1 - p)), without overflow, never rounded to 0.
 
     >>> probability(0.0), probability(-700.0) > 0, probability(9999.0)
     (0.5, True, 1.0)

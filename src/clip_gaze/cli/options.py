@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from tqdm import tqdm
 
+    from clip_gaze.analysis.occlusion import Progress
     from clip_gaze.clip import Clip
-    from clip_gaze.texts.encoder import Progress
 
     Command = Callable[..., Any]
 

@@ -1,11 +1,14 @@
-"""Address the Hugging Face Hub, and find its client's cache on this machine."""
+"""Find the Hub's address, and its client's cache on this machine."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from clip_gaze.errors import DownloadError
+from clip_gaze.system.paths import expanded
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def host() -> str:
@@ -23,7 +26,7 @@ def cache_folder() -> Path:
     """Return the Hub's cache as huggingface_hub finds it, without importing that.
 
     Raises:
-        DownloadError: it lies in the user's home folder, and nobody knows where that is.
+        GazeError: as `paths.expanded`.
 
     """
     home = os.environ.get("XDG_CACHE_HOME") or os.path.join("~", ".cache")  # noqa: PTH118 - unexpanded
@@ -32,11 +35,7 @@ def cache_folder() -> Path:
         or os.environ.get("HUGGINGFACE_HUB_CACHE")
         or os.path.join(os.environ.get("HF_HOME") or os.path.join(home, "huggingface"), "hub")  # noqa: PTH118
     )
-    try:
-        return Path(os.path.expandvars(folder)).expanduser()
-    except RuntimeError as error:
-        msg = f"{folder}: the home folder is not known; set HF_HOME to a folder for models"
-        raise DownloadError(msg) from error
+    return expanded(os.path.expandvars(folder))
 
 
 def snapshot(repository: str, revision: str) -> Path:

@@ -22,6 +22,7 @@ from urllib.parse import urljoin, urlsplit
 from clip_gaze.errors import DownloadError
 from clip_gaze.hub.address import host
 from clip_gaze.model.pins import is_commit
+from clip_gaze.wording import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,7 +83,7 @@ def ask(repository: str, revision: str, file: ModelFile) -> RemoteFile:
         response = _within(patience, lambda: _head(url, headers, patience))
     except Exception as error:
         # The errors of the HTTP client and of its sockets share no base class.
-        msg = f"{host()} cannot be reached ({_first_line(error)})"
+        msg = f"{host()} cannot be reached ({first_line(error)})"
         raise DownloadError(msg) from error
     if response.status_code >= 400:
         raise _refusal(response, f"{file.file} of {repository}")
@@ -151,7 +152,7 @@ def append(repository: str, file: str, remote: RemoteFile, part: Path, size: int
                 of = f" of {size:,}" if size is not None else ""
                 broken = DownloadError(
                     f"the download of {file} broke after {target.tell():,}{of} bytes "
-                    f"({_first_line(error)}); the next one goes on from there"
+                    f"({first_line(error)}); the next one goes on from there"
                 )
             failures = 1 if target.tell() > before else failures + 1
             if failures > _RETRIES or wait > _LONGEST_WAIT:
@@ -217,7 +218,11 @@ def _library() -> ModuleType:
 
 
 def _url(repository: str, revision: str, file: str) -> str:
-    url: str = _library().hf_hub_url(repository, file, revision=revision, endpoint=host())
+    try:
+        url: str = _library().hf_hub_url(repository, file, revision=revision, endpoint=host())
+    except ValueError as error:
+        msg = f"{repository!r} is no name of a repository of the Hub ({first_line(error)})"
+        raise DownloadError(msg) from error
     return url
 
 
@@ -303,9 +308,3 @@ def _refusal(response: Any, what: str) -> DownloadError:
         after = f"in {wait} s" if (wait := _seconds(response, 0)) else "later"
         return DownloadError(f"{host()} had too many requests (HTTP 429); try again {after}")
     return DownloadError(f"{host()} fails on {what} (HTTP {status}); try again later")
-
-
-def _first_line(error: Exception) -> str:
-    """Return what an error says, in one line."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -74,7 +74,7 @@ def locate(model: Model, variant: str | None = None) -> dict[str, LocalFile]:
 
     Raises:
         ModelError: the model has no such variant.
-        DownloadError: nobody knows where the Hub's cache lies.
+        GazeError: nobody knows where the Hub's cache lies, see `paths.expanded`.
 
     """
     manifest, source = model.manifest, model.manifest.source

@@ -6,15 +6,13 @@ the cache folder and binds from then on.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from clip_gaze.errors import GazeError
 from clip_gaze.model import manifest as manifests
-from clip_gaze.system.files import whole
+from clip_gaze.system import notes
 from clip_gaze.system.paths import cache_folder
 
 if TYPE_CHECKING:
@@ -81,8 +79,4 @@ def write(manifest: Manifest) -> None:
             if file.sha256 is not None
         },
     }
-    target = record(manifest)
-    with contextlib.suppress(OSError, GazeError):  # the second where too many write it at once
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with whole(target, direct=False) as part:
-            part.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    notes.write(record(manifest), data)

@@ -13,6 +13,7 @@ from clip_gaze.errors import ModelError
 from clip_gaze.system.malloc import giving_back
 from clip_gaze.system.resources import usable_cpus
 from clip_gaze.system.telemetry import SWITCH
+from clip_gaze.wording import first_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,7 +79,7 @@ class Tower:
                 )
         except Exception as error:
             # onnxruntime's errors share no public base class below Exception.
-            msg = f"{path}: ONNX Runtime cannot load this graph ({_first_line(error)})"
+            msg = f"{path}: ONNX Runtime cannot load this graph ({first_line(error)})"
             raise ModelError(msg) from error
         self._path = path
         self._width = width
@@ -129,7 +130,7 @@ class Tower:
         except Exception as error:
             ids = f" on token ids up to {rows.max()}" if rows.dtype == np.int64 else ""
             tokenizer = "; is tokenizer.json another model's?" if ids else ""
-            reason = _first_line(error)
+            reason = first_line(error)
             msg = f"{self._path}: ONNX Runtime cannot run this graph{ids} ({reason}){tokenizer}"
             raise ModelError(msg) from error
         vectors = np.asarray(output, dtype=np.float32)
@@ -148,7 +149,3 @@ class Tower:
                 msg = f"{self._path}: this graph gives numbers that are not finite; {self._instead}"
                 raise ModelError(msg)
         return vectors
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """All that a `Clip` is made from; it can be pickled and sent to another process.
+    """The arguments of a `Clip`; can be pickled and sent to another process.
 
     Attributes:
         model: a name under models/, or a model folder; None: clip-vit-base-patch32.

@@ -1,21 +1,18 @@
-"""Hold a file to the size and SHA-256 it should have; notes spare a second hashing."""
+"""Check files against their expected size and SHA-256; notes spare a second hashing."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import json
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from clip_gaze.errors import GazeError, ModelError
-from clip_gaze.system import files
-from clip_gaze.system.paths import cache_folder
+from clip_gaze.errors import ModelError
+from clip_gaze.system import files, notes
 from clip_gaze.system.stamps import stamp
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_NOTES = "verified"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +81,7 @@ def check(
             msg = f"{path}: this file of the model cannot be read ({error.strerror})"
             raise ModelError(msg) from error
         # Of a wrong file too: an older note must not outlive this.
-        _write(path, {"path": str(path.resolve()), "stamp": before, "sha256": actual})
+        notes.write(notes.about(path, _NOTES), {"stamp": before, "sha256": actual})
     if digest not in (None, actual):
         msg = (
             f"{path}: this file of the model was altered: SHA-256 {digest} was expected, "
@@ -96,36 +93,7 @@ def check(
 
 def known(path: Path) -> str | None:
     """Return the SHA-256 that a file had when it was last hashed, if it has not changed since."""
-    data = _read(_note(path))
+    data = notes.read(notes.about(path, _NOTES))
     unchanged = (now := stamp(path)) is not None and data.get("stamp") == now
     digest = data.get("sha256")
     return digest if unchanged and isinstance(digest, str) else None
-
-
-def _note(path: Path) -> Path:
-    key = hashlib.sha256(str(path.resolve()).encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    return cache_folder() / "verified" / f"{key}.json"
-
-
-def _read(note: Path) -> dict[str, object]:
-    """Return what a note says; nothing where it is damaged."""
-    try:
-        data = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else None
-    except (OSError, ValueError):
-        return {}
-    return data if isinstance(data, dict) else {}
-
-
-def _write(path: Path, data: dict[str, object]) -> None:
-    """Write a note whole or not at all, and remove those of files that are gone.
-
-    Without a writable cache the file is hashed next time.
-    """
-    note = _note(path)
-    with contextlib.suppress(OSError, GazeError):
-        note.parent.mkdir(parents=True, exist_ok=True)
-        with files.whole(note, direct=False) as part:
-            part.write_text(json.dumps(data), encoding="utf-8")
-        for other in note.parent.glob("*.json"):
-            if not os.path.isfile(str(_read(other).get("path"))):  # noqa: PTH113 - never raises
-                other.unlink(missing_ok=True)

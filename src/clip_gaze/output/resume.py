@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import hashlib
 import json
@@ -13,8 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from clip_gaze.errors import GazeError
 from clip_gaze.output.tables import COLUMNS, MARK, csv_line, settings, text_of
 from clip_gaze.results import PictureResult
-from clip_gaze.system.files import whole
-from clip_gaze.system.paths import cache_folder
+from clip_gaze.system import notes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
 
 _MARK = MARK.encode()
 _JSON = b'{"image": '  # what a line of JSON begins with
+_NOTES = "begun"
 _ELSE = "holds something other than results"
 _STATUS, _LIST, _PHRASE = (COLUMNS.index(name) for name in ("status", "list", "phrase"))
 
@@ -101,28 +100,16 @@ def finished(
 
 def note(path: Path, lists: Mapping[str, Sequence[str]]) -> None:
     """Note in the cache which phrases a file is begun with; rows of the best few do not say it."""
-    with contextlib.suppress(OSError):  # without a note, the rows alone are checked
-        _note(path).parent.mkdir(parents=True, exist_ok=True)
-        with whole(_note(path), direct=False) as part:
-            part.write_text(json.dumps(_digests(lists)), encoding="utf-8")
+    notes.write(notes.about(path, _NOTES), _digests(lists))  # without it, rows alone are checked
 
 
 def _check_note(path: Path, lists: Mapping[str, Sequence[str]]) -> None:
     """Raise which list has changed since the file was begun."""
-    note = _note(path)
-    try:
-        noted = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
-    except (OSError, ValueError):
-        return
+    noted = notes.read(notes.about(path, _NOTES))
     for name, digest in _digests(lists).items():
         if noted.get(name, digest) != digest:
             msg = f"was begun when the list {name!r} had other phrases"
             raise _ForeignError(msg)
-
-
-def _note(path: Path) -> Path:
-    name = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:32]
-    return cache_folder() / "begun" / f"{name}.json"
 
 
 def _digests(lists: Mapping[str, Sequence[str]]) -> dict[str, str]:

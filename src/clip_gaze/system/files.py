@@ -96,7 +96,7 @@ def whole(target: Path, *, direct: bool = True) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def named(target: Path | str) -> Iterator[None]:
-    """Let errors of the system name the file that people know, where they name none or a part."""
+    """Put the file that people know into errors of the system that name none, or a part file."""
     try:
         yield
     except OSError as error:
@@ -189,7 +189,7 @@ def _held(part: Path) -> int:
 
 
 def _keep_names(folder: Path) -> None:
-    """Write a folder's names to the disk, where the system lets folders be opened."""
+    """Flush a folder's entries to the disk, where the system lets folders be opened."""
     if sys.platform != "win32":
         with contextlib.suppress(OSError):
             descriptor = os.open(folder, os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""Where things lie: the folders that ship with the package, and the user's cache folder."""
+"""Find the folders that ship with the package, and the user's cache folder."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def expanded(path: str) -> Path:
     temporary files that belongs to this user alone stands in.
 
     Raises:
-        GazeError: that folder is someone else's.
+        GazeError: that folder is someone else's, or cannot be made.
 
     """
     found = Path(os.path.expanduser(path))  # noqa: PTH111 - Path's own raises where there is no home
@@ -52,10 +52,16 @@ def expanded(path: str) -> Path:
 
 def _stand_in() -> Path:
     """Return a folder in place of a home; elsewhere than on POSIX there always is a home."""
-    folder = Path(tempfile.gettempdir(), f"clip-gaze-{os.getuid()}")
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-    if folder.lstat().st_uid != os.getuid():
-        msg = f"{folder}: belongs to someone else; set HOME, or CLIP_GAZE_CACHE and HF_HOME"
+    name, advice = f"clip-gaze-{os.getuid()}", "set HOME, or CLIP_GAZE_CACHE and HF_HOME"
+    try:
+        folder = Path(tempfile.gettempdir(), name)
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+        owner = folder.lstat().st_uid
+    except OSError as error:
+        msg = f"{error.filename or name}: cannot be made ({error.strerror}); {advice}"
+        raise GazeError(msg) from error
+    if owner != os.getuid():
+        msg = f"{folder}: belongs to someone else; {advice}"
         raise GazeError(msg)
     return folder

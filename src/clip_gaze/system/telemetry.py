@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
-
-logger = logging.getLogger(__name__)
 
 # onnxruntime 1.29 and later read it once, when they are imported. Without it their wheels for Linux
 # and macOS send events, and keep an id and a database of events in the user's cache folder.
@@ -23,7 +20,9 @@ def switch_off() -> None:
     if SWITCH in os.environ:
         return
     if "onnxruntime" in sys.modules:
-        logger.warning(
+        import logging  # noqa: PLC0415 - `import clip_gaze` comes here, and shall be quick
+
+        logging.getLogger(__name__).warning(
             "set %s=1 or import clip_gaze before onnxruntime: it was imported first, and newer "
             "releases of it report to their maker",
             SWITCH,

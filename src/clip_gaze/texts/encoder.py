@@ -16,12 +16,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from clip_gaze.analysis.occlusion import Progress
     from clip_gaze.model.manifest import Manifest
     from clip_gaze.model.session import Tower
     from clip_gaze.model.verify import Files
     from clip_gaze.store import Store
-
-    Progress = Callable[[int, int], object]
 
 
 class TextEncoder:

@@ -105,7 +105,7 @@ def unique(phrases: Iterable[str]) -> tuple[str, ...]:
 
 
 def checked(phrases: Any) -> tuple[str, ...]:
-    """Return what a caller passed as phrases: any iterable of strings, in its own order.
+    """Return the phrases that a caller passed, any iterable of strings, in their order.
 
     Raises:
         PhraseListError: it is something else, such as a single string.

@@ -17,7 +17,7 @@ OTHERWISE = "genres"
 
 
 def questions(asked: Iterable[str], against: str | Iterable[str] | None = None) -> list[Question]:
-    """Return what each phrase is weighed against.
+    """Return a question for each phrase: the phrase, and those that it is weighed against.
 
     Args:
         asked: phrases.

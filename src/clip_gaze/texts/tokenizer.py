@@ -1,4 +1,4 @@
-"""From a phrase to token ids, as the model's tokenizer.json says."""
+"""Turn phrases into token ids, as the model's tokenizer.json says."""
 
 from __future__ import annotations
 

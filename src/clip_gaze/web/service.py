@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
+    from clip_gaze.analysis.occlusion import Progress
     from clip_gaze.clip import Clip
     from clip_gaze.pictures.source import Source
     from clip_gaze.results import HeatMap, Score
-    from clip_gaze.texts.encoder import Progress
     from clip_gaze.web import forms
     from clip_gaze.web.multipart import Upload
     from clip_gaze.web.queue import Job
