@@ -21,7 +21,7 @@ EXTRAS = {
     "pillow_heif": "heic", "playwright": "page", "schemathesis": "page",
     "axe_playwright_python": "page",
 }  # fmt: skip
-ABSENT = re.compile(r"ModuleNotFoundError: No module named '(\w+)")
+ABSENT = re.compile(r"ModuleNotFoundError: No module named '(\w+)|needs (\w+); install it with")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,7 +36,7 @@ def pytest_make_collect_report(
     """Skip a file that imports what is not there."""
     report = yield
     if report.outcome == "failed":
-        _skip(report, ABSENT.findall(str(report.longrepr)), collector.config)
+        _skip(report, str(report.longrepr), collector.config)
     return report
 
 
@@ -47,10 +47,7 @@ def pytest_runtest_makereport(
     """Skip a test that imports what is not there, itself or in a process or a fixture of its own."""
     report = yield
     if call.excinfo and report.outcome == "failed":
-        error = call.excinfo.value
-        name = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
-        found = [name] if name else ABSENT.findall(str(report.longrepr))
-        _skip(report, found, item.config)
+        _skip(report, f"{report.longrepr}\n{call.excinfo.value}", item.config)
     return report
 
 
@@ -62,10 +59,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def _skip(
-    report: pytest.CollectReport | pytest.TestReport, names: list[str], config: pytest.Config
+    report: pytest.CollectReport | pytest.TestReport, said: str, config: pytest.Config
 ) -> None:
-    roots = {name.partition(".")[0] for name in names}
-    missing = sorted(roots & EXTRAS.keys())
+    missing = sorted({one or other for one, other in ABSENT.findall(said)} & EXTRAS.keys())
     if missing and not config.option.complete:
         report.outcome = "skipped"
         what = f"{missing[0]} is not installed (pip install '.[{EXTRAS[missing[0]]}]')"

@@ -31,12 +31,14 @@ MANIFEST = Manifest(
             ModelFile("vision_q8.onnx", None, SHA, "8 bit"),
             ModelFile("t", None, None),
             vision_data=ModelFile("vision_q8.onnx_data", 3, SHA),
+            requires="onnxruntime>=1.22,!=1.24.2",
         ),
     },
     download=True,
     note="Made from noise.",
 )
-TEXT = st.text(st.characters(codec="utf-8"), max_size=60)
+# Neither a phrase nor a file's name has a NUL.
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=60)
 SCORES = st.lists(
     st.builds(PhraseScore, TEXT, st.floats(0, 1)), min_size=1, max_size=4
 ).map(tuple)  # fmt: skip

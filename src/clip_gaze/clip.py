@@ -16,7 +16,7 @@ from clip_gaze.analysis.occlusion import RUNS
 from clip_gaze.analysis.ranking import Ranking, ranking
 from clip_gaze.errors import GazeError, PictureError
 from clip_gaze.hub import download
-from clip_gaze.model import registry
+from clip_gaze.model import registry, supported
 from clip_gaze.model.spec import ModelSpec
 from clip_gaze.pictures.encoder import ImageEncoder
 from clip_gaze.pictures.source import source
@@ -96,8 +96,8 @@ class Clip:
         )
         found = registry.find(model)
         self.manifest: Manifest = found.manifest
-        self._files = download.ready(found, variant, offline=offline)
-        self.variant = self._files.variant
+        self.variant = supported.variant(found.manifest, variant)
+        self._files = download.ready(found, self.variant, offline=offline)
         self._neutral: Embedding | None = None
         self._runtime = Runtime(
             self._files.paths,

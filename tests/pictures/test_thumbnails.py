@@ -42,8 +42,10 @@ def test_a_thumbnail_is_small_and_upright(
 def test_every_mode_makes_a_thumbnail(picture: MakePicture, tmp_path: Path, mode: str) -> None:
     grey = picture().convert("L")
     image = grey.convert("I").convert("I;16") if mode == "I;16" else grey.convert(mode)
-    image.save(tmp_path / "a.tif")
-    assert opened(tmp_path / "a.tif").size == (64, 46)
+    # Before 13, Pillow could not read all the TIFFs that it wrote in this mode.
+    path = tmp_path / ("a.jpg" if mode == "YCbCr" else "a.tif")
+    image.save(path)
+    assert opened(path).size == (64, 46)
 
 
 def test_what_is_transparent_stays_so(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from clip_gaze.hub import folder
 from clip_gaze.hub.locate import locate
 from clip_gaze.model import pins
 from clip_gaze.model import registry as known_models
+from clip_gaze.model import supported
 from clip_gaze.wording import megabytes
 
 if TYPE_CHECKING:
@@ -68,7 +69,10 @@ def download(model: str | None, variant: str | None, to: Path | None) -> None:
     Without NAME: the default model. Files that are here already are not fetched again.
     """
     found = known_models.find(model)
-    files = folder.copy(found, variant, to) if to else downloads.ready(found, variant)
+    if to:  # for another machine, whose runtime nobody knows here
+        files = folder.copy(found, variant, to)
+    else:
+        files = downloads.ready(found, supported.variant(found.manifest, variant))
     size = sum(path.stat().st_size for path in files.paths.values())
     where = to or files.paths["tokenizer"].parent
     name = found.manifest.name
@@ -85,13 +89,14 @@ def _described(model: Model) -> Iterator[str]:
         known = pins.is_commit(source.revision)
         revision = source.revision if known else "not known before the first use"
         yield f"  {source.repository}, revision {revision}"
-    for variant in manifest.variants:
+    for variant, each in manifest.variants.items():
         files = locate(model, variant).values()
-        sizes = [each.file.bytes for each in files]
+        sizes = [local.file.bytes for local in files]
         size = megabytes(sum(size or 0 for size in sizes))
         at_least = "at least " if None in sizes else ""
         star = ", default" if variant == manifest.default_variant else ""
-        yield f"  {variant:10} {at_least + size:>20}  {_state(files)}{star}"
+        needs = f", needs {each.requires}" if each.requires else ""
+        yield f"  {variant:10} {at_least + size:>20}  {_state(files)}{star}{needs}"
 
 
 def _state(files: Collection[LocalFile]) -> str:

@@ -13,7 +13,6 @@ from clip_gaze.hub.download import ready
 from clip_gaze.hub.locate import LocalFile
 from clip_gaze.model import manifest as manifests
 from clip_gaze.model import pins, verify
-from clip_gaze.model.manifest import Variant
 from clip_gaze.model.registry import MANIFEST
 from clip_gaze.model.verify import Files
 from clip_gaze.system.files import whole
@@ -51,7 +50,12 @@ def copy(model: Model, variant: str | None, folder: Path) -> Files:
     made = replace(
         manifest,
         tokenizer=entries["tokenizer"],
-        variants={files.variant: Variant(**{r: e for r, e in entries.items() if r != "tokenizer"})},
+        variants={
+            files.variant: replace(
+                manifest.variants[files.variant],
+                **{role: file for role, file in entries.items() if role != "tokenizer"},
+            )
+        },
         default_variant=files.variant,
         download=False,
     )

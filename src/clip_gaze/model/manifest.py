@@ -28,6 +28,8 @@ _JSON = {
     "int | None": (int, type(None)), "str | None": (str, type(None)),
 }  # fmt: skip
 _T = TypeVar("_T")
+_ROLES = ("vision", "text", "vision_data", "text_data")
+_REQUIRES = re.compile(r"(onnxruntime(>=|<|!=)\d+(\.\d+)*(,(>=|<|!=)\d+(\.\d+)*)*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +83,23 @@ class Variant:
     """The graphs of one variant's two towers, and their weights where these lie in other files.
 
     ONNX calls such weights external data; a graph names the file, which lies beside it.
+
+    Attributes:
+        requires: the releases of onnxruntime that run it, such as "onnxruntime>=1.17,!=1.24.2";
+            "": all that this package can be installed with.
+
     """
 
     vision: ModelFile
     text: ModelFile
     vision_data: ModelFile | None = None
     text_data: ModelFile | None = None
+    requires: str = ""
 
     def files(self) -> dict[str, ModelFile]:
         """Return the files that there are, by role: the names of the fields."""
-        roles = ((each.name, getattr(self, each.name)) for each in fields(self))
-        return {role: file for role, file in roles if file is not None}
+        roles = {role: getattr(self, role) for role in _ROLES}
+        return {role: file for role, file in roles.items() if file is not None}
 
     def bytes(self, tower: str) -> int:
         """Return the size of a tower ("vision" or "text"), as far as it is known."""
@@ -158,7 +166,9 @@ class Manifest:
             )
 
         variants = {
-            name: Variant(**{role: complete(file) for role, file in variant.files().items()})
+            name: replace(
+                variant, **{role: complete(file) for role, file in variant.files().items()}
+            )
             for name, variant in self.variants.items()
         }
         return replace(self, tokenizer=complete(self.tokenizer), variants=variants)
@@ -169,6 +179,7 @@ def to_json(manifest: Manifest) -> str:
     data = asdict(manifest)
     data["variants"] = {
         name: {role: asdict(file) for role, file in variant.files().items()}
+        | ({"requires": variant.requires} if variant.requires else {})
         for name, variant in manifest.variants.items()
     }
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
@@ -242,12 +253,16 @@ def _manifest(data: Any) -> Manifest:
 
 
 def _variant(data: dict[str, Any]) -> Variant:
-    roles = {each.name for each in fields(Variant)}
-    if unknown := data.keys() - roles:
-        msg = f"a variant has {min(unknown)!r} where there are {', '.join(sorted(roles))}"
+    known = [*sorted(_ROLES), "requires"]
+    if unknown := data.keys() - set(known):
+        msg = f"a variant has {min(unknown)!r} where there are {', '.join(known)}"
         raise ValueError(msg)
-    apart = {role: model_file(data[role]) for role in ("vision_data", "text_data") if role in data}
-    variant = Variant(vision=model_file(data["vision"]), text=model_file(data["text"]), **apart)
+    given = [role for role in _ROLES if role in data]
+    files = {role: model_file(data[role]) for role in dict.fromkeys(("vision", "text", *given))}
+    variant = _typed(Variant(**files, requires=data.get("requires", "")))
+    if not _REQUIRES.fullmatch(variant.requires):
+        msg = f"{variant.requires!r} names no releases as onnxruntime>=1.17 does"
+        raise ValueError(msg)
     for graph, weights in (
         (variant.vision, variant.vision_data),
         (variant.text, variant.text_data),

@@ -29,6 +29,7 @@ KINDS = (
     "JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "AVIF", "HEIF", "JPEG2000", "MPO", "PSD",
     "TGA",
 )  # fmt: skip
+_AVIF = (b"ftypavif", b"ftypavis")
 # The brands of ISO media files that are HEIC: ISO/IEC 23008-12, and `mif1` for either.
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 _NOT_SUCH = (SyntaxError, IndexError, TypeError, struct.error, UnidentifiedImageError)
@@ -192,6 +193,8 @@ def _identified(file: IO[bytes]) -> Image.Image:
     advice = f"{', '.join(KINDS[:-1])} and {KINDS[-1]} are"
     if heic:
         advice = "`pip install 'clip-gaze[heic]'` for HEIC"
+    elif head[4:12] in _AVIF and "AVIF" not in tried:
+        advice = "install Pillow 11.3 or newer for AVIF"
     msg = f"is not a picture that is read here; {advice}"
     raise PictureError(msg)
 

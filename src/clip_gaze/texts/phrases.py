@@ -84,6 +84,9 @@ def read(path: str | os.PathLike[str]) -> tuple[str, ...]:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         msg = f"{path}: cannot be read ({getattr(error, 'strerror', error)}); check its name"
         raise PhraseListError(msg) from error
+    if "\0" in text:
+        msg = f"{path}: is not text (it holds a NUL); save it as UTF-8"
+        raise PhraseListError(msg)
     lines = [line.strip() for line in text.splitlines()]
     phrases = [line for line in lines if line and not line.startswith("#")]
     if not phrases:
@@ -123,5 +126,8 @@ def checked(phrases: Any) -> tuple[str, ...]:
             f"phrases should be strings in a list or the like, not {type(other).__name__}"
             f" ({str(other)[:40]!r})"
         )
+        raise PhraseListError(msg)
+    if marred := [phrase for phrase in found if "\0" in phrase]:
+        msg = f"the phrase {marred[0][:40]!r} holds a NUL, which is no letter; remove it"
         raise PhraseListError(msg)
     return tuple(map(str, found))
