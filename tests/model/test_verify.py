@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -107,6 +108,18 @@ def test_every_error_ends_with_the_advice(file: Path) -> None:
 def test_a_folder_in_place_of_the_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=rf"{re.escape(str(tmp_path))}: .*cannot be read"):
         verify.check(tmp_path, None, DIGEST)
+
+
+def test_a_file_that_the_disk_does_not_give_is_named(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Path) -> str:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(verify, "sha256", fail)
+    said = rf"{re.escape(str(file))}: .*cannot be read \(Input/output error\)"
+    with pytest.raises(ModelError, match=said):
+        verify.check(file, 7000, DIGEST)
 
 
 def test_a_second_check_hashes_nothing(file: Path, hashed: list[Path]) -> None:

@@ -100,8 +100,8 @@ def _download(repository: str, file: ModelFile, remote: RemoteFile, blob: Path) 
     part, complaint = _part(blob), ""
     for _ in range(_DOWNLOADS):
         # Nobody knows whether more comes behind a part of a file of unknown size.
-        if part.exists() and (size is None or part.stat().st_size > size):
-            part.unlink()
+        if size is None:
+            part.unlink(missing_ok=True)
         try:
             client.append(repository, file.file, remote, part, size)
         except OSError as error:

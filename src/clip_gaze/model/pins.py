@@ -60,13 +60,14 @@ def pinned(manifest: Manifest) -> Manifest:
 
 
 def write(manifest: Manifest) -> None:
-    """Record what is known of a model; where that cannot be, the Hub is asked again next time."""
-    recorded = pinned(manifest)
-    if recorded.source.revision != manifest.source.revision:
-        recorded = manifest
+    """Record what is known of a model, which is pinned to a commit.
+
+    Where that cannot be, the Hub is asked again next time.
+    """
     files = [
         file
-        for each in (recorded, manifest)  # another process may have written of another variant
+        # Another process may have written of another variant.
+        for each in (pinned(manifest), manifest)
         for name in each.variants
         for file in each.files(name).values()
     ]
