@@ -69,13 +69,19 @@ def picture() -> Callable[..., Image.Image]:
 
 
 @pytest.fixture(scope="session")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Shared:
-    """Return a function that makes a folder once for all of a run's workers, and returns it."""
+def shared(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Shared:
+    """Return a function that makes a folder once for all of a run's workers, and returns it.
+
+    With --made FOLDER, what an earlier run with --basetemp FOLDER made is taken from there.
+    """
+    made: Path | None = pytestconfig.option.made
     base = tmp_path_factory.getbasetemp()
     # Each worker of pytest-xdist has a folder of its own in that of the run.
     base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
     def share(name: str, make: Callable[[Path], object]) -> Path:
+        if made and (made / name).exists():
+            return made / name
         with FileLock(base / f"{name}.lock"):
             if not (base / name).exists():
                 part = Path(tempfile.mkdtemp(dir=base))

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from typing_extensions import Self
+
     Action = Callable[["Answer"], bool]
 
 _CHUNK = 1 << 16
@@ -186,7 +188,7 @@ class Hub:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
-    def __enter__(self) -> Hub:
+    def __enter__(self) -> Self:
         """Start."""
         self._thread.start()
         return self

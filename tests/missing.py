@@ -6,6 +6,7 @@ With --complete nothing may be skipped: a missing package is an error, and so is
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,8 +26,11 @@ ABSENT = re.compile(r"ModuleNotFoundError: No module named '(\w+)|needs (\w+); i
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option."""
+    """Add the options."""
     parser.addoption("--complete", action="store_true", help="skip nothing")
+    parser.addoption(
+        "--made", type=Path, metavar="FOLDER", help="take models that an earlier run left there"
+    )
 
 
 @pytest.hookimpl(wrapper=True)
@@ -44,7 +48,7 @@ def pytest_make_collect_report(
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[Any]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Skip a test that imports what is not there, itself or in a process or a fixture of its own."""
+    """Skip a test that imports what is not there, itself or by a fixture or a process."""
     report = yield
     if call.excinfo and report.outcome == "failed":
         _skip(report, f"{report.longrepr}\n{call.excinfo.value}", item.config)

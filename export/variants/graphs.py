@@ -304,9 +304,7 @@ def stored(
     return biased([*widened(names[0], names[1], kernel), matmul], node)
 
 
-def matrix_of(
-    node: onnx.NodeProto, weights: Mapping[str, onnx.TensorProto]
-) -> NDArray[np.float32]:
+def matrix_of(node: onnx.NodeProto, weights: Mapping[str, onnx.TensorProto]) -> NDArray[np.float32]:
     """Return the weights of a linear layer, (inputs, outputs) float32."""
     matrix = numbers(weights[node.input[1]])
     turned = any(attribute.name == "transB" and attribute.i for attribute in node.attribute)

@@ -120,7 +120,9 @@ def table(rows: Floats, most: int = 127) -> tuple[NDArray[np.int8], Floats]:
         Levels, of the same shape; scales (..., 1).
 
     """
-    scales = np.maximum(np.abs(rows).max(axis=-1, keepdims=True) / np.float32(most), np.float32(1e-12))
+    scales = np.maximum(
+        np.abs(rows).max(axis=-1, keepdims=True) / np.float32(most), np.float32(1e-12)
+    )
     return np.rint(rows / scales).astype(np.int8), scales.astype(np.float32)
 
 

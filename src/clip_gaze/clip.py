@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from numpy.typing import NDArray
+    from typing_extensions import Self
 
     from clip_gaze.analysis.occlusion import Progress
     from clip_gaze.model.manifest import Manifest
@@ -438,7 +439,7 @@ class Clip:
         """
         self._runtime.close()
 
-    def __enter__(self) -> Clip:
+    def __enter__(self) -> Self:
         """Return the object itself."""
         return self
 

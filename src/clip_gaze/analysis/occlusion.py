@@ -130,7 +130,7 @@ class _Window:
 
     def cover(self, pixels: Pixels, blurred: Pixels) -> Pixels:
         """Return a copy of the picture with the blurred one in this window."""
-        covered = pixels.copy()
+        covered: Pixels = pixels.copy()
         part = np.s_[self.top : self.top + self.edge, self.left : self.left + self.edge]
         covered[part] = blurred[part]
         return covered

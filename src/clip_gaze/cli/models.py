@@ -12,9 +12,8 @@ from clip_gaze.errors import ModelError
 from clip_gaze.hub import download as downloads
 from clip_gaze.hub import folder
 from clip_gaze.hub.locate import locate
-from clip_gaze.model import pins
+from clip_gaze.model import pins, supported
 from clip_gaze.model import registry as known_models
-from clip_gaze.model import supported
 from clip_gaze.wording import megabytes
 
 if TYPE_CHECKING:

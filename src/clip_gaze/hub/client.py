@@ -178,9 +178,7 @@ def _opened(url: str, headers: dict[str, str], timeout: float) -> Any:
     """Return a context manager of the answer to a GET request, whose body is not read yet."""
     session = _library().utils.get_session()
     if hasattr(session, "stream"):
-        return session.stream(
-            "GET", url, headers=headers, timeout=timeout, follow_redirects=True
-        )
+        return session.stream("GET", url, headers=headers, timeout=timeout, follow_redirects=True)
     # Before 1.0, huggingface_hub's client was requests; what needs that needs this one.
     return session.get(url, headers=headers, timeout=timeout, stream=True)
 

@@ -51,9 +51,8 @@ def copy(model: Model, variant: str | None, folder: Path) -> Files:
         manifest,
         tokenizer=entries["tokenizer"],
         variants={
-            files.variant: replace(
-                manifest.variants[files.variant],
-                **{role: file for role, file in entries.items() if role != "tokenizer"},
+            files.variant: manifest.variants[files.variant].with_files(
+                {role: file for role, file in entries.items() if role != "tokenizer"}
             )
         },
         default_variant=files.variant,

@@ -101,6 +101,10 @@ class Variant:
         roles = {role: getattr(self, role) for role in _ROLES}
         return {role: file for role, file in roles.items() if file is not None}
 
+    def with_files(self, files: Mapping[str, ModelFile]) -> Variant:
+        """Return the variant with other files, by role."""
+        return Variant(**files, requires=self.requires)
+
     def bytes(self, tower: str) -> int:
         """Return the size of a tower ("vision" or "text"), as far as it is known."""
         return sum(file.bytes or 0 for role, file in self.files().items() if role.startswith(tower))
@@ -166,9 +170,7 @@ class Manifest:
             )
 
         variants = {
-            name: replace(
-                variant, **{role: complete(file) for role, file in variant.files().items()}
-            )
+            name: variant.with_files({role: complete(it) for role, it in variant.files().items()})
             for name, variant in self.variants.items()
         }
         return replace(self, tokenizer=complete(self.tokenizer), variants=variants)

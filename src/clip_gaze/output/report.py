@@ -207,8 +207,9 @@ def _link(image: str, folder: Path) -> str:
 def _levels(probabilities: NDArray[np.float64]) -> NDArray[np.uint16]:
     """Return the level of each probability; order is kept, but for ties within one step."""
     logarithms = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
-    levels = np.rint(_TOP_LEVEL + logarithms / _STEP)
-    return np.clip(levels, 0, _TOP_LEVEL).astype("<u2")
+    levels = np.clip(np.rint(_TOP_LEVEL + logarithms / _STEP), 0, _TOP_LEVEL)
+    stored: NDArray[np.uint16] = levels.astype("<u2")
+    return stored
 
 
 def _context(found: _Collection, ranking: Ranking, edge: int) -> dict[str, Any]:

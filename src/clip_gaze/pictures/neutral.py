@@ -45,7 +45,8 @@ def _chance(name: str, cells: int, channels: int) -> NDArray[np.uint8]:
     count = cells * cells * channels
     drawn = hashlib.shake_256(f"{NAME} {name} {cells}".encode()).digest(count)
     values = np.frombuffer(drawn, np.uint8).reshape(cells, cells, channels)
-    return np.broadcast_to(values, (cells, cells, 3)).copy()
+    whole: NDArray[np.uint8] = np.broadcast_to(values, (cells, cells, 3)).copy()
+    return whole
 
 
 def _enlarged(pixels: NDArray[np.uint8], how: Image.Resampling) -> Image.Image:
