@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from clip_gaze.analysis import similarity
-from clip_gaze.cli.options import chosen_lists, encoding, model_options, opened
+from clip_gaze.cli.options import model_options
+from clip_gaze.cli.progress import encoding, opened
 from clip_gaze.output import render, writers
 from clip_gaze.output.terminal import fitted
 from clip_gaze.pictures import neutral
@@ -54,7 +55,7 @@ def bias(name: str, top: int, kind: str, **options: Any) -> None:
 
     NAME is a shipped list. What counts is the mean logit over pictures that show nothing.
     """
-    listed = chosen_lists([name], (), ())[name]
+    listed = phrases.load(name)
     with opened(**options) as clip, encoding() as bar:
         logits = clip.bias(listed, encoding=bar)
         shares = similarity.softmax(logits)

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from clip_gaze.analysis.occlusion import QUALITIES
+from clip_gaze.drawing import chart
 from clip_gaze.errors import PhraseListError
 from clip_gaze.output.terminal import clean
 from clip_gaze.texts import phrases
 from clip_gaze.texts.questions import questions
-from clip_gaze.web.multipart import MOST_FILES, quoted
+from clip_gaze.web.multipart import LONGEST_PHRASE, MOST_FILES, quoted
 from clip_gaze.web.responses import RefusedError
 
 if TYPE_CHECKING:
@@ -19,9 +20,8 @@ if TYPE_CHECKING:
     from clip_gaze.web.multipart import Form, Upload
 
 MOST_PHRASES = 2000
-LONGEST_PHRASE = 300
 MOST_LOOKED_FOR = 8
-FEWEST_COMPARED, MOST_COMPARED = 2, 6
+FEWEST_COMPARED, MOST_COMPARED = 2, chart.MOST
 MOST_ON_CARD = 20  # phrases of each list
 _T = TypeVar("_T")
 
@@ -175,7 +175,7 @@ def _lists(form: Form) -> dict[str, tuple[str, ...]]:
     found = {name: _shipped(name) for name in form.values.get("list", ())}
     own = _phrases(form, "phrase")
     if own:
-        found["phrases"] = own
+        found[phrases.OWN] = own
     return found or {name: phrases.load(name) for name in phrases.DEFAULTS}
 
 
