@@ -236,10 +236,10 @@ def thumbs(count: int) -> list[Image.Image]:
     return [Image.new("RGB", (40, 30), "teal")] * count
 
 
-def wide(count: int, phrase: str = "a phrase") -> Comparison:
+def wide(count: int, phrase: str = "a phrase", name: str = "words") -> Comparison:
     """Return a comparison of so many pictures."""
     rows = (Change(phrase, 0.0, 3.0, 3.0), Change("another", 1.0, -700.0, -701.0))
-    others = tuple(Compared(f"{at}.jpg", {"words": rows}) for at in range(1, count))
+    others = tuple(Compared(f"{at}.jpg", {name: rows}) for at in range(1, count))
     return Comparison("0.jpg", "demo", "fp32", (), others)
 
 
@@ -344,8 +344,10 @@ def test_everything_lies_inside_the_chart(count: int) -> None:
     assert any(isinstance(m, canvas.Words) and m.text.endswith("…") for m in made.marks)
 
 
-def test_words_do_not_lie_on_each_other() -> None:
-    made = chart.draw(wide(6), thumbs(6))
+@pytest.mark.parametrize("name", ["words", "artists_by_training_prevalence", "a_list_of_mine_" * 9])
+def test_words_do_not_lie_on_each_other(name: str) -> None:
+    made = chart.draw(wide(6, name=name), thumbs(6))
+    assert name != "words" or any(m.text == name for m in made.marks if isinstance(m, canvas.Words))
     lines: dict[float, list[tuple[float, float]]] = {}
     for mark in made.marks:
         if isinstance(mark, canvas.Words):

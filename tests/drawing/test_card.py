@@ -127,10 +127,14 @@ def test_all_lists_fit_on_one_card() -> None:
 def test_names_from_elsewhere_stay_in_their_place() -> None:
     name = "an_uncommonly_long_name_of_a_file_" * 9 + "\x1b[31m.jpg"
     scores = (PhraseScore("a phrase that never ends, " * 20, 0.5),)
-    result = replace(RESULT, image=name, lists={"phrases": scores})
+    result = replace(RESULT, image=name, lists={"WWWWWW_MMMMMM_" * 9: scores})
     drawn = card.draw(painting(300, 300), result)
     for mark in drawn.marks:
         if isinstance(mark, Words):
             left = mark.x - (canvas.width(mark.text, mark.size) if mark.anchor == "end" else 0)
             assert left + canvas.width(mark.text, mark.size, bold=mark.bold) <= drawn.width
+    (heading,) = [mark for mark in drawn.marks if isinstance(mark, Words) and mark.size == 16]
+    assert heading.text.endswith("…")
+    (track, *_) = [mark for mark in drawn.marks if isinstance(mark, Box) and mark.x == heading.x]
+    assert canvas.width(heading.text, 16, bold=True) <= track.width
     canvas.picture(drawn)

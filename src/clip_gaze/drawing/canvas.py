@@ -172,15 +172,15 @@ def width(text: str, size: int, *, bold: bool = False) -> float:
     return font.getlength(_readable(text, font)) / SCALE
 
 
-def cut(text: str, size: int, room: float, *, at_start: bool = False) -> str:
+def cut(text: str, size: int, room: float, *, bold: bool = False, at_start: bool = False) -> str:
     """Return a text that is at most `room` wide, with "…" where it was cut."""
-    if width(text, size) <= room:
+    if width(text, size, bold=bold) <= room:
         return text
     kept = len(text)
     while kept:
         kept -= 1
         shorter = "…" + text[len(text) - kept :] if at_start else text[:kept].rstrip() + "…"
-        if width(shorter, size) <= room:
+        if width(shorter, size, bold=bold) <= room:
             return shorter
     return "…"
 
