@@ -12,7 +12,6 @@ from clip_gaze.cli.options import asking_options, model_options, output_option
 from clip_gaze.cli.progress import Counted, NothingWrittenError, encoding, opened, say
 from clip_gaze.output import report as reports
 from clip_gaze.pictures.load import most_pixels
-from clip_gaze.system.files import check_place
 from clip_gaze.texts.questions import of_first
 from clip_gaze.wording import megabytes
 
@@ -55,8 +54,7 @@ def report(
     The page holds all that it shows, and opens in any browser. Without --list, --phrases or
     --phrase: artists, movements and surfaces. These three options and --exclude can be repeated.
     """  # fmt: skip
-    reports.check()
-    check_place(output)
+    reports.check(output)
     chosen = asked.phrases()
     paths, missed = asked.pictures()
     if title is None and len(asked.images) == 1 and Path(asked.images[0]).is_dir():

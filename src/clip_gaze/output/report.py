@@ -18,7 +18,7 @@ from clip_gaze.drawing import heatmap
 from clip_gaze.errors import GazeError, PictureError
 from clip_gaze.pictures import thumbnails
 from clip_gaze.pictures.preprocess import rgb
-from clip_gaze.system.files import whole
+from clip_gaze.system.files import check_place, is_device, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -114,13 +114,10 @@ def write(
         GazeError: jinja2 is missing, `out` is no place for a file, or there are no phrases.
 
     """
-    template = _template()
+    out = Path(out)
+    check(out)
     if not ranking.lists or not all(phrases for phrases, _ in ranking.lists.values()):
         msg = "a report needs phrases; name a list with some"
-        raise GazeError(msg)
-    out = Path(out)
-    if out.exists() and not out.is_file():
-        msg = f"{out}: is not a file; name one for the page"
         raise GazeError(msg)
     with whole(out) as part:
         # "replace": names of files that are not UTF-8 come as lone surrogates.
@@ -129,18 +126,22 @@ def write(
             contextlib.ExitStack() as stack,
         ):
             found = _gather(pictures, ranking, out.absolute().parent, edge, max_pixels, stack, see)
-            page.writelines(template.generate(asdict(heading), **_context(found, ranking, edge)))
+            page.writelines(_template().generate(asdict(heading), **_context(found, ranking, edge)))
         return part.stat().st_size
 
 
-def check() -> None:
+def check(out: Path) -> None:
     """Refuse to begin where no page can be made.
 
     Raises:
-        GazeError: jinja2 is not installed.
+        GazeError: jinja2 is not installed, or `out` is no place for a file.
 
     """
     _template()
+    check_place(out)
+    if is_device(out):
+        msg = f"{out}: is not a file; name one for the page"
+        raise GazeError(msg)
 
 
 def _template() -> Template:
