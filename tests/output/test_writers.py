@@ -17,6 +17,7 @@ import pytest
 
 from clip_gaze import GazeError, PhraseScore, PictureResult
 from clip_gaze.output.writers import GROWING, Output, Writer, kind_of
+from clip_gaze.system.paths import cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -143,6 +144,21 @@ def test_a_list_whose_phrases_changed_unseen_is_not_gone_on_with(
     assert go_on(path, kind, RESULTS[:1], lists=LISTS | {"l": ("-z", "y\n", "x")}) == {"a.png"}
     path.rename(tmp_path / "moved")  # nothing is known of it there but its rows
     assert go_on(tmp_path / "moved", kind) == {"a.png"}
+
+
+def test_what_is_noted_of_a_table_goes_after_it(tmp_path: Path) -> None:
+    def noted() -> int:
+        return len(list((cache_folder() / "begun").iterdir()))
+
+    first, second = tmp_path / "first", tmp_path / "second"
+    go_on(first, "csv")
+    go_on(second, "csv")
+    assert noted() == 2
+    first.unlink()
+    go_on(second, "csv", resume=False)
+    assert noted() == 1
+    with pytest.raises(GazeError, match="begun when the list 'l' had other phrases"):
+        go_on(second, "csv", lists=LISTS | {"l": ("x", "y\n")})
 
 
 def test_a_wide_table_of_another_question_is_not_gone_on_with(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from clip_gaze.errors import GazeError
 from clip_gaze.output.tables import COLUMNS, MARK, csv_line, settings, text_of
@@ -100,19 +100,35 @@ def finished(
 
 
 def note(path: Path, lists: Mapping[str, Sequence[str]]) -> None:
-    """Note in the cache which phrases a file is begun with; rows of the best few do not say it."""
+    """Note in the cache which phrases a file is begun with; rows of the best few do not say it.
+
+    Notes of files that are gone are removed.
+    """
+    mine = _note(path)
+    data = {"path": os.path.realpath(path), "lists": _digests(lists)}
     with contextlib.suppress(OSError):  # without a note, the rows alone are checked
-        _note(path).parent.mkdir(parents=True, exist_ok=True)
-        with whole(_note(path), direct=False) as part:
-            part.write_text(json.dumps(_digests(lists)), encoding="utf-8")
+        mine.parent.mkdir(parents=True, exist_ok=True)
+        with whole(mine, direct=False) as part:
+            part.write_text(json.dumps(data), encoding="utf-8")
+        for other in mine.parent.glob("*.json"):
+            named = str(_noted(other).get("path"))
+            if other != mine and not os.path.isfile(named):  # noqa: PTH113 - never raises
+                other.unlink(missing_ok=True)
+
+
+def _noted(note: Path) -> dict[str, Any]:
+    """Return what a note says; nothing where it is missing or damaged."""
+    try:
+        data = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else None
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
 
 
 def _check_note(path: Path, lists: Mapping[str, Sequence[str]]) -> None:
     """Raise which list has changed since the file was begun."""
-    note = _note(path)
-    try:
-        noted = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
-    except (OSError, ValueError):
+    noted = _noted(_note(path)).get("lists")
+    if not isinstance(noted, dict):
         return
     for name, digest in _digests(lists).items():
         if noted.get(name, digest) != digest:
