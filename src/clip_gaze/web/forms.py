@@ -128,22 +128,27 @@ def compare(form: Form) -> Compare:
 
 def card(form: Form) -> Card:
     """Return what a form for `card` asks; see `gaze`."""
-    _known(form, "list", "phrase", "top", "corrected", "see")
+    _known(form, "list", "phrase", "top", "corrected", "see", "see_list")
     (upload,) = _uploads(form, 1, 1)
-    wanted = _phrases(form, "see")
+    wanted, name = _phrases(form, "see"), _single(form, "see_list")
     if len(wanted) > 1:
         raise RefusedError(400, "see is given more than once")
-    form.values.pop("see", None)
+    if name is not None and not wanted:
+        raise RefusedError(400, "see_list goes with see")
+    for each in ("see", "see_list"):
+        form.values.pop(each, None)
     asked = gaze(form)
     asked = replace(asked, top=min(asked.top or MOST_ON_CARD, MOST_ON_CARD))
     if not wanted:
         return Card(asked, None)
-    holding = [name for name, listed in asked.lists.items() if wanted[0] in listed]
-    against: str | tuple[str, ...] | None = None
-    if holding and holding[0] in phrases.names():
-        against = holding[0]
-    elif holding and len(asked.lists[holding[0]]) > 1:
-        against = asked.lists[holding[0]]
+    if name is None:
+        name = next((each for each, listed in asked.lists.items() if wanted[0] in listed), None)
+    against: str | tuple[str, ...] | None = name
+    if name == phrases.OWN:
+        own = asked.lists.get(name, ())
+        against = own if len(own) > 1 else None
+    elif name is not None:
+        _shipped(name)
     return Card(asked, See(upload, wanted, against, QUALITIES["normal"], asked.corrected))
 
 

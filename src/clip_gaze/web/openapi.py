@@ -127,11 +127,18 @@ def _compare() -> Schema:
 
 def _card() -> Schema:
     see = {**_PHRASE, "description": "A phrase that the card shows a heat map of."}
+    weighed = {
+        "enum": [*phrases.names(), phrases.OWN],
+        "description": "The list that it is weighed against. Without one: the first that has it.",
+    }
     properties = {
         "image": _images(1, 1), **_lists(), "top": _TOP, "corrected": _CORRECTED, "see": see,
+        "see_list": weighed,
     }  # fmt: skip
+    together = {"anyOf": [{"required": ["see"]}, {"not": {"required": ["see_list"]}}]}
     answer = {"image/png": {"schema": {"type": "string", "contentMediaType": "image/png"}}}
-    return _asking("card", "A picture with its phrases, to share", properties, answer)
+    summary = "A picture with its phrases, to share"
+    return _asking("card", summary, properties, answer, more=together)
 
 
 def _asking(
