@@ -494,10 +494,10 @@ def test_a_page_of_errors_alone_says_so(visit: Callable[..., Page], tmp_path: Pa
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=50))
 def test_levels_keep_order_and_value(values: list[float]) -> None:
     probabilities = np.array(values)
-    levels = report._levels(probabilities)
+    levels = report.levels(probabilities)
     order = np.argsort(probabilities, kind="stable")
     assert (np.diff(levels[order].astype(int)) >= 0).all()
-    back = np.where(levels == 0, 0, np.exp((levels - 65535.0) * report._STEP))
+    back = np.where(levels == 0, 0, np.exp((levels - 65535.0) * report.STEP))
     assert np.allclose(back, probabilities, rtol=2e-4, atol=5e-11)
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 # A probability is kept as a level of 16 bits, even steps of its logarithm: 65535 is 1, each level
 # below is 0.037 % less, level 1 is e**-24, and 0 is all that is smaller.
 _TOP_LEVEL = 65535
-_STEP = 24 / (_TOP_LEVEL - 1)
+STEP = 24 / (_TOP_LEVEL - 1)
 # Base64 of a piece whose length is a multiple of 3 has no padding, so pieces can be joined.
 _PIECE = 3 << 16
 
@@ -186,7 +186,7 @@ def _gather(
         else:
             for listed, columns in order.items():
                 (row,) = ranking.probabilities(embedding[None], listed)
-                found.levels[listed].write(_levels(row[columns]).tobytes())
+                found.levels[listed].write(levels(row[columns]).tobytes())
             found.thumbs.write(base64.b64encode(thumb) + b"\n")
             for heat in heats:
                 drawn = thumbnails.webp(heatmap.over(rgb(small), heat), name)
@@ -205,10 +205,10 @@ def _link(image: str, folder: Path) -> str:
     return quote(os.fsencode(near.replace(os.sep, "/")))
 
 
-def _levels(probabilities: NDArray[np.float64]) -> NDArray[np.uint16]:
+def levels(probabilities: NDArray[np.float64]) -> NDArray[np.uint16]:
     """Return the level of each probability; order is kept, but for ties within one step."""
     logarithms = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
-    levels = np.rint(_TOP_LEVEL + logarithms / _STEP)
+    levels = np.rint(_TOP_LEVEL + logarithms / STEP)
     return np.clip(levels, 0, _TOP_LEVEL).astype("<u2")
 
 
@@ -223,7 +223,7 @@ def _context(found: _Collection, ranking: Ranking, edge: int) -> dict[str, Any]:
         "errors": found.errors,
         "facts": {
             "edge": edge,
-            "step": _STEP,
+            "step": STEP,
             "lists": [
                 {"name": name, "phrases": [ranking.lists[name][0][at] for at in columns]}
                 for name, columns in found.order.items()
