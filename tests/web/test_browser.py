@@ -459,6 +459,33 @@ def test_two_pictures_are_compared_both_ways(visit: Visit, files: list[File]) ->
     assert page.get_by_label("Compare with").evaluate("box => box === document.activeElement")
 
 
+@pytest.mark.parametrize("viewport", [WIDE, PHONE])
+def test_large_factors_stand_in_one_line(
+    visit: Visit, files: list[File], viewport: dict[str, int]
+) -> None:
+    page = visit(viewport=viewport)
+    drop(page, *files[:2])
+    answered(page)
+    page.get_by_label("Compare with").select_option("tonalism.png")
+    row = page.locator("tbody tr").first
+    row.wait_for()
+    boxes = row.evaluate(
+        """row => {
+          const [before, after, odds] = row.querySelectorAll("td");
+          before.textContent = after.textContent = ">99.9%";
+          odds.textContent = "\\u00d71,000,000";
+          return [before, after, odds].flatMap((cell) => {
+            const words = document.createRange();
+            words.selectNodeContents(cell);
+            return [...words.getClientRects()].map(({ left, right }) => [left, right]);
+          });
+        }"""
+    )
+    assert len(boxes) == 3
+    assert boxes[0][1] < boxes[1][0]
+    assert boxes[1][1] < boxes[2][0]
+
+
 def save(page: Page, name: str) -> Download:
     """Save something, and return the file."""
     page.locator("#save summary").click()

@@ -20,7 +20,7 @@ from clip_gaze.cli.options import (
 from clip_gaze.cli.progress import Counted, covering, encoding, opened
 from clip_gaze.drawing import heatmap
 from clip_gaze.errors import GazeError, PictureError
-from clip_gaze.output import names
+from clip_gaze.output import names, terminal
 from clip_gaze.output.writers import ENDINGS, GROWING, Output, Writer, kind_of
 from clip_gaze.results import PictureResult
 from clip_gaze.system.paths import shipped
@@ -118,7 +118,7 @@ def _gaze(
         except OSError as error:
             msg = f"{see}: no folder can be made here ({error.strerror}); name another"
             raise GazeError(msg) from error
-    with opened(**options) as clip, encoding() as bar:
+    with opened(**options) as clip, encoding() as told:
         done = writer.resume(
             PictureResult(
                 "", clip.manifest.name, clip.variant, templates=clip.templates, corrected=corrected
@@ -128,10 +128,13 @@ def _gaze(
         if not left:
             return 0
         best = None if output.wide else output.top or None
-        found = clip.gaze_many(left, lists, best, corrected=corrected, encoding=bar)
+        found = clip.gaze_many(left, lists, best, corrected=corrected, encoding=told)
         if see is not None:
             found = _with_maps(clip, found, paths, lists, see)
-        results = Counted(found, len(left))
+        # Results that come on the terminal say themselves how far it is, and a bar would stand in
+        # one line with them.
+        bar = output.path is not None or terminal.columns() is None
+        results = Counted(found, len(left), bar=bar)
         with writer.opened() as write:
             write(results)
             return results.exit_code  # an error leaves an old file as it was

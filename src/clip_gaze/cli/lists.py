@@ -9,8 +9,7 @@ import click
 from clip_gaze.analysis import similarity
 from clip_gaze.cli.options import model_options
 from clip_gaze.cli.progress import encoding, opened
-from clip_gaze.output import render, writers
-from clip_gaze.output.terminal import fitted
+from clip_gaze.output import render, terminal, writers
 from clip_gaze.pictures import neutral
 from clip_gaze.results import Bias, FavouredPhrase
 from clip_gaze.texts import phrases
@@ -31,9 +30,11 @@ class _ByName(click.Group):
 def lists(context: click.Context) -> None:
     """Name the phrase lists that ship, or show the phrases of one."""
     if context.invoked_subcommand is None:
+        width = terminal.columns()
         for name in phrases.names():
             entries = phrases.load(name)
-            click.echo(f"{name:32}{len(entries):6,}  {entries[0]}, {entries[-1]}")
+            line = f"{name:32}{len(entries):6,}  {entries[0]}, {entries[-1]}"
+            click.echo(line if width is None else terminal.shorten(line, width - 1))
 
 
 @lists.command(hidden=True)
@@ -71,4 +72,6 @@ def bias(name: str, top: int, kind: str, **options: Any) -> None:
                 for at in similarity.best(shares, top)
             ),
         )
-    writers.to_stdout([render.json_object(found)] if kind == "json" else fitted(render.bias, found))
+    writers.to_stdout(
+        [render.json_object(found)] if kind == "json" else terminal.fitted(render.bias, found)
+    )

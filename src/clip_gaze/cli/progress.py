@@ -89,16 +89,17 @@ class Counted(Generic[_T]):
     A result is a `PictureResult`, or a picture's name with its embedding or error.
     """
 
-    def __init__(self, results: Iterable[_T], total: int) -> None:
+    def __init__(self, results: Iterable[_T], total: int, *, bar: bool = True) -> None:
         """Prepare to pass on `results`, of which there are `total`."""
         self._results = results
         self._total = total
+        self._bar = bar and total > 1 and sys.stderr.isatty()
         self.ok = self.failed = 0
 
     def __iter__(self) -> Iterator[_T]:
         """Yield the results."""
         results = self._results
-        if self._total > 1 and sys.stderr.isatty():
+        if self._bar:
             results = _bar(iterable=results, total=self._total, unit=" pictures")
         for result in results:
             error = _error_of(result)
