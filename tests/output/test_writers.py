@@ -161,6 +161,27 @@ def test_what_is_noted_of_a_table_goes_after_it(tmp_path: Path) -> None:
         go_on(second, "csv", lists=LISTS | {"l": ("x", "y\n")})
 
 
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"lists": 1}', '{"l": "a digest"}', "\udcff", "a folder"]
+)
+def test_a_damaged_note_is_as_good_as_none(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    go_on(path, "csv", RESULTS[:1])
+    (note,) = (cache_folder() / "begun").iterdir()
+    if text == "a folder":
+        note.unlink()
+        note.mkdir()
+    else:
+        note.write_text(text, encoding="utf-8", errors="surrogateescape")
+    assert go_on(path, "csv") == {"a.png"}
+
+
+def test_where_nothing_can_be_noted_a_table_is_written_all_the_same(tmp_path: Path) -> None:
+    (cache_folder() / "begun").write_text("in the way", encoding="utf-8")
+    go_on(tmp_path / "out", "csv", RESULTS[:1])
+    assert go_on(tmp_path / "out", "csv") == {"a.png"}
+
+
 def test_a_wide_table_of_another_question_is_not_gone_on_with(tmp_path: Path) -> None:
     path = tmp_path / "out"
     go_on(path, "wide", RESULTS[:1])
