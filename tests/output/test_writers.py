@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from clip_gaze import GazeError, PhraseScore, PictureResult
-from clip_gaze.output.writers import GROWING, Output, Writer, kind_of
+from clip_gaze.output.writers import GROWING, Output, Writer, kind_of, marked
 from clip_gaze.system.paths import cache_folder
 
 if TYPE_CHECKING:
@@ -239,6 +239,14 @@ def test_a_file_that_an_editor_saved_is_gone_on_with(
     assert go_on(path, kind, results, lists=lists) == {"a.png"}
     assert path.read_bytes().count(b"\xef\xbb\xbf") == marked
     assert go_on(path, kind, results, lists=lists) == {"a.png", "b.png"}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes in folders")
+def test_a_table_has_a_mark_in_a_file_and_none_in_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path, start in ((None, ""), (pipe, ""), (tmp_path / "file", "\ufeff")):
+        assert "".join(marked(iter(["image\n", "a.png\n"]), path)) == f"{start}image\na.png\n"
 
 
 def test_no_file_means_nothing_is_done(tmp_path: Path) -> None:
