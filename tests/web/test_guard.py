@@ -123,6 +123,13 @@ def test_another_origin_may_not_ask(served: Served, headers: dict[str, str]) -> 
     )
 
 
+def test_who_names_two_origins_may_not_ask(served: Served) -> None:
+    origin = f"Origin: http://{served.host}\n"
+    head = f"POST /api/gaze HTTP/1.1\nHost: {served.host}\n{2 * origin}Content-Length: 0\n\n"
+    with served.raw(head) as connection:
+        assert hear(connection, b"}").startswith(b"HTTP/1.1 403 ")
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -277,6 +284,13 @@ def test_all_bodies_together_have_a_limit(served: Served) -> None:
     finally:
         for connection in held:
             connection.close()
+
+
+def test_a_body_that_was_answered_leaves_room_for_others() -> None:
+    with serving(max_body=LIMIT) as server:
+        for _ in range(6):
+            reply = server.post("/api/gaze", ("image", ("a.png", b"." * (LIMIT - 200))))
+            assert reply.status == 400  # it is no picture
 
 
 GET = "GET /api/lists HTTP/1.1\nHost: {host}\n"
