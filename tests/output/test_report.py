@@ -557,6 +557,20 @@ def test_without_jinja2_it_says_what_to_install(
             make()
 
 
+def test_a_picture_on_another_drive_is_linked_by_its_whole_path(
+    picture: MakePicture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture().save(tmp_path / "a.png")
+
+    def relpath(*_: object) -> str:
+        msg = "path is on mount 'C:', start on mount 'D:'"
+        raise ValueError(msg)
+
+    monkeypatch.setattr(os.path, "relpath", relpath)
+    written([looked(tmp_path / "a.png", 0)], tmp_path / "page.html")
+    assert (tmp_path / "a.png").as_uri() in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
 def test_a_name_that_is_no_text_makes_a_page(picture: MakePicture, tmp_path: Path) -> None:
     path = tmp_path / "caf\udce9.png"  # Latin-1 on a disk of UTF-8
     picture().save(path)

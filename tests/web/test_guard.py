@@ -376,7 +376,9 @@ def test_who_leaves_in_the_middle_of_a_body_leaves_no_trace(
         {"cookie": "clip_gaze_token_{port}=\xe9; ;;=,"},
     ],
 )
-@pytest.mark.parametrize("path", ["/", "/api/lists", "/static/icon.svg", "/?token=wrong"])
+@pytest.mark.parametrize(
+    "path", ["/", "/api/lists", "/static/icon.svg", "/?token=wrong", "/?token=%ED%A0%80%FF"]
+)
 def test_without_the_token_nothing_is_answered(
     locked: Served, headers: dict[str, str], path: str
 ) -> None:
