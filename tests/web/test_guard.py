@@ -347,17 +347,18 @@ def test_idle_connections_give_way_to_those_that_ask() -> None:
 
 
 def test_who_leaves_in_the_middle_of_a_body_leaves_no_trace(
-    served: Served, caplog: pytest.LogCaptureFixture
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     body = form(("image", ("a.png", b"." * 1000)))
-    head = (
-        f"POST /api/gaze HTTP/1.1\nHost: {served.host}\nContent-Type: {KIND}\n"
-        f"Content-Length: {len(body)}\n\n"
-    )
-    connection = served.raw(head, more=body[:500])
-    connection.shutdown(socket.SHUT_WR)
-    connection.close()
-    assert served.get("/api/lists").status == 200
+    with serving() as server:
+        head = (
+            f"POST /api/gaze HTTP/1.1\nHost: {server.host}\nContent-Type: {KIND}\n"
+            f"Content-Length: {len(body)}\n\n"
+        )
+        connection = server.raw(head, more=body[:500])
+        connection.shutdown(socket.SHUT_WR)
+        connection.close()
+        assert server.get("/api/lists").status == 200
     assert caplog.text == ""
 
 
