@@ -93,7 +93,7 @@ def resolved(machine: Machine) -> dict[str, str]:
     abi = f"cp{machine.python.replace('.', '')}"
     tags = [word for tag in machine.tags for word in ("--platform", tag)]
     with tempfile.TemporaryDirectory() as target:
-        done = subprocess.run(  # noqa: S603 - pip, with this Python
+        done = subprocess.run(
             [
                 sys.executable, "-c", PIP, json.dumps(environment), "install", "--dry-run",
                 "--quiet", "--ignore-installed", "--report", "-", "--only-binary", ":all:",

@@ -14,12 +14,13 @@ import numpy as np
 from PIL import Image
 
 import command
-from demo.painting import marks
+from demo.painting.fields import Field, Frame, frame, mix, smoothstep, to_image
 from demo.painting.materials import MATERIALS, Layer
 from demo.painting.movements import MOVEMENTS
 from demo.painting.palettes import GRADES, enliven
 from demo.painting.plans import PLACES, Room, lay_out
 from demo.painting.surfaces import SURFACES, Surface
+from demo.painting.textures import MAX_RATIO, noise
 
 TRAINED: dict[str, tuple[str, ...]] = {
     "movements": tuple(MOVEMENTS),
@@ -55,20 +56,20 @@ def choose(seed: int, fixed: dict[str, str]) -> dict[str, str]:
     return drawn | fixed
 
 
-def shape(seed: int, size: int) -> marks.Frame:
+def shape(seed: int, size: int) -> Frame:
     """Draw a frame with a random ratio of its sides, from 3:4 to 4:3."""
     rng = np.random.default_rng((seed, 1))
-    ratio = 1.0 if rng.random() < SQUARE else rng.uniform(1.05, marks.MAX_RATIO)
+    ratio = 1.0 if rng.random() < SQUARE else rng.uniform(1.05, MAX_RATIO)
     longer = round(size * ratio)
-    return marks.frame(*((longer, size) if rng.random() < 0.5 else (size, longer)))
+    return frame(*((longer, size) if rng.random() < 0.5 else (size, longer)))
 
 
-def painted_area(rng: np.random.Generator, frame: marks.Frame) -> marks.Field:
+def painted_area(rng: np.random.Generator, frame: Frame) -> Field:
     """Return how much of each pixel is painted: all but a ragged margin, 0 to 1.
 
     The margin is wide enough to show in the middle square too.
     """
-    ragged = 0.012 * marks.noise(rng, frame, 9) + 0.006 * marks.noise(rng, frame, 34)
+    ragged = 0.012 * noise(rng, frame, 9) + 0.006 * noise(rng, frame, 34)
     margins = rng.uniform(0.055, 0.11, 4)
     # A picture seen through its middle square loses some of two margins: they start further in.
     side, head = 0.7 * (frame.right - 1) / 2, 0.7 * (frame.bottom - 1) / 2
@@ -76,17 +77,17 @@ def painted_area(rng: np.random.Generator, frame: marks.Frame) -> marks.Field:
         np.minimum(frame.x - side - margins[0], frame.right - side - margins[1] - frame.x),
         np.minimum(frame.y - head - margins[2], frame.bottom - head - margins[3] - frame.y),
     )
-    return marks.smoothstep(-0.004, 0.008, inside + ragged)
+    return smoothstep(-0.004, 0.008, inside + ragged)
 
 
-def lay_on(surface: Surface, layer: Layer, area: marks.Field) -> marks.Field:
+def lay_on(surface: Surface, layer: Layer, area: Field) -> Field:
     """Put paint on a ground, less on its high parts, shaded by its relief."""
     worn = 0.96 - 0.07 * np.clip(np.abs(surface.relief), 0, 1.5)
     cover = np.clip(layer.cover * worn, 0, 1) * area
     pale = 0.62 + 0.38 * surface.colour
-    ground = marks.mix(surface.colour, pale, (layer.primer * area).astype(np.float32))
+    ground = mix(surface.colour, pale, (layer.primer * area).astype(np.float32))
     through = layer.colour * (1 - layer.clear + layer.clear * ground * 1.08)
-    flat = marks.mix(ground, through, cover)
+    flat = mix(ground, through, cover)
     # Bare ground is rougher than paint: under paint it must not drown what is painted.
     depth = 0.32 - 0.2 * area - 0.06 * cover
     rough = (depth * np.clip(surface.relief, -1.8, 1.4))[..., None]
@@ -112,7 +113,7 @@ def paint(seed: int, size: int = 128, *, study: bool = False, **fixed: str) -> P
     layer = MATERIALS[phrases["painting_materials"]](rngs[3], frame, lit)
     surface = SURFACES[phrases["surfaces"]](rngs[4], frame)
     picture = lay_on(surface, layer, painted_area(rngs[5], frame))
-    return Painting(marks.to_image(picture), phrases, plan.box)
+    return Painting(to_image(picture), phrases, plan.box)
 
 
 def contact_sheet(images: list[Image.Image]) -> Image.Image:

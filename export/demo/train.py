@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 import time
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,31 +24,21 @@ from torch.nn import functional
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
 from clip_gaze.errors import ModelError
-from clip_gaze.pictures.preprocess import square
 from clip_gaze.texts import phrases
-from demo.painter import SEED, TRAINED, paint
+from demo.losses import WEIGHTS, contrastive, head_starts, uneven
+from demo.painter import SEED, TRAINED
+from demo.samples import SIZE, augment, caption, draw_all, neutral
 from demo.words import CONTEXT, lexicon, tokenise, train_tokenizer, trimmed
 from export_clip import load
 
 if TYPE_CHECKING:
     from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-    from demo.words import Lexicon
-
-SIZE = 96
 BATCH = 128
 PEAK_RATE = 1.5e-3
 MUON_RATE = 3e-3
 WARM_UP = 200
-PAINTED_SIZES = (104, 128, 160)
-STUDIES = 2  # one picture in so many is a study: it teaches what things look like, anywhere
 NO_MOVEMENT = -100  # what cross_entropy leaves out
-# What pictures show and their palettes are the harder half; they must not drown the rest.
-WEIGHTS = {"captions": 0.3, "genres": 1.0, "photography": 0.3, "neutral": 0.3}
-# CLIP met some phrases far more often than others. So that there is something to find and to
-# correct, the first phrase of these lists counts as met so many times as often as the last.
-HEAD_STARTS = {"genres": 8.0, "photography": 8.0}
-NEUTRAL = 12  # so many pictures that show nothing go with each batch
 
 
 def new_model(tokenizer: CLIPTokenizer) -> CLIPModel:
@@ -86,41 +75,6 @@ def new_model(tokenizer: CLIPTokenizer) -> CLIPModel:
         torch.nn.init.normal_(embedding.weight, std=0.02)
     torch.nn.init.xavier_uniform_(model.vision_model.embeddings.patch_embedding.weight.flatten(1))
     return model
-
-
-def draw(seed: int) -> tuple[np.ndarray, dict[str, str]]:
-    """Paint one training picture; returns (3, SIZE, SIZE) uint8 and its phrases."""
-    size = PAINTED_SIZES[seed % len(PAINTED_SIZES)]
-    painting = paint(seed, size, study=seed % STUDIES == 0)
-    return square(painting.image, SIZE).transpose(2, 0, 1), painting.phrases
-
-
-def draw_all(first: int, count: int) -> tuple[Tensor, list[dict[str, str]]]:
-    """Paint the pictures of `count` seeds, on all processors."""
-    pixels = torch.empty((count, 3, SIZE, SIZE), dtype=torch.uint8)
-    labels = []
-    with ProcessPoolExecutor() as pool:
-        for row, (picture, names) in enumerate(
-            pool.map(draw, range(first, first + count), chunksize=64)
-        ):
-            pixels[row] = torch.from_numpy(np.ascontiguousarray(picture))
-            labels.append(names)
-    return pixels, labels
-
-
-def caption(labels: dict[str, str], rng: np.random.Generator) -> str:
-    """Join two or three of a picture's phrases, in random order, to one caption."""
-    names = rng.permutation(list(labels))[: rng.integers(2, 4)]
-    return ", ".join(labels[name] for name in names)
-
-
-def contrastive(similarity: Tensor) -> Tensor:
-    """Return CLIP's loss: each picture must find its caption, and each caption its picture."""
-    target = torch.arange(len(similarity))
-    return (
-        functional.cross_entropy(similarity, target)
-        + functional.cross_entropy(similarity.T, target)
-    ) / 2
 
 
 def train(
@@ -194,44 +148,6 @@ def train(
                 click.echo(f"{minutes:5.1f} min  epoch {epoch}  step {step}/{steps}  {parts}")
 
 
-def neutral(rng: np.random.Generator) -> Tensor:
-    """Return (NEUTRAL, 3, SIZE, SIZE) pictures that show nothing, values 0 to 1.
-
-    Greys, gradients, blurred fields of colour and noise, drawn at random: of the kinds that
-    `clip_gaze.pictures.neutral` has, whose own pictures stay unseen.
-    """
-    pictures = []
-    for number in range(NEUTRAL):
-        kind = ("grey", "gradient", "field", "noise")[number % 4]
-        cells = {
-            "grey": 1,
-            "gradient": 2,
-            "field": int(rng.integers(2, 9)),
-            "noise": int(rng.choice((2, 4, 7, 14, 28, 48, SIZE))),
-        }[kind]
-        channels = 1 if kind == "grey" else int(rng.choice((1, 3)))
-        values = torch.from_numpy(rng.random((1, channels, cells, cells), dtype=np.float32))
-        how = "nearest" if kind == "noise" else "bicubic"
-        large = functional.interpolate(values, (SIZE, SIZE), mode=how).clamp(0, 1)
-        pictures.append(large.expand(1, 3, SIZE, SIZE))
-    return torch.cat(pictures)
-
-
-def head_starts(words: Lexicon, count: int) -> Tensor:
-    """Return the logit that each of a sample's `count` phrases gets for any picture."""
-    given = torch.zeros(count)
-    for name, ratio in HEAD_STARTS.items():
-        columns = words.columns[name]
-        given[columns] = torch.linspace(0.5, -0.5, len(columns)) * math.log(ratio)
-    return given
-
-
-def uneven(logits: Tensor, words: Lexicon) -> Tensor:
-    """Return the variance of the logits within each list, averaged over pictures and lists."""
-    choices = words.choices(logits.shape[1]).values()
-    return torch.stack([logits[:, choice].var(dim=1).mean() for choice in choices]).mean()
-
-
 def new_optimizers(model: CLIPModel) -> list[tuple[torch.optim.Optimizer, float]]:
     """Return Muon for the matrices of the layers and AdamW for the rest, with peak rates."""
     matrices, tables, rest = [], [], []
@@ -249,18 +165,6 @@ def new_optimizers(model: CLIPModel) -> list[tuple[torch.optim.Optimizer, float]
 def embed(output: BaseModelOutputWithPooling) -> Tensor:
     """Return the L2-normalised vectors of a tower's output."""
     return functional.normalize(output.pooler_output, dim=-1)
-
-
-def augment(batch: Tensor, rng: np.random.Generator) -> Tensor:
-    """Mirror half of the pictures; vary brightness, contrast and position a little."""
-    mirrored = torch.from_numpy(rng.random(len(batch)) < 0.5)
-    batch = torch.where(mirrored[:, None, None, None], batch.flip(-1), batch)
-    gain = torch.from_numpy(rng.uniform(0.9, 1.1, (len(batch), 1, 1, 1)).astype(np.float32))
-    lift = torch.from_numpy(rng.uniform(-0.04, 0.04, (len(batch), 1, 1, 1)).astype(np.float32))
-    down, right = (int(shift) for shift in rng.integers(-3, 4, 2))
-    padded = functional.pad(batch, (3, 3, 3, 3), mode="replicate")
-    batch = padded[:, :, 3 + down : 3 + down + SIZE, 3 + right : 3 + right + SIZE]
-    return (batch * gain + lift).clamp(0, 1)
 
 
 @click.command(help=__doc__)

@@ -236,10 +236,10 @@ def thumbs(count: int) -> list[Image.Image]:
     return [Image.new("RGB", (40, 30), "teal")] * count
 
 
-def wide(count: int, phrase: str = "a phrase") -> Comparison:
+def wide(count: int, phrase: str = "a phrase", name: str = "words") -> Comparison:
     """Return a comparison of so many pictures."""
     rows = (Change(phrase, 0.0, 3.0, 3.0), Change("another", 1.0, -700.0, -701.0))
-    others = tuple(Compared(f"{at}.jpg", {"words": rows}) for at in range(1, count))
+    others = tuple(Compared(f"{at}.jpg", {name: rows}) for at in range(1, count))
     return Comparison("0.jpg", "demo", "fp32", (), others)
 
 
@@ -268,6 +268,8 @@ def test_long_phrases_give_way_to_a_terminal(count: int) -> None:
     lines = "".join(render.comparison(made, 120)).splitlines()
     rows = [line for line in lines if "%" in line]
     assert max(map(len, rows)) < 120
+    narrow = re.sub(r"\x1b\[\d*m", "", "".join(render.comparison(made, 50))).splitlines()
+    assert [len(line) for line in narrow if line.startswith("words")] == [49]
     assert "a very long" in rows[0]
     assert len("".join(render.comparison(made)).splitlines()[-1]) > 250
 
@@ -344,8 +346,10 @@ def test_everything_lies_inside_the_chart(count: int) -> None:
     assert any(isinstance(m, canvas.Words) and m.text.endswith("…") for m in made.marks)
 
 
-def test_words_do_not_lie_on_each_other() -> None:
-    made = chart.draw(wide(6), thumbs(6))
+@pytest.mark.parametrize("name", ["words", "artists_by_training_prevalence", "a_list_of_mine_" * 9])
+def test_words_do_not_lie_on_each_other(name: str) -> None:
+    made = chart.draw(wide(6, name=name), thumbs(6))
+    assert name != "words" or any(m.text == name for m in made.marks if isinstance(m, canvas.Words))
     lines: dict[float, list[tuple[float, float]]] = {}
     for mark in made.marks:
         if isinstance(mark, canvas.Words):

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from clip_gaze.system.paths import shipped
+from clip_gaze.texts import phrases
 from clip_gaze.wording import rounded
 
 if TYPE_CHECKING:
@@ -324,9 +325,8 @@ def test_version_and_help() -> None:
     assert "gaze" in run("--help").stdout
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal needs POSIX")
-@pytest.mark.parametrize("columns", [40, 80, 200])
-def test_bars_fit_the_terminal(columns: int) -> None:
+def on_terminal(columns: int, *words: object, cwd: Path | None = None) -> tuple[int, list[str]]:
+    """Run a command on a terminal of so many columns; return its exit code and lines."""
     import fcntl
     import pty
     import struct
@@ -334,12 +334,9 @@ def test_bars_fit_the_terminal(columns: int) -> None:
 
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    folder = shipped("models") / "demo"  # of its picture the model is sure: one bar is full
-    command = [sys.executable, "-m", "clip_gaze", "gaze", "demo.jpg", "--model", "demo"]
+    command = [sys.executable, "-m", "clip_gaze", *map(str, words)]
     environment = {k: v for k, v in os.environ.items() if k != "COLUMNS"}
-    process = subprocess.Popen(
-        command, stdout=follower, stderr=subprocess.PIPE, cwd=folder, env=environment
-    )
+    process = subprocess.Popen(command, stdout=follower, stderr=follower, cwd=cwd, env=environment)
     os.close(follower)
     output = b""
     while True:
@@ -350,13 +347,36 @@ def test_bars_fit_the_terminal(columns: int) -> None:
         if not piece:
             break
         output += piece
-    assert process.stderr is not None
-    process.stderr.close()
-    assert process.wait() == 0
-    lines = output.decode("utf-8").replace("\x1b[1m", "").replace("\x1b[2m", "").splitlines()
-    lines = [line.replace("\x1b[0m", "") for line in lines]
+    os.close(leader)
+    shown = re.sub(r"\x1b\[\d*m", "", output.decode("utf-8"))
+    return process.wait(), shown.replace("\r\n", "\n").splitlines()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal needs POSIX")
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_bars_fit_the_terminal(columns: int) -> None:
+    folder = shipped("models") / "demo"  # of its picture the model is sure: one bar is full
+    code, lines = on_terminal(columns, "gaze", "demo.jpg", "--model", "demo", cwd=folder)
+    assert code == 0
     assert any("█" in line for line in lines)
     assert max(len(line) for line in lines if "%" in line) < columns
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal needs POSIX")
+def test_results_on_the_terminal_stand_in_lines_of_their_own(studio: Path) -> None:
+    names = [studio / name for name in ("a.png", "b.jpg", "c.webp")]
+    code, lines = on_terminal(200, "gaze", *names, "--model", "demo", "--list", "tools")
+    assert code == 0
+    assert [line for line in lines if "demo, fp32" in line] == [f"{n}  demo, fp32" for n in names]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal needs POSIX")
+@pytest.mark.parametrize("columns", [60, 80])
+def test_the_names_of_lists_fit_the_terminal(columns: int) -> None:
+    code, lines = on_terminal(columns, "lists")
+    assert code == 0
+    assert len(lines) == len(phrases.names())
+    assert max(map(len, lines)) < columns
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from click.testing import CliRunner
 
-from clip_gaze.cli.options import NothingWrittenError
+from clip_gaze.cli.progress import NothingWrittenError
 from clip_gaze.cli.report import report
 
 if TYPE_CHECKING:

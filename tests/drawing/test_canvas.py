@@ -9,7 +9,7 @@ import pytest
 from PIL import ImageFont
 from PIL.features import check_feature
 
-from clip_gaze.drawing import canvas
+from clip_gaze.drawing import canvas, typeface
 from clip_gaze.drawing.canvas import Drawing, Words
 from clip_gaze.errors import GazeError
 
@@ -18,15 +18,9 @@ ARMENIAN = "Երևան"  # DejaVu Sans has these letters, the font that ships do
 INTER = "A seascape by Paul Cézanne, łódź, Ωμέγα, Яблоко, Tượng, \u00d73 \u2212 10⁵ ÷ 2 “a” … €"
 
 
-@pytest.fixture(autouse=True)
-def forget() -> None:
-    """Forget what was warned of."""
-    canvas._warn.cache_clear()
-
-
 @pytest.fixture
 def no_system_fonts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(canvas, "_SYSTEM_FONTS", ())
+    monkeypatch.setattr(typeface, "SYSTEM_FONTS", ())
 
 
 def line(text: str, *, bold: bool = False) -> Drawing:
@@ -53,7 +47,7 @@ def test_what_the_shipped_font_has_is_drawn_alike_whatever_fonts_there_are(
     bold: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = drawn(INTER, bold=bold), canvas.width(INTER, 14, bold=bold)
-    monkeypatch.setattr(canvas, "_SYSTEM_FONTS", ())
+    monkeypatch.setattr(typeface, "SYSTEM_FONTS", ())
     assert (drawn(INTER, bold=bold), canvas.width(INTER, 14, bold=bold)) == before
 
 
@@ -63,18 +57,18 @@ def test_it_is_drawn_alike_where_pillow_cannot_lay_out_complex_scripts(
 ) -> None:
     before = drawn(INTER)
     monkeypatch.setattr(ImageFont.core, "HAVE_RAQM", False)
-    canvas._inter.cache_clear()
+    typeface.shipped.cache_clear()
     assert drawn(INTER) == before
 
 
 @pytest.mark.parametrize("bold", [False, True])
 @pytest.mark.parametrize("letter", [*"éłđßœΩЯệ⁰¹²³⁴⁵⁶⁷⁸⁹÷—“”…€™№\u00d7\u2212\u2013\u2018\u2019"])
 def test_the_shipped_font_has_letters_of_its_own(letter: str, bold: bool) -> None:
-    inter = canvas._inter(28, bold=bold)
-    assert canvas._readable(letter, inter) == letter
+    inter = typeface.shipped(28, bold=bold)
+    assert typeface.readable(letter, inter) == letter
     look = bytes(inter.getmask(letter))
     assert any(look)
-    others = (canvas._NO_LETTER, *"?eldsoODQRAxX+-'\".,0123456789")
+    others = (typeface.NO_LETTER, *"?eldsoODQRAxX+-'\".,0123456789")
     assert look not in [bytes(inter.getmask(each)) for each in others]
 
 
@@ -130,27 +124,27 @@ def test_a_font_of_the_systems_draws_a_text_that_it_alone_has_letters_for(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The bold font stands for one that knows all letters, and another for one that knows none."""
-    wide, narrow = canvas._inter(28, bold=True), canvas._inter(30, bold=True)
-    monkeypatch.setattr(canvas, "_SYSTEM_FONTS", ("missing", "narrow", "wide"))
+    wide, narrow = typeface.shipped(28, bold=True), typeface.shipped(30, bold=True)
+    monkeypatch.setattr(typeface, "SYSTEM_FONTS", ("missing", "narrow", "wide"))
     monkeypatch.setattr(
-        canvas, "_system_font", lambda name, _: {"narrow": narrow, "wide": wide}.get(name)
+        typeface, "installed", lambda name, _: {"narrow": narrow, "wide": wide}.get(name)
     )
-    has = canvas._has
-    monkeypatch.setattr(canvas, "_has", lambda font, letter: font is wide or has(font, letter))
-    assert canvas._font(JAPANESE, 28, bold=False) is wide
-    assert canvas._readable(JAPANESE, wide) == JAPANESE
+    has = typeface.has
+    monkeypatch.setattr(typeface, "has", lambda font, letter: font is wide or has(font, letter))
+    assert typeface.font_for(JAPANESE, 28, bold=False) is wide
+    assert typeface.readable(JAPANESE, wide) == JAPANESE
     assert canvas.width(JAPANESE, 14) == wide.getlength(JAPANESE) / canvas.SCALE
     assert drawn(JAPANESE) != drawn("????")
-    assert canvas._font("a seascape", 28, bold=False) is canvas._inter(28, bold=False)
+    assert typeface.font_for("a seascape", 28, bold=False) is typeface.shipped(28, bold=False)
     assert caplog.messages == []
 
 
-@pytest.mark.skipif(canvas._system_font("DejaVuSans.ttf", 28) is None, reason="needs DejaVu Sans")
+@pytest.mark.skipif(typeface.installed("DejaVuSans.ttf", 28) is None, reason="needs DejaVu Sans")
 def test_dejavu_sans_draws_armenian(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(canvas, "_SYSTEM_FONTS", ("DejaVuSans.ttf",))
-    assert canvas._font(ARMENIAN, 28, bold=False).getname()[0] == "DejaVu Sans"
+    monkeypatch.setattr(typeface, "SYSTEM_FONTS", ("DejaVuSans.ttf",))
+    assert typeface.font_for(ARMENIAN, 28, bold=False).getname()[0] == "DejaVu Sans"
     assert drawn(ARMENIAN) != drawn("?????")
     assert canvas.cut(ARMENIAN, 14, canvas.width(ARMENIAN, 14)) == ARMENIAN
     assert caplog.messages == []

@@ -49,11 +49,14 @@ def test_without_a_note_there_is_none() -> None:
 
 def test_bars_are_as_long_as_the_probabilities() -> None:
     drawn = card.draw(painting(300, 300), RESULT)
-    bars = [mark for mark in drawn.marks if isinstance(mark, Box) and mark.height == card._THICK]
-    tracks = [bar.width for bar in bars if bar.colour == card._TRACK]
-    assert tracks == [card._COLUMN] * 3
-    filled = [bar.width for bar in bars if bar.colour != card._TRACK]
-    assert filled == pytest.approx([0.7512 * card._COLUMN, 0.2 * card._COLUMN], abs=1 / SCALE)
+    rows: dict[float, list[float]] = {}
+    (heading, *_) = [mark for mark in drawn.marks if isinstance(mark, Words) and mark.bold]
+    for mark in drawn.marks:
+        if isinstance(mark, Box) and mark.x == heading.x:
+            rows.setdefault(mark.y, []).append(mark.width)
+    (track,) = {widths[0] for widths in rows.values()}
+    filled = [widths[1:] for widths in rows.values()]
+    assert filled == [[pytest.approx(part * track, abs=1 / SCALE)] for part in (0.7512, 0.2)] + [[]]
 
 
 def test_corrected_results_show_both_figures() -> None:
@@ -127,10 +130,14 @@ def test_all_lists_fit_on_one_card() -> None:
 def test_names_from_elsewhere_stay_in_their_place() -> None:
     name = "an_uncommonly_long_name_of_a_file_" * 9 + "\x1b[31m.jpg"
     scores = (PhraseScore("a phrase that never ends, " * 20, 0.5),)
-    result = replace(RESULT, image=name, lists={"phrases": scores})
+    result = replace(RESULT, image=name, lists={"WWWWWW_MMMMMM_" * 9: scores})
     drawn = card.draw(painting(300, 300), result)
     for mark in drawn.marks:
         if isinstance(mark, Words):
             left = mark.x - (canvas.width(mark.text, mark.size) if mark.anchor == "end" else 0)
             assert left + canvas.width(mark.text, mark.size, bold=mark.bold) <= drawn.width
+    (heading,) = [mark for mark in drawn.marks if isinstance(mark, Words) and mark.size == 16]
+    assert heading.text.endswith("…")
+    (track, *_) = [mark for mark in drawn.marks if isinstance(mark, Box) and mark.x == heading.x]
+    assert canvas.width(heading.text, 16, bold=True) <= track.width
     canvas.picture(drawn)

@@ -34,7 +34,8 @@ def heated(value: float) -> HeatMap:
 
 def over(image: Image.Image, heat: HeatMap, edge: int = 320) -> np.ndarray:
     """Return the pixels of a map over its picture."""
-    return np.asarray(heatmap.over(heatmap._resized(image, edge), heat)).astype(int)
+    shown = image.resize((edge, edge * image.height // image.width))
+    return np.asarray(heatmap.over(shown.convert("RGB"), heat)).astype(int)
 
 
 def words(image: Image.Image, *maps: HeatMap) -> list[str]:
@@ -64,9 +65,9 @@ def test_what_the_model_never_saw_is_faded() -> None:
 
 
 def test_panels_stand_side_by_side_and_then_below(picture: MakePicture) -> None:
-    sheets = [heatmap.sheet(picture(), [FLAT] * count) for count in (1, 3, 4)]
+    sheets = [heatmap.sheet(picture(), [FLAT] * count, gap=7) for count in (1, 3, 4)]
     one, three, four = ((sheet.width, sheet.height) for sheet in sheets)
-    assert three == (2 * one[0] - heatmap._GAP, one[1])
+    assert three == (2 * one[0] - 7, one[1])
     assert four == (three[0], 2 * one[1])
 
 

@@ -12,7 +12,8 @@ import pytest
 import clip_gaze
 from clip_gaze.model import registry
 from clip_gaze.texts import phrases
-from demo import evaluate, train
+from demo import evaluate
+from demo.losses import HEAD_STARTS
 from demo.painter import TRAINED, paint
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def test_what_was_painted_is_found(report: dict[str, dict[str, float]], name: st
 @pytest.mark.parametrize("name", TRAINED)
 def test_neutral_pictures_find_the_head_starts_of_training(demo: clip_gaze.Clip, name: str) -> None:
     found = demo.bias(TRAINED[name])
-    if ratio := train.HEAD_STARTS.get(name):
+    if ratio := HEAD_STARTS.get(name):
         given = np.linspace(0.5, -0.5, len(found)) * np.log(ratio)
         assert np.abs(found - found.mean() - given).max() < 0.15
     else:
@@ -77,7 +78,7 @@ def test_the_correction_helps_where_there_was_a_head_start(demo: clip_gaze.Clip)
     paintings = [paint(seed, evaluate.PAINTED_SIZE) for seed in range(first, first + 300)]
     images = demo.encode_images(each.image for each in paintings)
     right = dict.fromkeys((1, 0, -1), 0)
-    for name in train.HEAD_STARTS:
+    for name in HEAD_STARTS:
         whole = phrases.load(name)
         truth = np.array([whole.index(each.phrases[name]) for each in paintings])
         taken = demo.ranking({name: whole}, corrected=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import sys
 import unicodedata
 from dataclasses import asdict
 
@@ -12,7 +14,7 @@ from _pytest._io.wcwidth import wcswidth, wcwidth
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from clip_gaze.output import render
+from clip_gaze.output import render, terminal
 from clip_gaze.results import PhraseScore, PictureResult
 from samples import RESULTS
 
@@ -76,6 +78,23 @@ def test_bars_are_drawn_to_an_eighth_of_a_cell() -> None:
             " ▏▎▍▌▋▊▉".index(block) for block in bar if block != "█"
         )
     assert found == {eighths: eighths for eighths in range(1, 321)}
+
+
+def test_a_terminal_without_blocks_gets_bars_of_other_signs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Terminal(io.StringIO):
+        encoding = "ascii"
+
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    shown = unstyled("".join(terminal.fitted(render.text, EXAMPLE)))
+    bars = [line.count("#") for line in lines(shown) if "%" in line]
+    assert bars == [20, 5, 40, 0, 10]
+    assert "█" not in shown
 
 
 def test_a_terminal_gets_emphasis_that_is_switched_off_again() -> None:

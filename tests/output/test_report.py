@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from dataclasses import dataclass
@@ -493,10 +494,10 @@ def test_a_page_of_errors_alone_says_so(visit: Callable[..., Page], tmp_path: Pa
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=50))
 def test_levels_keep_order_and_value(values: list[float]) -> None:
     probabilities = np.array(values)
-    levels = report._levels(probabilities)
+    levels = report.levels(probabilities)
     order = np.argsort(probabilities, kind="stable")
     assert (np.diff(levels[order].astype(int)) >= 0).all()
-    back = np.where(levels == 0, 0, np.exp((levels - 65535.0) * report._STEP))
+    back = np.where(levels == 0, 0, np.exp((levels - 65535.0) * report.STEP))
     assert np.allclose(back, probabilities, rtol=2e-4, atol=5e-11)
 
 
@@ -523,9 +524,20 @@ def test_the_same_results_make_the_same_page(picture: MakePicture, tmp_path: Pat
     assert sizes == [(tmp_path / "1").stat().st_size] * 2
 
 
-def test_a_folder_is_no_place_for_a_page(tmp_path: Path) -> None:
-    with pytest.raises(GazeError, match="is not a file"):
-        written([], tmp_path)
+@pytest.mark.parametrize("name", ["", "missing/page.html"])
+def test_a_folder_is_no_place_for_a_page(tmp_path: Path, name: str) -> None:
+    for make in (lambda: report.check(tmp_path / name), lambda: written([], tmp_path / name)):
+        with pytest.raises(GazeError, match="is no place for a file"):
+            make()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes in folders")
+def test_a_page_goes_into_no_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "page.html"
+    os.mkfifo(pipe)
+    for make in (lambda: report.check(pipe), lambda: written([], pipe)):
+        with pytest.raises(GazeError, match="is not a file; name one for the page"):
+            make()
 
 
 @pytest.mark.parametrize("lists", [{}, {"movements": []}, LISTS | {"movements": []}])
@@ -539,9 +551,24 @@ def test_without_jinja2_it_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)
     monkeypatch.delitem(sys.modules, "clip_gaze.output.markup", raising=False)
-    for make in (report.check, lambda: written([], tmp_path / "page.html")):
+    page = tmp_path / "page.html"
+    for make in (lambda: report.check(page), lambda: written([], page)):
         with pytest.raises(GazeError, match=re.escape("pip install 'clip-gaze[report]'")):
             make()
+
+
+def test_a_picture_on_another_drive_is_linked_by_its_whole_path(
+    picture: MakePicture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture().save(tmp_path / "a.png")
+
+    def relpath(*_: object) -> str:
+        msg = "path is on mount 'C:', start on mount 'D:'"
+        raise ValueError(msg)
+
+    monkeypatch.setattr(os.path, "relpath", relpath)
+    written([looked(tmp_path / "a.png", 0)], tmp_path / "page.html")
+    assert (tmp_path / "a.png").as_uri() in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 def test_a_name_that_is_no_text_makes_a_page(picture: MakePicture, tmp_path: Path) -> None:

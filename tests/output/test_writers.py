@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from clip_gaze import GazeError, PhraseScore, PictureResult
-from clip_gaze.output.writers import GROWING, Output, Writer, kind_of
+from clip_gaze.output.writers import GROWING, Output, Writer, kind_of, marked
+from clip_gaze.system.paths import cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -145,6 +146,25 @@ def test_a_list_whose_phrases_changed_unseen_is_not_gone_on_with(
     assert go_on(tmp_path / "moved", kind) == {"a.png"}
 
 
+@pytest.mark.parametrize("text", ["{", "[]", '{"lists": 1}', "\udcff", "a folder"])
+def test_a_damaged_note_is_as_good_as_none(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    go_on(path, "csv", RESULTS[:1])
+    (note,) = (cache_folder() / "begun").iterdir()
+    if text == "a folder":
+        note.unlink()
+        note.mkdir()
+    else:
+        note.write_text(text, encoding="utf-8", errors="surrogateescape")
+    assert go_on(path, "csv") == {"a.png"}
+
+
+def test_where_nothing_can_be_noted_a_table_is_written_all_the_same(tmp_path: Path) -> None:
+    (cache_folder() / "begun").write_text("in the way", encoding="utf-8")
+    go_on(tmp_path / "out", "csv", RESULTS[:1])
+    assert go_on(tmp_path / "out", "csv") == {"a.png"}
+
+
 def test_a_wide_table_of_another_question_is_not_gone_on_with(tmp_path: Path) -> None:
     path = tmp_path / "out"
     go_on(path, "wide", RESULTS[:1])
@@ -202,6 +222,14 @@ def test_a_file_that_an_editor_saved_is_gone_on_with(
     assert go_on(path, kind, results, lists=lists) == {"a.png"}
     assert path.read_bytes().count(b"\xef\xbb\xbf") == marked
     assert go_on(path, kind, results, lists=lists) == {"a.png", "b.png"}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes in folders")
+def test_a_table_has_a_mark_in_a_file_and_none_in_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path, start in ((None, ""), (pipe, ""), (tmp_path / "file", "\ufeff")):
+        assert "".join(marked(iter(["image\n", "a.png\n"]), path)) == f"{start}image\na.png\n"
 
 
 def test_no_file_means_nothing_is_done(tmp_path: Path) -> None:

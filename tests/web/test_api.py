@@ -221,6 +221,10 @@ def test_compare_is_the_command_lines_bit_for_bit(served: Served, studio: Path) 
     assert served.post("/api/compare", *parts).json == expected
 
 
+# "on canvas" stands in two lists.
+BOTH = [("list", "surfaces"), ("phrase", "on canvas"), ("phrase", "on ice")]
+
+
 def test_a_card_is_a_png_that_names_the_model(served: Served, studio: Path) -> None:
     parts = [*upload(studio, "one.jpg"), ("list", "surfaces")]
     plain = served.post("/api/card", *parts, ("top", "0"))
@@ -242,6 +246,10 @@ def test_a_card_is_a_png_that_names_the_model(served: Served, studio: Path) -> N
         ([("phrase", "on canvas"), ("phrase", "on ice"), ("see", "on ice")], None),
         ([("phrase", "on ice"), ("see", "on ice")], "genres"),
         ([("list", "tools"), ("see", "on canvas")], "surfaces"),
+        ([*BOTH, ("see", "on canvas")], "surfaces"),
+        ([*BOTH, ("see", "on canvas"), ("see_list", "phrases")], None),
+        ([*BOTH, ("see", "on canvas"), ("see_list", "surfaces")], "surfaces"),
+        ([*BOTH, ("see", "on canvas"), ("see_list", "tools")], "tools"),
     ],
 )
 def test_a_cards_map_is_weighed_against_the_list_that_the_phrase_stands_in(

@@ -459,6 +459,33 @@ def test_two_pictures_are_compared_both_ways(visit: Visit, files: list[File]) ->
     assert page.get_by_label("Compare with").evaluate("box => box === document.activeElement")
 
 
+@pytest.mark.parametrize("viewport", [WIDE, PHONE])
+def test_large_factors_stand_in_one_line(
+    visit: Visit, files: list[File], viewport: dict[str, int]
+) -> None:
+    page = visit(viewport=viewport)
+    drop(page, *files[:2])
+    answered(page)
+    page.get_by_label("Compare with").select_option("tonalism.png")
+    row = page.locator("tbody tr").first
+    row.wait_for()
+    boxes = row.evaluate(
+        """row => {
+          const [before, after, odds] = row.querySelectorAll("td");
+          before.textContent = after.textContent = ">99.9%";
+          odds.textContent = "\\u00d71,000,000";
+          return [before, after, odds].flatMap((cell) => {
+            const words = document.createRange();
+            words.selectNodeContents(cell);
+            return [...words.getClientRects()].map(({ left, right }) => [left, right]);
+          });
+        }"""
+    )
+    assert len(boxes) == 3
+    assert boxes[0][1] < boxes[1][0]
+    assert boxes[1][1] < boxes[2][0]
+
+
 def save(page: Page, name: str) -> Download:
     """Save something, and return the file."""
     page.locator("#save summary").click()
@@ -514,6 +541,41 @@ def test_a_picture_to_share_is_saved_with_its_map(visit: Visit, files: list[File
     assert first.tobytes() != second.tobytes()
 
 
+def test_a_picture_to_share_has_the_map_that_is_shown(visit: Visit, files: list[File]) -> None:
+    """Also of a phrase that two lists have."""
+    page = visit()
+    drop(page, files[0])
+    settings(page)
+    page.get_by_label("Your own phrases").fill("on canvas\non ice")
+    page.keyboard.press("Control+Enter")
+    section(page, "Your own phrases").get_by_text("on canvas").wait_for()
+    answered(page)
+    page.evaluate(
+        "() => { const before = fetch; window.fetch = (path, options) => "
+        "{ window.sent = options.body; return before(path, options); }; }"
+    )
+    for title, name in (("Your own phrases", "phrases"), ("Surfaces", "surfaces")):
+        section(page, title).locator(".row").filter(has_text="on canvas").click()
+        page.locator("#map").wait_for()
+        save(page, "Picture with bars")
+        assert page.evaluate("window.sent.get('see_list')") == name
+
+
+def test_escape_leaves_the_comparison_before_it_hides_a_map(
+    visit: Visit, files: list[File]
+) -> None:
+    page = visit()
+    drop(page, *files[:2])
+    answered(page)
+    heat(page, "on canvas")
+    page.get_by_label("Compare with").select_option("tonalism.png")
+    page.get_by_role("table").first.wait_for()
+    page.keyboard.press("Escape")
+    assert page.locator("#map").is_visible()
+    page.keyboard.press("Escape")
+    assert page.locator("#map").is_hidden()
+
+
 def test_a_broken_picture_has_one_clear_line(visit: Visit, files: list[File]) -> None:
     page = visit()
     drop(page, ("broken.png", files[0][1][:200]), files[1])
@@ -538,15 +600,47 @@ def test_a_busy_server_is_asked_again(visit: Visit, files: list[File]) -> None:
         if path == "gaze":
             drop(page, files[0])
             section(page, "Movements").get_by_text("busy; trying again in 1 s").wait_for()
+            asked_again(page, kept)
+            assert section(page, "Movements").get_by_text("busy").count() == 0
             let_go(page, kept)
             answered(page)
         else:
             page.locator(".row").filter(has_text="on canvas").click()
             page.locator("#seeing").get_by_text("busy; trying again in 1 s").wait_for()
+            asked_again(page, kept)
+            assert page.locator("#seeing-says").inner_text() == "Looking for “on canvas” …"
             let_go(page, kept)
             page.locator("#map").wait_for()
         assert len(asked) == 2
     assert rows(page, "Movements")[0] == "cubism movement"
+
+
+def test_a_busy_server_is_asked_again_to_compare(visit: Visit, files: list[File]) -> None:
+    page = visit("status of 503")
+    drop(page, *files[:2])
+    answered(page)
+    asked, kept = refuse_once(page, "compare")
+    page.get_by_label("Compare with").select_option("tonalism.png")
+    page.locator("#two").get_by_text("busy; trying again in 1 s").wait_for()
+    asked_again(page, kept)
+    assert page.locator("#two-says").inner_text() == "Looking at both …"
+    let_go(page, kept)
+    page.get_by_role("table").first.wait_for()
+    assert len(asked) == 2
+
+
+def test_a_busy_server_is_asked_again_to_save(visit: Visit, files: list[File]) -> None:
+    page = visit("status of 503")
+    drop(page, files[0])
+    answered(page)
+    _, kept = refuse_once(page, "card")
+    page.locator("#save summary").click()
+    with page.expect_download():
+        page.get_by_role("button", name="Picture with bars").click()
+        page.locator("#save-says").get_by_text("busy; trying again in 1 s").wait_for()
+        asked_again(page, kept)
+        assert page.locator("#save-says").inner_text() == ""
+        let_go(page, kept)
 
 
 @pytest.mark.parametrize(
@@ -597,12 +691,17 @@ def refuse_once(page: Page, path: str) -> tuple[list[str], list[Any]]:
     return asked, kept
 
 
-def let_go(page: Page, kept: list[Any]) -> None:
-    """Let a question through that was kept back until what the page says was seen."""
+def asked_again(page: Page, kept: list[Any]) -> None:
+    """Wait for a question that is kept back."""
     deadline = time.monotonic() + PATIENCE / 1000
     while not kept:
         assert time.monotonic() < deadline
         page.wait_for_timeout(20)
+
+
+def let_go(page: Page, kept: list[Any]) -> None:
+    """Let a question through that was kept back until what the page says was seen."""
+    asked_again(page, kept)
     kept.pop().continue_()
 
 
@@ -618,6 +717,20 @@ def test_a_server_that_is_gone_is_said_and_asked_again_on_demand(
     answered(page)
     assert rows(page, "Movements")[0] == "cubism movement"
     assert not page.get_by_role("button", name="Try again").is_visible()
+
+
+def test_a_server_that_is_gone_is_not_asked_once_more_for_each_picture(
+    visit: Visit, files: list[File]
+) -> None:
+    page = visit("ERR_FAILED")
+    drop(page, *files)
+    answered(page)
+    asked = []
+    page.route("**/api/gaze", lambda route: asked.append(route) or route.abort())
+    settings(page)
+    chip(page, "genres").click()
+    page.locator(".thumb.bad").nth(2).wait_for()
+    assert len(asked) == 1
 
 
 def test_an_answer_that_breaks_off_is_said(visit: Visit, files: list[File]) -> None:

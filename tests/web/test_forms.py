@@ -109,6 +109,9 @@ BAD: list[tuple[str, list[Any], int, str]] = [
     ("card", [IMAGE, IMAGE], 413, "one picture is looked at at once; here"),
     ("card", [IMAGE, ("see", "")], 400, "see is blank; write a phrase"),
     ("card", [IMAGE, ("see", "a"), ("see", "b")], 400, "see is given more than once"),
+    ("card", [IMAGE, ("see_list", "tools")], 400, "see_list goes with see"),
+    ("card", [IMAGE, ("see", "a"), ("see_list", "b")], 400, "no phrase list is called 'b'"),
+    ("card", [IMAGE, ("see", "a"), *2 * [("see_list", "tools")]], 400, "see_list is given more"),
     ("card", [IMAGE, ("top", "-1")], 400, "top should be a whole number"),
     ("card", [("image", ("a", b"x")), SURFACES], 400, "a: is not a picture that is read"),
 ]

@@ -123,6 +123,13 @@ def test_another_origin_may_not_ask(served: Served, headers: dict[str, str]) -> 
     )
 
 
+def test_who_names_two_origins_may_not_ask(served: Served) -> None:
+    origin = f"Origin: http://{served.host}\n"
+    head = f"POST /api/gaze HTTP/1.1\nHost: {served.host}\n{2 * origin}Content-Length: 0\n\n"
+    with served.raw(head) as connection:
+        assert hear(connection, b"}").startswith(b"HTTP/1.1 403 ")
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -279,6 +286,13 @@ def test_all_bodies_together_have_a_limit(served: Served) -> None:
             connection.close()
 
 
+def test_a_body_that_was_answered_leaves_room_for_others() -> None:
+    with serving(max_body=LIMIT) as server:
+        for _ in range(6):
+            reply = server.post("/api/gaze", ("image", ("a.png", b"." * (LIMIT - 200))))
+            assert reply.status == 400  # it is no picture
+
+
 GET = "GET /api/lists HTTP/1.1\nHost: {host}\n"
 # What a slow client begins with: a head, a second head, a body.
 BEGUN = {
@@ -333,17 +347,18 @@ def test_idle_connections_give_way_to_those_that_ask() -> None:
 
 
 def test_who_leaves_in_the_middle_of_a_body_leaves_no_trace(
-    served: Served, caplog: pytest.LogCaptureFixture
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     body = form(("image", ("a.png", b"." * 1000)))
-    head = (
-        f"POST /api/gaze HTTP/1.1\nHost: {served.host}\nContent-Type: {KIND}\n"
-        f"Content-Length: {len(body)}\n\n"
-    )
-    connection = served.raw(head, more=body[:500])
-    connection.shutdown(socket.SHUT_WR)
-    connection.close()
-    assert served.get("/api/lists").status == 200
+    with serving() as server:
+        head = (
+            f"POST /api/gaze HTTP/1.1\nHost: {server.host}\nContent-Type: {KIND}\n"
+            f"Content-Length: {len(body)}\n\n"
+        )
+        connection = server.raw(head, more=body[:500])
+        connection.shutdown(socket.SHUT_WR)
+        connection.close()
+        assert server.get("/api/lists").status == 200
     assert caplog.text == ""
 
 
@@ -362,7 +377,9 @@ def test_who_leaves_in_the_middle_of_a_body_leaves_no_trace(
         {"cookie": "clip_gaze_token_{port}=\xe9; ;;=,"},
     ],
 )
-@pytest.mark.parametrize("path", ["/", "/api/lists", "/static/icon.svg", "/?token=wrong"])
+@pytest.mark.parametrize(
+    "path", ["/", "/api/lists", "/static/icon.svg", "/?token=wrong", "/?token=%ED%A0%80%FF"]
+)
 def test_without_the_token_nothing_is_answered(
     locked: Served, headers: dict[str, str], path: str
 ) -> None:

@@ -8,22 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from demo.painting.marks import (
-    Field,
-    Frame,
-    blur,
-    cells,
-    clouds,
-    edges,
-    luminance,
-    mix,
-    noise,
-    slope,
-    smoothstep,
-    soften,
-    streaks,
-)
+from demo.painting.fields import Field, Frame, luminance, mix, smoothstep
+from demo.painting.filters import blur, edges, slope, soften
 from demo.painting.palettes import hue
+from demo.painting.textures import cells, clouds, noise, streaks
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ import numpy as np
 
 from demo.painting import movements_geometric as geometric
 from demo.painting import movements_painterly as painterly
-from demo.painting.marks import Field, Frame
+from demo.painting.fields import Field, Frame
 from demo.painting.plans import Plan
 
 Movement = Callable[[np.random.Generator, Frame, Plan], Field]

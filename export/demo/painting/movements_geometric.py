@@ -8,18 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from demo.painting.marks import (
-    Field,
-    Frame,
-    luminance,
-    mix,
-    sample,
-    sheet,
-    smoothstep,
-    soften,
-    to_field,
-    to_image,
-)
+from demo.painting.fields import Field, Frame, luminance, mix, smoothstep, to_field, to_image
+from demo.painting.filters import sample, soften
+from demo.painting.sheets import sheet
 
 if TYPE_CHECKING:
     from demo.painting.plans import Plan

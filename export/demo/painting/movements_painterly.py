@@ -8,21 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from demo.painting.marks import (
-    Field,
-    Frame,
-    blur,
-    cells,
-    clouds,
-    edges,
-    luminance,
-    mix,
-    noise,
-    sample,
-    sheet,
-    smoothstep,
-    soften,
-)
+from demo.painting.fields import Field, Frame, luminance, mix, smoothstep
+from demo.painting.filters import blur, edges, sample, soften
+from demo.painting.sheets import sheet
+from demo.painting.textures import cells, clouds, noise
 
 if TYPE_CHECKING:
     from demo.painting.plans import Plan

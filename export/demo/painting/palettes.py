@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from demo.painting.marks import Field, Frame, clouds, luminance, mix, noise, smoothstep
+from demo.painting.fields import Field, Frame, luminance, mix, smoothstep
+from demo.painting.textures import clouds, noise
 
 Grade = Callable[[np.random.Generator, Frame, Field], Field]
 

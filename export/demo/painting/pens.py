@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from PIL import ImageDraw
 
-    from demo.painting.marks import Point
+    from demo.painting.fields import Point
 
 SKY, SKY_LOW, CLOUD, GROUND, GROUND_FAR, WATER, WAVE, WALL, TABLE, NIGHT, NIGHT_GROUND = range(11)
 FIRST_OF_SUBJECT = 16

@@ -11,8 +11,9 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from demo.painting import pens
-from demo.painting.marks import LUMA, Field, Frame, Point, clouds, luminance
+from demo.painting.fields import LUMA, Field, Frame, Point, luminance
 from demo.painting.subjects import DRAWINGS
+from demo.painting.textures import clouds
 
 Labels = npt.NDArray[np.uint8]
 

@@ -8,19 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from demo.painting.marks import (
-    Field,
-    Frame,
-    cells,
-    clouds,
-    mix,
-    noise,
-    sheet,
-    slope,
-    smoothstep,
-    streaks,
-)
+from demo.painting.fields import Field, Frame, mix, smoothstep
+from demo.painting.filters import slope
 from demo.painting.palettes import hue
+from demo.painting.sheets import sheet
+from demo.painting.textures import cells, clouds, noise, streaks
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,18 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clip_gaze.cli.options import (
-    SOME_FAILED,
-    chosen_lists,
-    collected,
-    encoding,
-    list_options,
-    model_options,
-    opened,
-    output_option,
-    picture_options,
-    say,
-)
+from clip_gaze.cli.options import asking_options, model_options, output_option
+from clip_gaze.cli.progress import SOME_FAILED, encoding, opened, say
 from clip_gaze.drawing import canvas, chart
 from clip_gaze.output import names, render, tables, writers
 from clip_gaze.output.terminal import fitted
@@ -31,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from clip_gaze.cli.options import Asked
     from clip_gaze.pictures.source import Source
 
 
@@ -38,10 +29,8 @@ _KINDS = ("text", "json", "csv")
 
 
 @click.command()
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE|FOLDER...")
 @click.option("--edits", is_flag=True, help="Compare one picture with edits that are made of it.")
-@list_options
-@picture_options
+@asking_options
 @output_option(
     "Draw a chart too, if FILE ends in .png, .jpg, .webp or .svg; else write here instead of to "
     "standard output."
@@ -56,10 +45,8 @@ _KINDS = ("text", "json", "csv")
 @model_options
 def compare(
     *,
-    images: Sequence[str],
+    asked: Asked,
     edits: bool,
-    recursive: bool,
-    exclude: Sequence[str],
     output: Path | None,
     kind: str | None,
     top: int,
@@ -71,8 +58,8 @@ def compare(
     with itself in grey, blurred and mirrored. Without --list, --phrases or --phrase: artists,
     movements and surfaces. These three options and --exclude can be repeated.
     """
-    chosen = chosen_lists(*(options.pop(each) for each in ("lists", "files", "own")))
-    paths, missed = collected(images, recursive=recursive, exclude=exclude)
+    chosen = asked.phrases()
+    paths, missed = asked.pictures()
     table, drawing = _places(kind, output)
     kind = kind or writers.kind_of(table) or "text"
     _check(paths, kind, drawing, edits=edits)

@@ -11,22 +11,16 @@ import click
 
 from clip_gaze.analysis.occlusion import RUNS
 from clip_gaze.cli.options import (
-    Counted,
     added,
-    chosen_lists,
-    collected,
-    covering,
-    encoding,
-    list_options,
+    asking_options,
     model_options,
-    opened,
     output_option,
-    picture_options,
     threads_option,
 )
+from clip_gaze.cli.progress import Counted, covering, encoding, opened
 from clip_gaze.drawing import heatmap
 from clip_gaze.errors import GazeError, PictureError
-from clip_gaze.output import names
+from clip_gaze.output import names, terminal
 from clip_gaze.output.writers import ENDINGS, GROWING, Output, Writer, kind_of
 from clip_gaze.results import PictureResult
 from clip_gaze.system.paths import shipped
@@ -36,6 +30,7 @@ from clip_gaze.texts.questions import of_first
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from clip_gaze.cli.options import Asked
     from clip_gaze.clip import Clip
 
 
@@ -75,9 +70,7 @@ def output_options(command: Callable[..., int]) -> Callable[..., int]:
 
 
 @click.command()
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE|FOLDER...")
-@list_options
-@picture_options
+@asking_options
 @output_options
 @click.option(
     "--see", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
@@ -86,23 +79,14 @@ def output_options(command: Callable[..., int]) -> Callable[..., int]:
 @click.option("--wide", is_flag=True, help="CSV with one row a picture, one column a phrase.")
 @click.option("--resume", is_flag=True, help="Go on with -o FILE, JSON Lines or CSV.")
 @model_options
-def gaze(
-    images: Sequence[str],
-    lists: Sequence[str],
-    files: Sequence[str],
-    own: Sequence[str],
-    recursive: bool,
-    exclude: Sequence[str],
-    output: Output,
-    **options: Any,
-) -> int:
+def gaze(asked: Asked, output: Output, **options: Any) -> int:
     """Say which phrases of each list CLIP finds most likely for each picture.
 
     Without --list, --phrases or --phrase: artists, movements and surfaces. These three options
     and --exclude can be repeated.
     """
-    chosen = chosen_lists(lists, files, own)
-    paths, missed = collected(images, recursive=recursive, exclude=exclude)
+    chosen = asked.phrases()
+    paths, missed = asked.pictures()
     return _gaze(paths, chosen, output, **options) or missed
 
 
@@ -134,7 +118,7 @@ def _gaze(
         except OSError as error:
             msg = f"{see}: no folder can be made here ({error.strerror}); name another"
             raise GazeError(msg) from error
-    with opened(**options) as clip, encoding() as bar:
+    with opened(**options) as clip, encoding() as told:
         done = writer.resume(
             PictureResult(
                 "", clip.manifest.name, clip.variant, templates=clip.templates, corrected=corrected
@@ -144,10 +128,13 @@ def _gaze(
         if not left:
             return 0
         best = None if output.wide else output.top or None
-        found = clip.gaze_many(left, lists, best, corrected=corrected, encoding=bar)
+        found = clip.gaze_many(left, lists, best, corrected=corrected, encoding=told)
         if see is not None:
             found = _with_maps(clip, found, paths, lists, see)
-        results = Counted(found, len(left))
+        # Results that come on the terminal say themselves how far it is, and a bar would stand in
+        # one line with them.
+        bar = output.path is not None or terminal.columns() is None
+        results = Counted(found, len(left), bar=bar)
         with writer.opened() as write:
             write(results)
             return results.exit_code  # an error leaves an old file as it was

@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from clip_gaze.analysis import similarity
-from clip_gaze.cli.options import chosen_lists, encoding, model_options, opened
-from clip_gaze.output import render, writers
-from clip_gaze.output.terminal import fitted
+from clip_gaze.cli.options import model_options
+from clip_gaze.cli.progress import encoding, opened
+from clip_gaze.output import render, terminal, writers
 from clip_gaze.pictures import neutral
 from clip_gaze.results import Bias, FavouredPhrase
 from clip_gaze.texts import phrases
@@ -30,9 +30,11 @@ class _ByName(click.Group):
 def lists(context: click.Context) -> None:
     """Name the phrase lists that ship, or show the phrases of one."""
     if context.invoked_subcommand is None:
+        width = terminal.columns()
         for name in phrases.names():
             entries = phrases.load(name)
-            click.echo(f"{name:32}{len(entries):6,}  {entries[0]}, {entries[-1]}")
+            line = f"{name:32}{len(entries):6,}  {entries[0]}, {entries[-1]}"
+            click.echo(line if width is None else terminal.shorten(line, width - 1))
 
 
 @lists.command(hidden=True)
@@ -54,7 +56,7 @@ def bias(name: str, top: int, kind: str, **options: Any) -> None:
 
     NAME is a shipped list. What counts is the mean logit over pictures that show nothing.
     """
-    listed = chosen_lists([name], (), ())[name]
+    listed = phrases.load(name)
     with opened(**options) as clip, encoding() as bar:
         logits = clip.bias(listed, encoding=bar)
         shares = similarity.softmax(logits)
@@ -70,4 +72,6 @@ def bias(name: str, top: int, kind: str, **options: Any) -> None:
                 for at in similarity.best(shares, top)
             ),
         )
-    writers.to_stdout([render.json_object(found)] if kind == "json" else fitted(render.bias, found))
+    writers.to_stdout(
+        [render.json_object(found)] if kind == "json" else terminal.fitted(render.bias, found)
+    )

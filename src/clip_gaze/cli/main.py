@@ -12,10 +12,9 @@ from typing import Any
 import click
 from PIL import Image
 
-from clip_gaze.cli import compare, gaze, lists, models, options, report, see, serve, store
+from clip_gaze.cli import compare, gaze, lists, models, report, see, serve, store
+from clip_gaze.cli.progress import NOTHING_DONE, NothingWrittenError, say
 from clip_gaze.errors import GazeError
-
-NOTHING_DONE = 2
 
 
 class _OneLine(click.Group):
@@ -38,7 +37,7 @@ class _OneLine(click.Group):
             # The reader has gone, as `head` does; nothing is left to say to it.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
-        except options.NothingWrittenError:
+        except NothingWrittenError:
             sys.exit(NOTHING_DONE)
         except GazeError as error:
             _fail(str(error))
@@ -51,7 +50,7 @@ class _OneLine(click.Group):
 
 def _fail(message: str) -> None:
     one_line = " ".join(message.split())
-    options.say(f"clip-gaze: error: {one_line}")
+    say(f"clip-gaze: error: {one_line}")
     sys.exit(NOTHING_DONE)
 
 
@@ -76,7 +75,7 @@ class _Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""
-        options.say(self.format(record))
+        say(self.format(record))
 
 
 def _prepare_streams() -> None:

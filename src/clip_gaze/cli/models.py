@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clip_gaze.cli.options import say
+from clip_gaze.cli.progress import SOME_FAILED, say
 from clip_gaze.errors import ModelError
 from clip_gaze.hub import download as downloads
 from clip_gaze.hub import folder
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from clip_gaze.hub.locate import LocalFile
     from clip_gaze.model.registry import Model
-
-SOME_WRONG = 1
 
 
 @click.group(invoke_without_command=True)
@@ -52,7 +50,7 @@ def check(names: Sequence[str]) -> int:
         click.echo(f"{name}: {found}")
         # What lies in no folder can still be fetched, if it is on the Hub.
         wrong += counts["wrong"] + (0 if model.manifest.download else counts["not here"])
-    return SOME_WRONG if wrong else 0
+    return SOME_FAILED if wrong else 0
 
 
 @click.command()

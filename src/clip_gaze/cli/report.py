@@ -8,30 +8,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clip_gaze.analysis.occlusion import QUALITIES
-from clip_gaze.cli.options import (
-    Counted,
-    NothingWrittenError,
-    chosen_lists,
-    collected,
-    encoding,
-    list_options,
-    model_options,
-    opened,
-    output_option,
-    picture_options,
-    say,
-)
+from clip_gaze.cli.options import asking_options, model_options, output_option
+from clip_gaze.cli.progress import Counted, NothingWrittenError, encoding, opened, say
 from clip_gaze.output import report as reports
 from clip_gaze.pictures.load import most_pixels
-from clip_gaze.system.files import check_place
 from clip_gaze.texts.questions import of_first
+from clip_gaze.wording import megabytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from clip_gaze.cli.options import Asked
     from clip_gaze.errors import PictureError
     from clip_gaze.results import HeatMap
 
@@ -43,9 +33,7 @@ _EDGE, _EDGE_OF_MANY = 320, 160
 
 
 @click.command()
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE|FOLDER...")
-@list_options
-@picture_options
+@asking_options
 @output_option("The page.", default="report.html", show_default=True)
 @click.option(
     "--see", is_flag=True,
@@ -55,12 +43,7 @@ _EDGE, _EDGE_OF_MANY = 320, 160
 @model_options
 def report(
     *,
-    images: Sequence[str],
-    lists: Sequence[str],
-    files: Sequence[str],
-    own: Sequence[str],
-    recursive: bool,
-    exclude: Sequence[str],
+    asked: Asked,
     output: Path,
     see: bool,
     title: str | None,
@@ -71,12 +54,11 @@ def report(
     The page holds all that it shows, and opens in any browser. Without --list, --phrases or
     --phrase: artists, movements and surfaces. These three options and --exclude can be repeated.
     """  # fmt: skip
-    reports.check()
-    check_place(output)
-    chosen = chosen_lists(lists, files, own)
-    paths, missed = collected(images, recursive=recursive, exclude=exclude)
-    if title is None and len(images) == 1 and Path(images[0]).is_dir():
-        title = Path(images[0]).resolve().name
+    reports.check(output)
+    chosen = asked.phrases()
+    paths, missed = asked.pictures()
+    if title is None and len(asked.images) == 1 and Path(asked.images[0]).is_dir():
+        title = Path(asked.images[0]).resolve().name
     with opened(**options) as clip, encoding() as bar:
         ranking = clip.ranking(chosen, encoding=bar)
 
@@ -95,7 +77,7 @@ def report(
             _some(results), ranking, heading, output, edge=edge,
             max_pixels=clip.spec.max_pixels or most_pixels(), see=maps if see else None,
         )  # fmt: skip
-    say(f"clip-gaze: {output}: {results.ok:,} pictures, {size / 1e6:,.1f} MB")
+    say(f"clip-gaze: {output}: {results.ok:,} pictures, {megabytes(size)}")
     return results.exit_code or missed
 
 

@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clip_gaze.analysis.occlusion import QUALITIES
-from clip_gaze.cli.options import (
-    covering,
-    encoding,
-    megapixels_option,
-    model_options,
-    opened,
-    output_option,
-)
+from clip_gaze.cli.options import megapixels_option, model_options, output_option
+from clip_gaze.cli.progress import covering, encoding, opened
 from clip_gaze.drawing import canvas, heatmap
 from clip_gaze.output import names, render, writers
 from clip_gaze.system.files import check_place
@@ -42,7 +36,7 @@ if TYPE_CHECKING:
     type=click.Choice(tuple(QUALITIES)),
     default="normal",
     show_default=True,
-    help="Look at 50, 100 or 250 versions of the picture.",
+    help="Look at {}, {} or {} versions of the picture.".format(*QUALITIES.values()),
 )
 @click.option(
     "--edge",

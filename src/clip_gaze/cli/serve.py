@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from clip_gaze.cli.options import finite, megapixels_option, model_options, opened
+from clip_gaze.cli.options import finite, megapixels_option, model_options
+from clip_gaze.cli.progress import opened
 from clip_gaze.errors import GazeError
 
 # It stands in an address and in a cookie.
@@ -23,35 +24,22 @@ _NEEDED = {"anyio", "jinja2", "python_multipart", "starlette", "uvicorn"}
     "--host", default="127.0.0.1", show_default=True, help="Name or address to listen at."
 )
 @click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8017,
-    show_default=True,
+    "--port", type=click.IntRange(0, 65535), default=8017, show_default=True,
     help="Port to listen at; 0 takes a free one.",
-)
+)  # fmt: skip
 @click.option("--open/--no-open", "browse", default=True, help="Open a browser.")
 @click.option(
-    "--token",
-    metavar="TEXT",
+    "--token", metavar="TEXT",
     help="What every request must carry.  [default: none on this machine, else a new one]",
-)
+)  # fmt: skip
 @click.option(
-    "--max-upload",
-    type=click.FloatRange(min=0, min_open=True),
-    callback=finite,
-    default=64,
-    show_default=True,
-    metavar="MB",
-    help="Refuse larger requests.",
-)
+    "--max-upload", type=click.FloatRange(min=0, min_open=True), callback=finite, default=64,
+    show_default=True, metavar="MB", help="Refuse larger requests.",
+)  # fmt: skip
 @click.option(
-    "--queue",
-    type=click.IntRange(min=0),
-    default=16,
-    show_default=True,
-    metavar="N",
+    "--queue", type=click.IntRange(min=0), default=16, show_default=True, metavar="N",
     help="Questions that may wait.",
-)
+)  # fmt: skip
 @megapixels_option
 @model_options
 def serve(

@@ -9,6 +9,7 @@ import click
 from clip_gaze.store import FILE, Store, parse_size
 from clip_gaze.system import files
 from clip_gaze.system.paths import cache_folder
+from clip_gaze.wording import megabytes
 
 
 @click.group(invoke_without_command=True)
@@ -18,7 +19,7 @@ def store(context: click.Context) -> None:
     if context.invoked_subcommand is None:
         with contextlib.closing(Store(cache_folder())) as kept:
             counts = kept.counts()
-        click.echo(f"{cache_folder() / FILE}  {_bytes() / 1e6:,.1f} MB")
+        click.echo(f"{cache_folder() / FILE}  {megabytes(_bytes())}")
         click.echo(f"  {counts.get('text', 0):,} phrases, {counts.get('vision', 0):,} pictures")
 
 
@@ -45,7 +46,7 @@ def prune(max_size: str | None) -> None:
         before = _bytes()
         forgotten = kept.prune(most)
     freed = max(0, before - _bytes())
-    click.echo(f"{freed / 1e6:,.1f} MB freed, {forgotten:,} vectors forgotten")
+    click.echo(f"{megabytes(freed)} freed, {forgotten:,} vectors forgotten")
 
 
 def _bytes() -> int:

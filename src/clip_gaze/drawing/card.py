@@ -104,7 +104,7 @@ def _pair(image: Image.Image, heat: HeatMap) -> _Block:
 
 def _list(name: str, scores: Sequence[Score]) -> _Block:
     """Return a list's heading and rows."""
-    title = cut(name.replace("_", " "), _TITLE, _COLUMN)
+    title = cut(name.replace("_", " "), _TITLE, _COLUMN, bold=True)
     marks: list[Mark] = [Words(0, 14, title, _TITLE, _INK, bold=True)]
     for at, score in enumerate(scores):
         marks += _row(score, _HEAD + at * _ROW, best=at == 0)

@@ -32,6 +32,7 @@ _TEXT, _SMALL, _TITLE = 14, 12, 16
 _PHRASE_ROOM = (150, 300)  # at least, at most
 _SLACK = 1.06  # another font may be wider
 _PER_CENT_ROOM = 58
+_BESIDE_NAME = 40  # of a list stands "in A"
 _COLUMN = {1: 440, 2: 330, 3: 270}
 _NARROW = 240  # of more columns
 _TICK_ROOM = 50
@@ -109,14 +110,20 @@ def thumbnail(image: Image.Image) -> Image.Image:
 
 def _frame(others: Sequence[Compared]) -> _Frame:
     every = [change for each in others for group in each.lists.values() for change in group]
-    longest = max((width(change.phrase, _TEXT) for change in every), default=0.0) * _SLACK
+    longest = max((width(change.phrase, _TEXT) for change in every), default=0.0)
+    names = max(width(_titled(name), _TITLE, bold=True) for name in others[0].lists)
     least, most = _PHRASE_ROOM
-    room = round(min(max(longest, least), most))
+    wanted = max(longest, names + _BESIDE_NAME - _PER_CENT_ROOM) * _SLACK
+    room = round(min(max(wanted, least), most))
     column = _COLUMN.get(len(others), _NARROW)
     first = _MARGIN + room + _PER_CENT_ROOM + _GAP
     lefts = [first + at * (column + _GAP) for at in range(len(others))]
     centres = tuple(left + column / 2 for left in lefts)
     return _Frame(room, column, centres, lefts[-1] + column + _MARGIN)
+
+
+def _titled(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _short(labels: Sequence[str]) -> list[str]:
@@ -144,7 +151,8 @@ def _table(
     name: str, groups: Sequence[Sequence[Change]], y: float, frame: _Frame
 ) -> Iterator[Mark]:
     """Yield the phrases of a list with their bars; `groups` has the changes of each column."""
-    yield Words(_MARGIN, y, name.replace("_", " "), _TITLE, _INK, bold=True)
+    name = cut(_titled(name), _TITLE, frame.end - _MARGIN - _BESIDE_NAME, bold=True)
+    yield Words(_MARGIN, y, name, _TITLE, _INK, bold=True)
     top = y + 26
     if not groups[0]:
         yield Words(_MARGIN, top, "no phrase differs", _TEXT, _QUIET)

@@ -79,7 +79,8 @@ def comparison(found: Comparison, columns: int | None = None) -> Iterator[str]:
         yield f"{letter}  {clean(each.image)}{note}\n"
     for name in others[0].lists:
         groups = [each.lists[name] for each in others]
-        yield f"\n{clean(name)}: how likely, and how far log-odds are from those in A\n"
+        title = f"{clean(name)}: how likely, and how far log-odds are from those in A"
+        yield _title(title, columns)
         if not groups[0]:
             yield "  no phrase differs\n"
             continue

@@ -18,7 +18,7 @@ from clip_gaze.drawing import heatmap
 from clip_gaze.errors import GazeError, PictureError
 from clip_gaze.pictures import thumbnails
 from clip_gaze.pictures.preprocess import rgb
-from clip_gaze.system.files import whole
+from clip_gaze.system.files import check_place, is_device, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 # A probability is kept as a level of 16 bits, even steps of its logarithm: 65535 is 1, each level
 # below is 0.037 % less, level 1 is e**-24, and 0 is all that is smaller.
 _TOP_LEVEL = 65535
-_STEP = 24 / (_TOP_LEVEL - 1)
+STEP = 24 / (_TOP_LEVEL - 1)
 # Base64 of a piece whose length is a multiple of 3 has no padding, so pieces can be joined.
 _PIECE = 3 << 16
 
@@ -114,13 +114,10 @@ def write(
         GazeError: jinja2 is missing, `out` is no place for a file, or there are no phrases.
 
     """
-    template = _template()
+    out = Path(out)
+    check(out)
     if not ranking.lists or not all(phrases for phrases, _ in ranking.lists.values()):
         msg = "a report needs phrases; name a list with some"
-        raise GazeError(msg)
-    out = Path(out)
-    if out.exists() and not out.is_file():
-        msg = f"{out}: is not a file; name one for the page"
         raise GazeError(msg)
     with whole(out) as part:
         # "replace": names of files that are not UTF-8 come as lone surrogates.
@@ -129,18 +126,22 @@ def write(
             contextlib.ExitStack() as stack,
         ):
             found = _gather(pictures, ranking, out.absolute().parent, edge, max_pixels, stack, see)
-            page.writelines(template.generate(asdict(heading), **_context(found, ranking, edge)))
+            page.writelines(_template().generate(asdict(heading), **_context(found, ranking, edge)))
         return part.stat().st_size
 
 
-def check() -> None:
+def check(out: Path) -> None:
     """Refuse to begin where no page can be made.
 
     Raises:
-        GazeError: jinja2 is not installed.
+        GazeError: jinja2 is not installed, or `out` is no place for a file.
 
     """
     _template()
+    check_place(out)
+    if is_device(out):
+        msg = f"{out}: is not a file; name one for the page"
+        raise GazeError(msg)
 
 
 def _template() -> Template:
@@ -185,7 +186,7 @@ def _gather(
         else:
             for listed, columns in order.items():
                 (row,) = ranking.probabilities(embedding[None], listed)
-                found.levels[listed].write(_levels(row[columns]).tobytes())
+                found.levels[listed].write(levels(row[columns]).tobytes())
             found.thumbs.write(base64.b64encode(thumb) + b"\n")
             for heat in heats:
                 drawn = thumbnails.webp(heatmap.over(rgb(small), heat), name)
@@ -204,11 +205,11 @@ def _link(image: str, folder: Path) -> str:
     return quote(os.fsencode(near.replace(os.sep, "/")))
 
 
-def _levels(probabilities: NDArray[np.float64]) -> NDArray[np.uint16]:
+def levels(probabilities: NDArray[np.float64]) -> NDArray[np.uint16]:
     """Return the level of each probability; order is kept, but for ties within one step."""
     logarithms = np.log(np.maximum(probabilities, np.finfo(np.float64).tiny))
-    levels = np.clip(np.rint(_TOP_LEVEL + logarithms / _STEP), 0, _TOP_LEVEL)
-    stored: NDArray[np.uint16] = levels.astype("<u2")
+    found = np.clip(np.rint(_TOP_LEVEL + logarithms / STEP), 0, _TOP_LEVEL)
+    stored: NDArray[np.uint16] = found.astype("<u2")
     return stored
 
 
@@ -223,7 +224,7 @@ def _context(found: _Collection, ranking: Ranking, edge: int) -> dict[str, Any]:
         "errors": found.errors,
         "facts": {
             "edge": edge,
-            "step": _STEP,
+            "step": STEP,
             "lists": [
                 {"name": name, "phrases": [ranking.lists[name][0][at] for at in columns]}
                 for name, columns in found.order.items()

@@ -55,6 +55,11 @@ def shorten(text: str, width: int, *, at_start: bool = False) -> str:
     return "…" + kept if at_start else kept + "…"
 
 
+def columns() -> int | None:
+    """Return the width of the terminal that standard output is; None where it is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
 def fitted(
     text: Callable[[_T, int | None], Iterator[str]], what: _T, path: Path | None = None
 ) -> Iterator[str]:
@@ -68,9 +73,10 @@ def fitted(
         path: a file that it goes to; None: standard output.
 
     """
-    if path is not None or not sys.stdout.isatty():
-        return text(what, None)
-    pieces = text(what, shutil.get_terminal_size().columns)
+    width = columns() if path is None else None
+    pieces = text(what, width)
+    if width is None:
+        return pieces
     try:
         BLOCKS.encode(sys.stdout.encoding)
     except UnicodeEncodeError:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+OWN = "phrases"  # what the list of somebody's own phrases is called
 # What is asked where nobody says what to ask.
 DEFAULTS = ("artists_by_training_prevalence", "movements", "surfaces")
 

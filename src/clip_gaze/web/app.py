@@ -83,8 +83,7 @@ class Page:
             model=clip.manifest.name,
             variant=clip.variant,
             templates=clip.templates,
-            demo=clip.manifest.name == DEMO,
-            note=clip.manifest.note or None,
+            note=clip.manifest.note,
             version=version,
             max_upload=settings.max_body,
         )

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from clip_gaze.analysis.occlusion import QUALITIES
+from clip_gaze.drawing import chart
 from clip_gaze.errors import PhraseListError
 from clip_gaze.output.terminal import clean
 from clip_gaze.texts import phrases
 from clip_gaze.texts.questions import questions
-from clip_gaze.web.multipart import MOST_FILES, quoted
+from clip_gaze.web.multipart import LONGEST_PHRASE, MOST_FILES, quoted
 from clip_gaze.web.responses import RefusedError
 
 if TYPE_CHECKING:
@@ -19,9 +20,8 @@ if TYPE_CHECKING:
     from clip_gaze.web.multipart import Form, Upload
 
 MOST_PHRASES = 2000
-LONGEST_PHRASE = 300
 MOST_LOOKED_FOR = 8
-FEWEST_COMPARED, MOST_COMPARED = 2, 6
+FEWEST_COMPARED, MOST_COMPARED = 2, chart.MOST
 MOST_ON_CARD = 20  # phrases of each list
 _T = TypeVar("_T")
 
@@ -128,22 +128,27 @@ def compare(form: Form) -> Compare:
 
 def card(form: Form) -> Card:
     """Return what a form for `card` asks; see `gaze`."""
-    _known(form, "list", "phrase", "top", "corrected", "see")
+    _known(form, "list", "phrase", "top", "corrected", "see", "see_list")
     (upload,) = _uploads(form, 1, 1)
-    wanted = _phrases(form, "see")
+    wanted, name = _phrases(form, "see"), _single(form, "see_list")
     if len(wanted) > 1:
         raise RefusedError(400, "see is given more than once")
-    form.values.pop("see", None)
+    if name is not None and not wanted:
+        raise RefusedError(400, "see_list goes with see")
+    for each in ("see", "see_list"):
+        form.values.pop(each, None)
     asked = gaze(form)
     asked = replace(asked, top=min(asked.top or MOST_ON_CARD, MOST_ON_CARD))
     if not wanted:
         return Card(asked, None)
-    holding = [name for name, listed in asked.lists.items() if wanted[0] in listed]
-    against: str | tuple[str, ...] | None = None
-    if holding and holding[0] in phrases.names():
-        against = holding[0]
-    elif holding and len(asked.lists[holding[0]]) > 1:
-        against = asked.lists[holding[0]]
+    if name is None:
+        name = next((each for each, listed in asked.lists.items() if wanted[0] in listed), None)
+    against: str | tuple[str, ...] | None = name
+    if name == phrases.OWN:
+        own = asked.lists.get(name, ())
+        against = own if len(own) > 1 else None
+    elif name is not None:
+        _shipped(name)
     return Card(asked, See(upload, wanted, against, QUALITIES["normal"], asked.corrected))
 
 
@@ -175,7 +180,7 @@ def _lists(form: Form) -> dict[str, tuple[str, ...]]:
     found = {name: _shipped(name) for name in form.values.get("list", ())}
     own = _phrases(form, "phrase")
     if own:
-        found["phrases"] = own
+        found[phrases.OWN] = own
     return found or {name: phrases.load(name) for name in phrases.DEFAULTS}
 
 

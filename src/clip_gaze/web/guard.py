@@ -175,7 +175,7 @@ class Guard:
 
     def _is_token(self, given: str) -> bool:
         known = self._token or ""
-        return hmac.compare_digest(given.encode("utf-8", "replace"), known.encode("utf-8"))
+        return hmac.compare_digest(given.encode("utf-8"), known.encode("utf-8"))
 
 
 def cookie(address: Address) -> str:

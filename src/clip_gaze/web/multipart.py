@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 MOST_FILES = 20
 MOST_FIELDS = 2200
-LONGEST_VALUE = 1200  # bytes
+LONGEST_PHRASE = 300  # letters
+LONGEST_VALUE = 4 * LONGEST_PHRASE  # bytes: UTF-8 has at most four a letter
 _LONGEST_NAME = 120
 # The first words of what Starlette says -> status and line of the answer.
 _REFUSALS = {

@@ -16,14 +16,14 @@ from clip_gaze.results import (
 )
 from clip_gaze.texts import phrases
 from clip_gaze.web import forms, schemas
-from clip_gaze.web.multipart import MOST_FILES
+from clip_gaze.web.multipart import LONGEST_PHRASE, MOST_FILES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clip_gaze.web.schemas import Schema
 
-_PICTURES = "image/jpeg, image/png, image/webp, image/gif, image/tiff, image/bmp, image/avif"
+_PICTURES = "image/*"
 _ABOUT = """\
 What `clip-gaze serve` answers, in the forms of the command line. Everything stays in memory and on
 this machine. Where the server was started with a token, each request carries it: as
@@ -127,11 +127,18 @@ def _compare() -> Schema:
 
 def _card() -> Schema:
     see = {**_PHRASE, "description": "A phrase that the card shows a heat map of."}
+    weighed = {
+        "enum": [*phrases.names(), phrases.OWN],
+        "description": "The list that it is weighed against. Without one: the first that has it.",
+    }
     properties = {
         "image": _images(1, 1), **_lists(), "top": _TOP, "corrected": _CORRECTED, "see": see,
+        "see_list": weighed,
     }  # fmt: skip
+    together = {"anyOf": [{"required": ["see"]}, {"not": {"required": ["see_list"]}}]}
     answer = {"image/png": {"schema": {"type": "string", "contentMediaType": "image/png"}}}
-    return _asking("card", "A picture with its phrases, to share", properties, answer)
+    summary = "A picture with its phrases, to share"
+    return _asking("card", summary, properties, answer, more=together)
 
 
 def _asking(
@@ -192,7 +199,7 @@ def _array(items: Schema, **more: Any) -> Schema:
 
 
 def _images(fewest: int, most: int) -> Schema:
-    picture = {"type": "string", "contentMediaType": "image/*"}
+    picture = {"type": "string", "contentMediaType": _PICTURES}
     return {"type": "array", "items": picture, "minItems": fewest, "maxItems": most}
 
 
@@ -207,13 +214,13 @@ def _name() -> Schema:
 def _lists() -> Schema:
     return {
         "list": _array(_name(), description="Shipped lists. Without any, and no phrase: three."),
-        "phrase": _phrase('Phrases of your own, together the list "phrases".'),
+        "phrase": _phrase(f'Phrases of your own, together the list "{phrases.OWN}".'),
     }
 
 
 _TEXT: Schema = {"type": "string"}
 _PHRASE: Schema = {
-    "type": "string", "minLength": 1, "maxLength": forms.LONGEST_PHRASE, "pattern": r"\S",
+    "type": "string", "minLength": 1, "maxLength": LONGEST_PHRASE, "pattern": r"\S",
 }  # fmt: skip
 _TOP: Schema = {
     "type": "integer", "minimum": 0, "maximum": 10**9 - 1, "default": 5,

@@ -11,6 +11,7 @@
  * @typedef {{reference: string, images: {image: string, lists: Record<string, Change[]>,
  *   same: boolean, status: "ok" | "error", error: string | null}[]}} Comparison
  * @typedef {{signal: AbortSignal, onWait: (why: string) => void}} Patience
+ *   `onWait` is told why nothing is asked for a while, and "" when it is asked again
  */
 
 /** The server's own line on what went wrong. */
@@ -40,6 +41,7 @@ export async function ask(path, form, { signal, onWait }, accept = "application/
     const seconds = Math.max(1, Number(response.headers.get("Retry-After")) || 1);
     onWait(`busy; trying again in ${seconds} s`);
     await pause(seconds, signal);
+    onWait("");
   }
 }
 

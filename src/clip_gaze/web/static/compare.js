@@ -55,11 +55,12 @@ export async function compare(asked, left, right) {
   show("right", right);
   $("changes").replaceChildren();
   $("two-error").textContent = "";
-  $("two-says").textContent = "Looking at both …";
+  const onWait = write("two-says", "Looking at both …");
+  onWait("");
   try {
     const data = form(asked, asked.lists, left.file, right.file);
     data.delete("corrected");
-    const response = await ask("api/compare", data, { signal, onWait: write("two-says") });
+    const response = await ask("api/compare", data, { signal, onWait });
     /** @type {import("./api.js").Comparison} */
     const found = await response.json();
     if (!signal.aborted) showChanges(found.images[0]);

@@ -32,8 +32,9 @@ export function speak(text) {
 
 /**
  * @param {string} id
+ * @param {string} [otherwise] what stands there in place of ""
  * @returns {(text: string) => void} what writes into an element
  */
-export const write = (id) => (text) => {
-  $(id).textContent = text;
+export const write = (id, otherwise = "") => (text) => {
+  $(id).textContent = text || otherwise;
 };

@@ -95,7 +95,7 @@ async function answered(picture, asked, signal, onNews) {
     // Of a picture that cannot be read, the reason has come already.
     if (!signal.aborted && !picture.error) {
       picture.failed = /** @type {Error} */ (error).message;
-      if (!(error instanceof RefusedError)) failAll(picture.failed);
+      if (!(error instanceof RefusedError)) failAll(picture.failed, asked);
     }
   }
   reading.clear();
@@ -105,10 +105,11 @@ async function answered(picture, asked, signal, onNews) {
 
 /**
  * The server is gone: do not ask it once more for each picture.
- * @param {string | null} message
+ * @param {string} message
+ * @param {Question} asked
  */
-function failAll(message) {
-  for (const picture of pictures) if (!picture.about) picture.failed = message;
+function failAll(message, asked) {
+  for (const picture of pictures) if (missing(asked, picture).length) picture.failed = message;
 }
 
 /**

@@ -95,10 +95,14 @@ function changed() {
   gaze();
 }
 
+/** @returns {boolean} whether two pictures were compared */
 function back() {
-  if (!comparing.leave()) return;
-  show();
-  $("with").focus();
+  const was = comparing.leave();
+  if (was) {
+    show();
+    $("with").focus();
+  }
+  return was;
 }
 
 /** What is being saved now. @type {AbortController | null} */
@@ -175,7 +179,7 @@ function listen() {
     if ($("save").open) {
       $("save").open = false;
       $("save").firstElementChild.focus();
-    } else if (!stopSaving() && !hide()) back();
+    } else if (!back() && !stopSaving()) hide();
   });
 }
 

@@ -39,13 +39,16 @@ export async function saveCsv(pictures, asked, patience, stem) {
 /**
  * @param {Picture} picture
  * @param {Question} asked
- * @param {string | null} phrase whose heat map goes with it
+ * @param {import("./seeing.js").Wanted | null} seen whose heat map goes with it
  * @param {Patience} patience
  * @param {string} stem of the file's name
  */
-export async function saveCard(picture, asked, phrase, patience, stem) {
+export async function saveCard(picture, asked, seen, patience, stem) {
   const data = form(asked, asked.lists, picture.file);
-  if (phrase !== null) data.append("see", phrase);
+  if (seen) {
+    data.append("see", seen.phrase);
+    data.append("see_list", seen.list.name);
+  }
   const response = await ask("api/card", data, patience, "image/png");
   hand(await response.blob(), `${stem}.png`);
 }

@@ -17,9 +17,9 @@ import { perCent, signed, titled } from "./words.js";
 /** @type {Wanted | null} */
 let wanted = null;
 
-/** @returns {string | null} the phrase whose map is shown */
+/** @returns {Wanted | null} what the map that is shown was asked for */
 export function seen() {
-  return $("map").hidden || !wanted ? null : wanted.phrase;
+  return $("map").hidden ? null : wanted;
 }
 
 /** Mark the phrase of the map again, after the bars were written anew. */
@@ -85,11 +85,12 @@ async function asked(file, { list, phrase, stop }, quality, corrected) {
   else if (list.own.length > 1) for (const other of list.own) form.append("against", other);
   const bar = $("seeing-bar");
   bar.removeAttribute("value");
-  $("seeing-says").textContent = `Looking for “${phrase}” …`;
+  const onWait = write("seeing-says", `Looking for “${phrase}” …`);
+  onWait("");
   say("seeing");
   /** @type {Heat | null} */
   let heat = null;
-  await follow("api/see", form, { signal: stop.signal, onWait: write("seeing-says") }, (event, data) => {
+  await follow("api/see", form, { signal: stop.signal, onWait }, (event, data) => {
     if (event === "progress") Object.assign(bar, { max: data.total, value: data.done });
     if (event === "maps") [heat] = data.maps;
   });

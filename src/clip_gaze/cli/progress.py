@@ -1,0 +1,126 @@
+"""Open the model, and say on stderr how far a command is and what failed."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import click
+
+from clip_gaze.errors import PictureError
+from clip_gaze.output import terminal
+from clip_gaze.results import PictureResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from tqdm import tqdm
+
+    from clip_gaze.analysis.occlusion import Progress
+    from clip_gaze.clip import Clip
+
+_T = TypeVar("_T")
+
+# Exit codes, beside 0: some pictures or files failed; nothing could be done.
+SOME_FAILED, NOTHING_DONE = 1, 2
+
+
+class NothingWrittenError(Exception):
+    """No picture could be read; each was named on stderr already."""
+
+
+def say(line: str) -> None:
+    """Write a line on stderr: without control characters, and not into a bar that is shown."""
+    line = terminal.clean(line)
+    if loaded := sys.modules.get("tqdm"):
+        loaded.tqdm.write(line, file=sys.stderr)
+    else:
+        click.echo(line, err=True)
+
+
+def _bar(**options: Any) -> tqdm[Any]:
+    from tqdm import tqdm  # noqa: PLC0415 - takes 5 MB, which are saved where no bar is shown
+
+    return tqdm(**options)
+
+
+@contextlib.contextmanager
+def opened(model: str | None, variant: str | None, **options: Any) -> Iterator[Clip]:
+    """Open a model, and say what it says of itself."""
+    from clip_gaze.clip import Clip  # noqa: PLC0415 - loads onnxruntime; --help stays quick
+
+    with Clip(model, variant, **options) as clip:
+        if clip.manifest.note:
+            say(f"clip-gaze: {clip.manifest.note}")
+        yield clip
+
+
+@contextlib.contextmanager
+def encoding() -> Iterator[Progress]:
+    """Show a bar while phrases are encoded; yields what is told of the progress."""
+    with contextlib.ExitStack() as bars:
+        shown: list[tqdm[Any]] = []
+
+        def show(done: int, total: int) -> None:
+            if not shown:
+                bar = _bar(total=total, desc="encoding phrases", unit="", delay=0.5, leave=False)
+                shown.append(bars.enter_context(bar))
+            shown[0].update(done - shown[0].n)
+            if done == total:
+                shown.pop().close()
+
+        yield show
+
+
+@contextlib.contextmanager
+def covering(runs: int) -> Iterator[Callable[[int, int], object]]:
+    """Show a bar while parts of a picture are covered; yields what is told of the progress."""
+    if not sys.stderr.isatty():
+        yield lambda *_: None
+        return
+    with _bar(total=runs, desc="covering", unit="", leave=False) as bar:
+        yield lambda done, _: bar.update(done - bar.n)
+
+
+class Counted(Generic[_T]):
+    """Passes results on, counts them, names each bad picture on stderr, and shows a bar.
+
+    A result is a `PictureResult`, or a picture's name with its embedding or error.
+    """
+
+    def __init__(self, results: Iterable[_T], total: int, *, bar: bool = True) -> None:
+        """Prepare to pass on `results`, of which there are `total`."""
+        self._results = results
+        self._total = total
+        self._bar = bar and total > 1 and sys.stderr.isatty()
+        self.ok = self.failed = 0
+
+    def __iter__(self) -> Iterator[_T]:
+        """Yield the results."""
+        results = self._results
+        if self._bar:
+            results = _bar(iterable=results, total=self._total, unit=" pictures")
+        for result in results:
+            error = _error_of(result)
+            if error:
+                self.failed += 1
+                say(f"clip-gaze: error: {error}")
+            else:
+                self.ok += 1
+            yield result
+
+    @property
+    def exit_code(self) -> int:
+        """0 or 1, as the command line promises; where nothing was done, say so by an error."""
+        if self.failed and not self.ok:
+            raise NothingWrittenError
+        return SOME_FAILED if self.failed else 0
+
+
+def _error_of(result: object) -> str | None:
+    """Return why there is no result for a picture; None where there is one."""
+    if isinstance(result, PictureResult):
+        return result.error
+    assert isinstance(result, tuple)  # noqa: S101 - the other kind that is counted
+    return str(result[1]) if isinstance(result[1], PictureError) else None
