@@ -7,6 +7,7 @@ SOURCE is a checkpoint that transformers' CLIPModel loads: a name on the Hub, or
 
 from __future__ import annotations
 
+import json
 import logging
 import warnings
 from pathlib import Path
@@ -108,10 +109,7 @@ def export_fp32(
         ("input_ids", "text_embeds"),
         graphs["text"],
     )
-    backend = tokenizer.backend_tokenizer
-    backend.no_padding()
-    backend.no_truncation()
-    (out / "tokenizer.json").write_text(backend.to_str(), encoding="utf-8")
+    (out / "tokenizer.json").write_text(tokenizer_json(tokenizer), encoding="utf-8")
     return {
         "image": ImageSettings(size, tuple(processor.image_mean), tuple(processor.image_std)),
         "text": TextSettings(length),
@@ -120,6 +118,20 @@ def export_fp32(
         "tokenizer": file_entry(out / "tokenizer.json"),
         "variants": {REFERENCE: variant_of(graphs, dict.fromkeys(graphs, "float32"))},
     }
+
+
+def tokenizer_json(tokenizer: CLIPTokenizer) -> str:
+    """Return a tokenizer as the text of a file that every release of tokenizers reads.
+
+    It neither pads nor cuts. A merge is one text, "a b": releases before 0.20 read no pairs. No
+    token of CLIP has a space in it, since bytes are spelled with letters.
+    """
+    backend = tokenizer.backend_tokenizer
+    backend.no_padding()
+    backend.no_truncation()
+    data = json.loads(backend.to_str())
+    data["model"]["merges"] = [" ".join(merge) for merge in data["model"]["merges"]]
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
 
 def load(source: str) -> tuple[CLIPModel, CLIPTokenizer, CLIPImageProcessorPil]:

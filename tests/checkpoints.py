@@ -66,7 +66,7 @@ def clip_tokenizer(*, whole: bool = False) -> CLIPTokenizer:
     source = Path(__file__).parents[1] / "models" / "demo" / "tokenizer.json"
     model = json.loads(source.read_text(encoding="utf-8"))["model"]
     vocab = {token: at for token, at in model["vocab"].items() if not token.startswith("<|")}
-    merges = [tuple(merge) for merge in model["merges"]]
+    merges = [tuple(merge.split(" ")) for merge in model["merges"]]
     short = [token for token in vocab if not token.endswith("</w>")]
     for left, right in itertools.product(short if whole else (), repeat=2):
         if len(vocab) == START:

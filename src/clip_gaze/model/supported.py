@@ -27,9 +27,9 @@ def version() -> str:
             return metadata.version("onnxruntime")
         except metadata.PackageNotFoundError:
             pass  # it came under another name, such as onnxruntime-directml
-    import onnxruntime  # noqa: PLC0415 - a tenth of a second
+    from clip_gaze.model import session  # noqa: PLC0415 - a tenth of a second
 
-    return str(onnxruntime.__version__)
+    return session.VERSION
 
 
 def runs(requires: str, found: str) -> bool:
