@@ -181,12 +181,10 @@ def reach(server: Hub, monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterator[
 
 def close_session() -> None:
     """Close the Hub's HTTP client, which keeps the proxies that were set when it was opened."""
-    import huggingface_hub
+    from huggingface_hub import utils
 
-    if hasattr(huggingface_hub, "close_session"):
-        huggingface_hub.close_session()
-    else:  # before 1.0
-        huggingface_hub.utils.reset_sessions()
+    # Before 1.0 it had another name.
+    getattr(utils, "close_session" if hasattr(utils, "close_session") else "reset_sessions")()
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,8 @@ from clip_gaze.model.manifest import (
 )
 from clip_gaze.results import PhraseScore, PictureResult
 
+# Seconds: a busy machine must not fail a test.
+PATIENCE = 120
 SHA = "0123456789abcdef" * 4
 MANIFEST = Manifest(
     name="näïve",

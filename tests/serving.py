@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from clip_gaze.clip import Clip
 from clip_gaze.web import server as page_server
 from clip_gaze.web.app import Page, Settings
+from samples import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     import uvicorn
 
 BOUNDARY = "----a boundary"
-# Seconds: a busy machine must not fail a test.
-PATIENCE = 120
 
 # A field's value, or a file's name and bytes.
 Part = tuple[str, str | tuple[str, bytes]]

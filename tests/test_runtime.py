@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from serving import PATIENCE
+from samples import PATIENCE
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -23,8 +23,8 @@ ODD = [
 ]  # fmt: skip
 TOKENS = "519569a917ea9ce386e93717f4e0cff913566f7aa96185babd776cdd775ed5c0"
 SIZES = [
-    (96, 96), (300, 200), (200, 300), (2175, 1713), (1713, 2175), (5, 51), (51, 5), (1, 1), (20, 90),
-    (400, 100),
+    (96, 96), (300, 200), (200, 300), (2175, 1713), (1713, 2175), (5, 51), (51, 5), (1, 1),
+    (20, 90), (400, 100),
 ]  # fmt: skip
 PIXELS = "49986790d03e6684b583a22a12ebbf72bad27c12825cf905ea92f6d16cc1fdb4"
 # Since Pillow 13, columns may be resized before rows; so the store keeps apart what came of either.

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from demo.painter import paint
-from serving import BOUNDARY, PATIENCE, Served, form, hear
+from samples import PATIENCE
+from serving import BOUNDARY, Served, form, hear
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

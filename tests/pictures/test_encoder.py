@@ -22,7 +22,7 @@ from clip_gaze.pictures import load
 from clip_gaze.pictures.preprocess import pixel_values
 from clip_gaze.pictures.source import Content
 from clip_gaze.texts import phrases
-from serving import PATIENCE
+from samples import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,7 +13,8 @@ import pytest
 
 from clip_gaze.errors import ClosedError, DownloadError, ModelError
 from clip_gaze.web.address import Address
-from serving import BOUNDARY, PATIENCE, Reply, Served, form, hear, serving
+from samples import PATIENCE
+from serving import BOUNDARY, Reply, Served, form, hear, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

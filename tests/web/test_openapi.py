@@ -13,7 +13,8 @@ from clip_gaze.texts import phrases
 from clip_gaze.web import forms
 from clip_gaze.web.openapi import description
 from demo.painter import paint
-from serving import PATIENCE, Served, serving
+from samples import PATIENCE
+from serving import Served, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,8 @@ import pytest
 
 from clip_gaze.errors import PictureSizeError
 from clip_gaze.web.queue import BusyError, Job, Outcome, Queue, StoppedError
-from serving import BOUNDARY, PATIENCE, Served, form, hear, serving
+from samples import PATIENCE
+from serving import BOUNDARY, Served, form, hear, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Iterator

@@ -174,12 +174,16 @@ def _receive(response: Any, file: str, target: BinaryIO, bar: Any) -> None:
         bar.update(len(chunk))
 
 
+def _is_httpx(session: Any) -> bool:
+    """Return whether the Hub's client sends by httpx, as since 1.0; before, it was requests."""
+    return hasattr(session, "follow_redirects")
+
+
 def _opened(url: str, headers: dict[str, str], timeout: float) -> Any:
     """Return a context manager of the answer to a GET request, whose body is not read yet."""
     session = _library().utils.get_session()
-    if hasattr(session, "stream"):
+    if _is_httpx(session):
         return session.stream("GET", url, headers=headers, timeout=timeout, follow_redirects=True)
-    # Before 1.0, huggingface_hub's client was requests; what needs that needs this one.
     return session.get(url, headers=headers, timeout=timeout, stream=True)
 
 
@@ -207,6 +211,7 @@ def _library() -> ModuleType:
     """
     try:
         import huggingface_hub.constants  # noqa: PLC0415
+        import huggingface_hub.utils  # noqa: PLC0415
     except ValueError as error:
         wrong = [f"{name}={it}" for name, it in os.environ.items() if it and repr(it) in str(error)]
         named = ", ".join(wrong) or "a variable"
@@ -245,7 +250,7 @@ def _head(url: str, headers: dict[str, str], timeout: float) -> Any:
     """
     for _ in range(_MOST_REDIRECTS):
         session = _library().utils.get_session()
-        follow = "follow_redirects" if hasattr(session, "stream") else "allow_redirects"
+        follow = "follow_redirects" if _is_httpx(session) else "allow_redirects"
         response = session.head(url, headers=headers, timeout=timeout, **{follow: False})
         there = urljoin(url, response.headers.get("Location", ""))
         if there == url or urlsplit(there)[:2] != urlsplit(url)[:2]:
