@@ -49,12 +49,16 @@ settings.load_profile("patient")
 
 
 @pytest.fixture(autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give each test a cache folder of its own, and no way to a hub."""
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give each test a cache folder of its own, and no way to a hub.
+
+    A test that undoes its own patches in the middle does not undo these.
+    """
     folder = tmp_path_factory.mktemp("cache")
-    monkeypatch.setenv("CLIP_GAZE_CACHE", str(folder))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    return folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CLIP_GAZE_CACHE", str(folder))
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        yield folder
 
 
 @pytest.fixture

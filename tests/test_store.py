@@ -86,7 +86,7 @@ def test_an_altered_vector_counts_as_missing(tmp_path: Path) -> None:
     store = Store(tmp_path)
     store.put("encoder", vectors(2))
     store.close()
-    with sqlite3.connect(tmp_path / FILE) as file:
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as file, file:
         (blob,) = file.execute("SELECT embeds FROM vector WHERE id = 1").fetchone()
         file.execute(
             "UPDATE vector SET embeds = ? WHERE id = 1", (bytes([blob[0] ^ 1]) + blob[1:],)

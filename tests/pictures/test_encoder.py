@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import shutil
@@ -343,7 +344,7 @@ def test_a_damaged_store_costs_time_alone(
 ) -> None:
     first = looked(tiny_model, folder[:3])
     (path,) = cache.glob("*.sqlite")
-    with sqlite3.connect(path) as file:
+    with contextlib.closing(sqlite3.connect(path)) as file, file:
         file.execute("UPDATE vector SET embeds = zeroblob(length(embeds))")
         file.execute("UPDATE file SET digest = 'x'")
     file.close()

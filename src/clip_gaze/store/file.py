@@ -136,7 +136,7 @@ def _open(path: Path, seconds: float) -> tuple[sqlite3.Connection, bool]:
 def _connect(database: Path | str, seconds: float, *, wal: bool = True) -> sqlite3.Connection:
     """Connect to a path or URI, and make sure that the tables can be read."""
     connection = sqlite3.connect(
-        database, seconds, isolation_level=None, check_same_thread=False,
+        database, timeout=seconds, isolation_level=None, check_same_thread=False,
         uri=isinstance(database, str),
     )  # fmt: skip
     connection.text_factory = _text
