@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import resource
 import shutil
 import subprocess
@@ -141,12 +142,22 @@ def _group(root: Path, size: int) -> Path | None:
     return group
 
 
-def limited(command: list[str], size: int) -> subprocess.CompletedProcess[str]:
+def limited(
+    command: list[str], size: int, variables: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a command that cannot have more memory than this."""
     with memory_limit(size) as enter:
         return subprocess.run(
-            command, capture_output=True, text=True, check=False, preexec_fn=enter
+            command, capture_output=True, text=True, check=False, preexec_fn=enter, env=variables
         )
+
+
+def test_without_avx_512_mb_are_enough(emulator: str) -> None:
+    """In CI's oldest leg, with the wheels for glibc 2.17: everything old at once."""
+    command = [emulator, *NEHALEM, sys.executable, "-m", "clip_gaze", "demo"]
+    done = limited(command, 512 * 2**20, environment([emulator]))
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"oil paint medium +>99\.9%", done.stdout)
 
 
 def test_the_limit_is_hard() -> None:
