@@ -37,7 +37,7 @@ def size(path: Path) -> int:
     """Return the size of a file in bytes; 0 where there is none, or it goes at this moment."""
     try:
         return path.stat().st_size
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return 0
 
 
