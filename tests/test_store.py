@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clip_gaze import Clip, GazeError
-from clip_gaze.store import FILE, Store, cache, file, parse_size
+from clip_gaze.store import FILE, Store, cache, file, parse_size, rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -507,7 +507,7 @@ def test_a_vector_that_is_not_finite_is_neither_kept_nor_given(bad: float, tmp_p
     blob = vector.tobytes()
     with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as file, file:
         file.execute(
-            "UPDATE vector SET embeds = ?, checksum = ?", (blob, cache._checksum("good", blob))
+            "UPDATE vector SET embeds = ?, checksum = ?", (blob, rows.checksum("good", blob))
         )
     assert known(tmp_path, ["good"]) == set()
 
@@ -800,7 +800,7 @@ def former(folder: Path, encoders: list[str]) -> Path:
             file.executemany(
                 "INSERT INTO vector VALUES (?, ?, ?, ?)",
                 [
-                    (at, content, blob := vector.tobytes(), cache._checksum(content, blob))
+                    (at, content, blob := vector.tobytes(), rows.checksum(content, blob))
                     for content, vector in vectors(100, at).items()
                 ],
             )

@@ -19,12 +19,14 @@ from clip_gaze.analysis.occlusion import RUNS
 from clip_gaze.analysis.ranking import Ranking, ranking
 from clip_gaze.errors import ClosedError, GazeError, PictureError
 from clip_gaze.model import download, registry
+from clip_gaze.model.packed import Packed
 from clip_gaze.model.spec import ModelSpec
 from clip_gaze.model.towers import Towers
-from clip_gaze.pictures.encoder import ImageEncoder, Pools
+from clip_gaze.pictures.encoder import ImageEncoder
+from clip_gaze.pictures.pools import Pools
 from clip_gaze.pictures.source import source
 from clip_gaze.results import HeatMap, PictureResult
-from clip_gaze.store import Store
+from clip_gaze.store import Store, size_limit
 from clip_gaze.system.paths import cache_folder
 from clip_gaze.system.resources import checked_threads, usable_cpus
 from clip_gaze.texts import phrases as words
@@ -430,10 +432,13 @@ class Clip:
         """Let pictures that are under way come to their end, free the towers, close the store.
 
         The object cannot be used afterwards; an iterator of `gaze_many` that is not at its end
-        raises a `ClosedError`.
+        raises a `ClosedError`. Graphs that were run for the first time are packed for later runs.
         """
+        self._end(pack=True)
+
+    def _end(self, *, pack: bool) -> None:
         self._pools.close()
-        self._towers.close()
+        self._towers.close(pack=pack)
         with self._opening:
             self._closed = True
             if self._store is not None:
@@ -449,8 +454,8 @@ class Clip:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close."""
-        self.close()
+        """Close; after an error pack no graph, which would keep whoever has stopped the run."""
+        self._end(pack=kind is None)
 
     def _neutral_mean(self) -> NDArray[np.float32]:
         """Return the neutral pictures' mean embedding; they are looked at once, store or none."""
@@ -473,7 +478,12 @@ class Clip:
         """Make what this process needs for itself: sessions, threads, and its way to the store."""
         others = [each for each in self.manifest.variants if each != self.variant]
         dim = self.manifest.embedding_dim
-        self._towers = Towers(self._files.paths, self.spec.threads, dim, others)
+        packed = {}
+        if self.spec.store:
+            most = size_limit(packed=True)
+            for role in ("vision", "text"):
+                packed[role] = Packed(cache_folder(), self._files.digest(role), most)
+        self._towers = Towers(self._files.paths, self.spec.threads, dim, others, packed)
         self._pools = Pools()
         self._opening = threading.Lock()
         self._store: Store | None = None
