@@ -27,7 +27,7 @@ from clip_gaze.pictures.pools import Pools
 from clip_gaze.pictures.source import source
 from clip_gaze.results import HeatMap, PictureResult
 from clip_gaze.store import Store, size_limit
-from clip_gaze.system.paths import cache_folder
+from clip_gaze.system.paths import cache_folder, packed_folder
 from clip_gaze.system.resources import checked_threads, usable_cpus
 from clip_gaze.texts import phrases as words
 from clip_gaze.texts import templates as sentences
@@ -482,7 +482,7 @@ class Clip:
         if self.spec.store:
             most = size_limit(packed=True)
             for role in ("vision", "text"):
-                packed[role] = Packed(cache_folder(), self._files.digest(role), most)
+                packed[role] = Packed(packed_folder(), self._files.digest(role), most)
         self._towers = Towers(self._files.paths, self.spec.threads, dim, others, packed)
         self._pools = Pools()
         self._opening = threading.Lock()

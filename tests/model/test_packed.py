@@ -19,7 +19,7 @@ import pytest
 from clip_gaze import Clip
 from clip_gaze.model import packed, registry, session
 from clip_gaze.store import FILE
-from clip_gaze.system import files, processor
+from clip_gaze.system import files, processor, shelf
 from serving import PATIENCE
 
 if TYPE_CHECKING:
@@ -396,13 +396,13 @@ def test_the_least_recently_used_goes_where_there_are_too_many(
         seen(variant)
         kept.append(set(folders(cache)).difference(*kept))
         for folder in kept[-1]:
-            os.utime(folder / packed.NOTE, (len(kept), len(kept)))
+            os.utime(folder, (len(kept), len(kept)))
     seen("q4")  # used again
-    most = sum(packed.sizes(cache).values()) + 1
+    most = sum(shelf.sizes(cache / "packed").values()) + 1
     monkeypatch.setenv("CLIP_GAZE_STORE_SIZE", str(most))
     with Clip("demo", "fp32") as clip:
         clip.encode_texts(WORDS)
-    assert sum(packed.sizes(cache).values()) <= most
+    assert sum(shelf.sizes(cache / "packed").values()) <= most
     assert kept[0] <= set(folders(cache)) or not kept[1] & set(folders(cache))
 
 

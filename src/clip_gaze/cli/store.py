@@ -6,9 +6,9 @@ import contextlib
 
 import click
 
-from clip_gaze.model import packed
 from clip_gaze.store import FILE, Store, parse_size, size_limit, used_by
-from clip_gaze.system.paths import cache_folder
+from clip_gaze.system import shelf
+from clip_gaze.system.paths import cache_folder, packed_folder
 
 
 @click.group(invoke_without_command=True)
@@ -20,16 +20,15 @@ def store(context: click.Context) -> None:
             counts = kept.counts()
         click.echo(f"{cache_folder() / FILE}  {used_by(cache_folder()) / 1e6:,.1f} MB")
         click.echo(f"  {counts.get('text', 0):,} phrases, {counts.get('vision', 0):,} pictures")
-        if graphs := packed.sizes(cache_folder()):
-            total = sum(graphs.values()) / 1e6
-            click.echo(f"{cache_folder() / packed.FOLDER}  {total:,.1f} MB")
+        if graphs := shelf.sizes(packed_folder()):
+            click.echo(f"{packed_folder()}  {sum(graphs.values()) / 1e6:,.1f} MB")
             click.echo(f"  packed weights of {len(graphs):,} graphs")
 
 
 @store.command()
 def clear() -> None:
     """Forget all vectors and packed weights of earlier runs; they are made again when needed."""
-    packed.prune(cache_folder(), 0)
+    shelf.remove(packed_folder())
     with contextlib.closing(Store(cache_folder())) as kept:
         kept.clear()
 
@@ -48,7 +47,7 @@ def prune(max_size: str | None) -> None:
     """
     most = None if max_size is None else parse_size(max_size)
     folder = cache_folder()
-    freed = packed.prune(folder, size_limit(packed=True) if most is None else most)
+    freed = shelf.prune(packed_folder(), size_limit(packed=True) if most is None else most)
     with contextlib.closing(Store(folder)) as kept:
         before = used_by(folder)
         forgotten = kept.prune(most)

@@ -16,7 +16,7 @@ import numpy as np
 
 from clip_gaze.errors import GazeError, ModelError
 from clip_gaze.model.session import PACKED_DATA, Tower, build, can_pack
-from clip_gaze.system import files
+from clip_gaze.system import files, shelf
 from clip_gaze.system.malloc import give_back
 from clip_gaze.system.processor import boot, features
 from clip_gaze.system.resources import free_bytes
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FOLDER = "packed"
-GRAPH, NOTE = "graph.onnx", "note.json"
+GRAPH, NOTE, REFUSED = "graph.onnx", "note.json", ".refused"
 # A change of what is kept, or of how, needs another number.
 _LAYOUT = 1
 # Loading a smaller graph takes hundredths of a second, and its weights no memory to speak of.
@@ -52,8 +51,12 @@ LOCK = "lock"
 _CLOSE = 1e-6
 
 
+class _RefusedError(Exception):
+    """A graph that is not to be packed, and not to be tried again."""
+
+
 class Packed:
-    """The packed form of one graph on this processor, in the cache folder.
+    """The packed form of one graph on this processor.
 
     Packed by another processor it would give wrong numbers without an error. So its folder's name
     is a digest of all that decides the layout; its files are held to checksums; and when the
@@ -61,15 +64,15 @@ class Packed:
     for the disk: after the first start since then, when they may be torn, the files are read again.
     """
 
-    def __init__(self, cache: Path, digest: str, most: int) -> None:
+    def __init__(self, folder: Path, digest: str, most: int) -> None:
         """Name the folder; nothing is read.
 
         Args:
-            cache: the cache folder.
+            folder: where all packed graphs are.
             digest: of the graph's files, see `download.Files.digest`.
             most: how many bytes all packed graphs may take.
         """
-        self._shelf = cache / FOLDER
+        self._shelf = folder
         self._digest = digest
         self._most = most
 
@@ -83,7 +86,7 @@ class Packed:
         """
         folder = self._folder()
         note = _read(folder)
-        if not note.get("files"):
+        if not note:
             return None
         try:
             new = _boot() not in note["boots"]
@@ -94,15 +97,13 @@ class Packed:
                 note["boots"] = [*note["boots"], _boot()][-_MOST_BOOTS:]
         except Exception as error:  # noqa: BLE001 - whatever is in the folder, there is another way
             logger.info("%s: is not used (%s)", folder, error)
-            _remove(folder)
+            shelf.remove(folder)
             return None
         with contextlib.suppress(OSError, GazeError):
-            # When it was used last is the time of the note.
             if new or changed:
                 with files.whole(folder / NOTE) as part:
                     part.write_text(json.dumps(note), encoding="utf-8")
-            else:
-                os.utime(folder / NOTE)
+            os.utime(folder)  # it was used now
         return tower
 
     def wanted(self, graph: Path) -> bool:
@@ -113,7 +114,9 @@ class Packed:
         """
         size = _weight(graph)
         fits = size * _TIMES <= self._most
-        return can_pack() and size >= SMALLEST and fits and not _read(self._folder())
+        folder = self._folder()
+        tried = folder.with_suffix(REFUSED).exists() or _read(folder)
+        return can_pack() and size >= SMALLEST and fits and not tried
 
     def write(self, graph: Path, row: Row, threads: int | None) -> bool:
         """Pack a graph, unless there is too little memory or room, or another process packs one.
@@ -135,61 +138,38 @@ class Packed:
             self._shelf.mkdir(parents=True, exist_ok=True)
             with _alone(self._shelf):
                 for left in self._shelf.glob(f"*{PART}"):
-                    shutil.rmtree(left, ignore_errors=True)
+                    shelf.remove(left)
                 if self.wanted(graph) and _affordable(graph, self._shelf):
                     part = folder.with_name(folder.name + PART)
-                    _remove(folder)
+                    shelf.remove(folder)
                     part.mkdir()
                     try:
                         note = _packed(graph, part, row, threads)
                         (part / NOTE).write_text(json.dumps(note), encoding="utf-8")
                         part.rename(folder)
+                    except _RefusedError as reason:
+                        folder.with_suffix(REFUSED).write_text(f"{reason}\n", encoding="utf-8")
                     finally:
-                        shutil.rmtree(part, ignore_errors=True)
-                    prune(self._shelf.parent, self._most, folder)
+                        shelf.remove(part)
+                    shelf.prune(self._shelf, self._most, folder)
         except (OSError, GazeError, MemoryError) as error:
             logger.info("%s: the weights of %s are not kept packed (%s)", folder, graph, error)
-        return bool(_read(folder).get("files"))
+        return bool(_read(folder))
 
     def _folder(self) -> Path:
         key = f"{_LAYOUT} {self._digest} {build()} {features()}"
         return self._shelf / hashlib.sha256(key.encode()).hexdigest()[:32]
 
 
-def prune(cache: Path, most: int, keep: Path | None = None) -> int:
-    """Remove packed graphs, those first that were used least recently, until they are few enough.
-
-    Args:
-        cache: the cache folder.
-        most: how many bytes may stay.
-        keep: the folder of one that stays.
-
-    Returns:
-        How many bytes were freed.
-    """
-    there = [folder for folder in (cache / FOLDER).glob("*") if folder.is_dir()]
-    found = {folder: _weight(folder / GRAPH) for folder in there}
-    before = total = sum(found.values())
-    for folder in sorted(found, key=lambda folder: _time(folder / NOTE)):
-        if folder != keep and (total > most or not most):
-            _remove(folder)
-            total -= found[folder]
-    return before - total
-
-
-def sizes(cache: Path) -> dict[Path, int]:
-    """Return the folder of each packed graph, and how many bytes it takes."""
-    return {graph.parent: _weight(graph) for graph in (cache / FOLDER).glob(f"*/{GRAPH}")}
-
-
 def _packed(graph: Path, part: Path, row: Row, threads: int | None) -> Note:
     """Pack a graph into an empty folder and make sure that it gives the same numbers.
 
     Returns:
-        Its note; without files where it is not worth it, or gives other numbers.
+        Its note.
 
     Raises:
         ModelError: it cannot be written.
+        _RefusedError: it gives other numbers, or is not worth its room.
     """
     plain = Tower(graph, threads, into=part / GRAPH)
     wanted = [plain.probe(row, rows) for rows in (1, 3)]
@@ -197,16 +177,17 @@ def _packed(graph: Path, part: Path, row: Row, threads: int | None) -> Note:
     give_back()
     text = (part / GRAPH).read_bytes()
     share = sum(int(length) for length in _PREPACKED.findall(text)) / _weight(graph)
+    if share < _LEAST_SHARE:
+        msg = f"only {share:.0%} would be mapped"
+        raise _RefusedError(msg)
     try:
         mapped = Tower(part / GRAPH, threads, packed=True)
         same = all(map(np.array_equal, wanted, (mapped.probe(row, rows) for rows in (1, 3))))
-        del mapped  # Windows moves no folder with an open file
-    except ModelError:
-        same = False
-    if not same or share < _LEAST_SHARE:
-        (part / GRAPH).unlink()
-        (part / PACKED_DATA).unlink(missing_ok=True)
-        return {"refused": f"same numbers: {same}, share of packed weights: {share:.2f}"}
+    except ModelError as error:
+        raise _RefusedError(str(error)) from error
+    del mapped  # Windows moves no folder with an open file
+    if not same:
+        raise _RefusedError("it gives other numbers")
     found = {}
     for name in (GRAPH, PACKED_DATA):
         with (part / name).open("r+b") as file:
@@ -263,14 +244,14 @@ def _try(tower: Tower, note: Note) -> None:
         raise ModelError(msg)
 
 
-def _affordable(graph: Path, shelf: Path) -> bool:
+def _affordable(graph: Path, folder: Path) -> bool:
     """Return whether there is the memory to pack a graph, and twice the room that it needs."""
     give_back()
     free, size = free_bytes(), _weight(graph)
     # Inside the graph the plain weights are read to memory too.
     times = 1.1 if files.size(graph) < size / 2 else _TIMES
     return (free is None or free >= times * size) and (
-        shutil.disk_usage(shelf).free >= 2 * _TIMES * size
+        shutil.disk_usage(folder).free >= 2 * _TIMES * size
     )
 
 
@@ -289,28 +270,14 @@ def _read(folder: Path) -> Note:
     return found if isinstance(found, dict) else {}
 
 
-def _time(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0
-
-
-def _remove(folder: Path) -> None:
-    """Remove a folder, as far as nobody has its files open (Windows); its note goes first."""
-    with contextlib.suppress(OSError):
-        (folder / NOTE).unlink(missing_ok=True)
-        shutil.rmtree(folder)
-
-
 @contextlib.contextmanager
-def _alone(shelf: Path) -> Iterator[None]:
+def _alone(folder: Path) -> Iterator[None]:
     """Let one process at a time pack.
 
     Raises:
         BlockingIOError, FileExistsError: another one does.
     """
-    descriptor = files.held(shelf / LOCK)
+    descriptor = files.held(folder / LOCK)
     try:
         yield
     finally:
