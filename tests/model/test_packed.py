@@ -102,7 +102,7 @@ def test_releases_that_cannot_pack_run_as_ever(
     release: str, count: int, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = seen(store=False)
-    monkeypatch.setattr(session.onnxruntime, "__version__", release)
+    monkeypatch.setattr(onnxruntime, "__version__", release)
     assert same(seen(), wanted)
     assert len(folders(cache)) == count
 
