@@ -438,11 +438,13 @@ class Clip:
 
     def _end(self, *, pack: bool) -> None:
         self._pools.close()
-        self._towers.close(pack=pack)
+        self._towers.close()
         with self._opening:
             self._closed = True
             if self._store is not None:
                 self._store.close()
+        if pack:
+            self._towers.pack()
 
     def __enter__(self) -> Self:
         """Return the object itself."""

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -186,7 +187,7 @@ def test_vectors_of_another_preprocessing_are_not_used(
 ) -> None:
     looked(tiny_model, folder[:3])
     opened.clear()
-    monkeypatch.setattr(module, "_PREPROCESSING", "preprocessing 1, Pillow 12")
+    monkeypatch.setattr(module, "PREPROCESSING", "preprocessing 1, Pillow 12")
     looked(tiny_model, folder[:3])
     assert sorted(opened) == [path.name for path in folder[:3]]
 
@@ -243,8 +244,13 @@ def test_a_too_large_picture_is_refused_before_it_is_decoded(
 
 
 @pytest.mark.parametrize("threads", [4, 64])
+@pytest.mark.parametrize("calls", ["one call", "a call each"])
 def test_pictures_that_fit_one_by_one_are_not_refused_for_threads(
-    threads: int, tiny_model: Path, folder: list[Path], monkeypatch: pytest.MonkeyPatch
+    calls: str,
+    threads: int,
+    tiny_model: Path,
+    folder: list[Path],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """And however many threads there are, no more are decoded at once than fit in memory."""
     good = [path for path in folder if path not in (folder[5], folder[11])]
@@ -265,8 +271,12 @@ def test_pictures_that_fit_one_by_one_are_not_refused_for_threads(
                 inside -= size
 
     monkeypatch.setattr(module, "pixel_values", pixels)
-    results = looked(tiny_model, good, threads=threads)
-    assert [result.error for result in results] == [None] * len(good)
+    with clip_gaze.Clip(tiny_model, threads=threads) as clip:
+        if calls == "one call":
+            clip.encode_images(good)
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(lambda path: clip.encode_images([path]), good))
     assert 0 < most <= fitting
 
 
@@ -336,6 +346,18 @@ def test_what_is_wrong_with_a_picture_does_not_wait_for_the_graph(
         (result,) = clip.gaze_many(folder[:1], WORDS)
         answered.set()
     assert "damaged or cut short" in (result.error or "")
+
+
+def test_a_thread_that_cannot_be_had_is_no_fault_of_the_picture(
+    tiny_model: Path, folder: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Exhausted(ThreadPoolExecutor):
+        def submit(self, *_: Any, **__: Any) -> Any:
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(module, "ThreadPoolExecutor", Exhausted)
+    (result,) = looked(tiny_model, folder[:1])
+    assert result.status == "ok", result.error
 
 
 def test_a_damaged_store_costs_time_alone(

@@ -133,7 +133,7 @@ class Packed:
         """
         folder = self._folder()
         if not self.wanted(graph):
-            return False
+            return bool(_read(folder))
         try:
             self._shelf.mkdir(parents=True, exist_ok=True)
             with _alone(self._shelf):

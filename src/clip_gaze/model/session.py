@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clip_gaze.errors import ModelError
-from clip_gaze.system.malloc import giving_back, reusing
+from clip_gaze.system.malloc import give_back, giving_back, reusing
 from clip_gaze.system.resources import usable_cpus
 from clip_gaze.system.telemetry import SWITCH
 
@@ -191,6 +191,7 @@ class Tower:
                 msg = f"{self._path}: this graph gives numbers that are not finite; {self._instead}"
                 raise ModelError(msg)
         if self.row is None:
+            give_back()  # what the first run alone has needed
             self.row = rows.shape[1:], rows.dtype.name, int(rows.max())
         return vectors
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
@@ -84,18 +85,23 @@ class Towers:
         """Return the text tower; see `vision`."""
         return self._asked("text", self._threads)
 
-    def close(self, *, pack: bool = False) -> None:
-        """Free both.
-
-        Args:
-            pack: whether to pack what was run and is not packed, which takes seconds once.
-        """
+    def close(self) -> None:
+        """Free both, and wait for a graph that is being packed."""
         with self._lock:
             self._closed = True
             self._free()
         self._packing.shutdown()
-        if pack:
-            self._pack()
+
+    def pack(self) -> None:
+        """Pack the graphs that were run, and let them be loaded anew; try each of them once."""
+        while self._rows:
+            role, row = self._rows.popitem()
+            packed = self._packed.pop(role, None)
+            if packed and packed.write(self._paths[role], row, self._threads):
+                with self._lock:
+                    self._packed[role] = packed
+                    del self._mapped[role]
+                    self._alive.pop((role, None), None)
 
     def _asked(self, role: str, threads: int | None, *, answered: bool = False) -> Tower:
         with self._lock:
@@ -110,7 +116,8 @@ class Towers:
                 self._alive[self._kind(role, threads)] = tower
             self._kept.update(running, [tower])
             if answered and self._rows:
-                self._packing.submit(self._pack)
+                with suppress(RuntimeError):  # no thread can be had
+                    self._packing.submit(self.pack)
             return tower
 
     def _kind(self, role: str, threads: int | None) -> tuple[str, int | None]:
@@ -134,14 +141,3 @@ class Towers:
         self._mapped[role] = False
         external.check(self._paths[role], self._paths.get(f"{role}_data"))
         return Tower(self._paths[role], self._threads, *self._options)
-
-    def _pack(self) -> None:
-        """Pack the graphs that were run, and let them be loaded anew; try each of them once."""
-        while self._rows:
-            role, row = self._rows.popitem()
-            packed = self._packed.pop(role, None)
-            if packed and packed.write(self._paths[role], row, self._threads):
-                with self._lock:
-                    self._packed[role] = packed
-                    del self._mapped[role]
-                    self._alive.pop((role, None), None)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 # What decides pixels beside the model: a change of ours needs another number (2: pictures of more
 # than 8 bits), and Pillow 13 resizes in another order than 12.
-_PREPROCESSING = f"preprocessing 2, Pillow {PIL.__version__.partition('.')[0]}"
+PREPROCESSING = f"preprocessing 2, Pillow {PIL.__version__.partition('.')[0]}"
 # Files that are under way for each that is looked at; a vector takes no room to speak of.
 _AHEAD = 2
 # The store is asked for so many paths at once, in the end; at first for fewer, so that the first
@@ -70,7 +70,7 @@ class ImageEncoder:
             max_pixels: larger files are refused; None: see `load.most_pixels`.
         """
         self._manifest = manifest
-        self._encoder = f"vision:{digest}:{astuple(manifest.image)}:{_PREPROCESSING}"
+        self._encoder = f"vision:{digest}:{astuple(manifest.image)}:{PREPROCESSING}"
         self._store = store
         self._tower = tower
         self._pools = pools

@@ -31,7 +31,7 @@ _T = TypeVar("_T")
 logger = logging.getLogger(__name__)
 
 # How long to wait for another process when nobody waits for an answer any more.
-_LAST_SECONDS = 3.0
+LAST_SECONDS = 3.0
 # Vectors in one transaction: where a disk is full, so many are tried in vain each time.
 _PER_WRITE = 250
 # Vectors that wait in memory to be written, or cannot be: 64 MB where each has 512 numbers.
@@ -195,7 +195,7 @@ class Store:
             if self._closed:
                 return
             self._closed = True
-            self._write(_LAST_SECONDS)
+            self._write(LAST_SECONDS)
             if self._file is None:
                 return
             if self._waiting and not self._said:
@@ -243,7 +243,7 @@ class Store:
         if self._file is None:
             return None
         try:
-            return self._file.use(action, _LAST_SECONDS)
+            return self._file.use(action, LAST_SECONDS)
         except FAILURES as error:
             if is_lock(error):
                 why = "another process is using it; try again when that has ended"
