@@ -256,7 +256,7 @@ def test_pictures_that_fit_one_by_one_are_not_refused_for_threads(
     good = [path for path in folder if path not in (folder[5], folder[11])]
     fitting = 2 * 62 * 60  # pixels: two of the largest
     monkeypatch.setattr(load, "free_bytes", lambda: 2 * 12 * fitting)
-    lock, inside, most = threading.Lock(), 0, 0
+    lock, crowded, inside, most = threading.Lock(), threading.Event(), 0, 0
 
     def pixels(image: Image.Image, *others: Any) -> Any:
         nonlocal inside, most
@@ -264,6 +264,10 @@ def test_pictures_that_fit_one_by_one_are_not_refused_for_threads(
         with lock:
             inside += size
             most = max(most, inside)
+        if most <= fitting:
+            crowded.wait(0.02)  # a moment in which others may come
+        else:
+            crowded.set()
         try:
             return pixel_values(image, *others)
         finally:
