@@ -84,6 +84,8 @@ class Packed:
             width: of the vectors.
             instead: what to do about a graph that overflows.
         """
+        if not can_pack():
+            return None
         folder = self._folder()
         note = _read(folder)
         if not note:
@@ -113,10 +115,10 @@ class Packed:
             graph: the plain .onnx file.
         """
         size = _weight(graph)
-        fits = size * _TIMES <= self._most
+        if not can_pack() or size < SMALLEST or size * _TIMES > self._most:
+            return False
         folder = self._folder()
-        tried = folder.with_suffix(REFUSED).exists() or _read(folder)
-        return can_pack() and size >= SMALLEST and fits and not tried
+        return not (folder.with_suffix(REFUSED).exists() or _read(folder))
 
     def write(self, graph: Path, row: Row, threads: int | None) -> bool:
         """Pack a graph, unless there is too little memory or room, or another process packs one.
@@ -131,6 +133,8 @@ class Packed:
         Returns:
             Whether there is a packed form now.
         """
+        if not can_pack():
+            return False
         folder = self._folder()
         if not self.wanted(graph):
             return bool(_read(folder))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import importlib
 import os
 import platform
 import re
 import sys
 from functools import lru_cache
 from pathlib import Path
-
-import numpy as np
 
 # getauxval(3): AT_HWCAP to AT_HWCAP4.
 _HWCAPS = (16, 26, 29, 30)
@@ -64,9 +64,13 @@ def boot() -> str | None:
 
 def _numpys() -> list[str]:
     """Return the features that numpy has found, by asking the processor itself."""
-    core = getattr(np, "_core", None) or np.core
-    table = core._multiarray_umath.__cpu_features__  # noqa: SLF001 - show_runtime() prints it alone
-    return sorted(name for name, there in table.items() if there)
+    for name in ("numpy._core", "numpy.core"):  # the second before numpy 2
+        with contextlib.suppress(ImportError):
+            module = importlib.import_module(f"{name}._multiarray_umath")
+            table: dict[str, bool] = getattr(module, "__cpu_features__", {})
+            if table:
+                return sorted(feature for feature, there in table.items() if there)
+    return []
 
 
 def _auxiliary(library: ctypes.CDLL) -> list[str]:
