@@ -33,7 +33,7 @@ WORDS = ["on wood", "on paper", "on canvas"]
 VARIANTS = sorted(registry.find("demo").manifest.variants)
 RELEASE = tuple(map(int, onnxruntime.__version__.split(".")[:2]))
 # What the installed release packs.
-PACKS = {"fp32": RELEASE >= (1, 21), "q8": RELEASE >= (1, 28), "q4": RELEASE >= (1, 28)}
+PACKS = {"fp32": RELEASE >= (1, 21), "q8": RELEASE >= (1, 32), "q4": RELEASE >= (1, 28)}
 packs = pytest.mark.skipif(not PACKS["fp32"], reason="onnxruntime before 1.21 packs nothing")
 
 
@@ -76,16 +76,20 @@ def folders(cache: Path) -> list[Path]:
     return sorted(note.parent for note in (cache / "packed").glob(f"*/{packed.NOTE}"))
 
 
+@pytest.mark.skipif(RELEASE < (1, 22), reason="onnxruntime before 1.22 runs not all variants")
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_mapped_weights_give_the_same_numbers_bit_for_bit(
     variant: str, cache: Path, loaded: list[str]
 ) -> None:
     plain = seen(variant, 50, store=False)
     first = seen(variant, 50)
-    assert len(folders(cache)) == 2 * PACKS[variant]
+    # Packed 8-bit weights of 1.28 to 1.31 are wrong, or by chance right, and kept then.
+    some = variant == "q8" and (1, 28) <= RELEASE < (1, 32)
+    count = len(folders(cache))
+    assert some or count == 2 * PACKS[variant]
     loaded.clear()
     mapped = seen(variant, 50)
-    assert loaded.count(packed.GRAPH) == 2 * PACKS[variant]
+    assert loaded.count(packed.GRAPH) == count
     assert same(first, plain)
     assert same(mapped, plain)
 
@@ -102,14 +106,15 @@ def test_a_small_graph_is_not_packed(cache: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
-    ("release", "count"), [("1.16.3", 0), ("1.20.1", 0), ("1.21.0", 2 * PACKS["fp32"])]
+    ("release", "count"),
+    [("1.16.3", 0), ("1.20.1", 0), pytest.param("1.21.0", 2, marks=packs)],
 )
 def test_releases_that_cannot_pack_run_as_ever(
     release: str, count: int, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = seen(store=False)
     monkeypatch.setattr(onnxruntime, "__version__", release)
-    if not count:
+    if release < "1.21":
         monkeypatch.delattr(onnxruntime, "get_build_info", raising=False)
     assert same(seen(), wanted)
     assert len(folders(cache)) == count

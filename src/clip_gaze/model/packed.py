@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import math
 import os
 import platform
 import re
@@ -47,6 +48,8 @@ _MOST_BOOTS = 16
 _PREPACKED = re.compile(rb"\|\d+;(\d+);\d+")
 _LEAST_SHARE = 0.25
 LOCK = "lock"
+# Numbers in a batch of phrases, see `texts.tokenizer`.
+_BATCH = 128
 # Of the length of a vector: what the number of threads may change.
 _CLOSE = 1e-6
 
@@ -176,7 +179,9 @@ def _packed(graph: Path, part: Path, row: Row, threads: int | None) -> Note:
         _RefusedError: it gives other numbers, or is not worth its room.
     """
     plain = Tower(graph, threads, into=part / GRAPH)
-    wanted = [plain.probe(row, rows) for rows in (1, 3)]
+    # One row, few, and as many as a batch of phrases has: kernels differ by them.
+    counts = (1, 3, max(3, _BATCH // math.prod(row[0])))
+    wanted = [plain.probe(row, count) for count in counts]
     del plain
     give_back()
     text = (part / GRAPH).read_bytes()
@@ -186,19 +191,20 @@ def _packed(graph: Path, part: Path, row: Row, threads: int | None) -> Note:
         raise _RefusedError(msg)
     try:
         mapped = Tower(part / GRAPH, threads, packed=True)
-        same = all(map(np.array_equal, wanted, (mapped.probe(row, rows) for rows in (1, 3))))
+        found = [mapped.probe(row, count) for count in counts]
+        same = all(map(np.array_equal, wanted, found))
     except ModelError as error:
         raise _RefusedError(str(error)) from error
     del mapped  # Windows moves no folder with an open file
     if not same:
         raise _RefusedError("it gives other numbers")
-    found = {}
+    known = {}
     for name in (GRAPH, PACKED_DATA):
         with (part / name).open("r+b") as file:
             if boot() is None:
                 os.fsync(file.fileno())
-            found[name] = [stamp(part / name), files.sha256(file)]
-    return {"files": found, "boots": [_boot()], "row": row, "vector": wanted[0][0].tolist()}
+            known[name] = [stamp(part / name), files.sha256(file)]
+    return {"files": known, "boots": [_boot()], "row": row, "vector": wanted[0][0].tolist()}
 
 
 def _check(folder: Path, note: Note, *, again: bool) -> bool:
