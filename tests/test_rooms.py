@@ -232,3 +232,6 @@ def test_a_question_with_known_phrases_loads_neither_a_tokenizer_nor_bars(
         # The first question has to encode its phrases.
         assert ("tokenizers" in modules) == (seed == 0)
     assert not {"tokenizers", "tqdm", "huggingface_hub"} & modules
+    # The second time the picture is known too.
+    modules = set(fresh(COMMAND, path, tiny_model)["modules"])
+    assert not {"onnxruntime", "clip_gaze.cli.serve", "clip_gaze.output.report"} & modules

@@ -11,9 +11,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -21,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clip_gaze import Clip, GazeError
-from clip_gaze.store import FILE, Store, cache, file, parse_size
+from clip_gaze.store import FILE, Store, cache, file, parse_size, rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -251,29 +250,10 @@ def known(folder: Path, contents: list[str], encoder: str = "encoder") -> set[st
 
 
 @pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> list[sqlite3.Connection]:
-    """Return SQLite's connections, in the order in which they are opened."""
-    connections: list[sqlite3.Connection] = []
-    connect = sqlite3.connect
-
-    def noted(*args: object, **kwargs: object) -> sqlite3.Connection:
-        connections.append(connect(*args, **kwargs))
-        return connections[-1]
-
-    monkeypatch.setattr(sqlite3, "connect", noted)
-    return connections
-
-
-def checksum(content: str, embeds: bytes) -> int:
-    """Return the CRC-32 of a vector's bytes behind those of its text."""
-    return zlib.crc32(content.encode() + embeds)
-
-
-@pytest.fixture
 def locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[sqlite3.Connection]:
     """Hold the lock of a store with three vectors, like a writer that never comes to its end."""
-    monkeypatch.setattr(file, "_SECONDS", 0.01)
-    monkeypatch.setattr(cache, "_LAST_SECONDS", 0.01)
+    monkeypatch.setattr(file, "SECONDS", 0.01)
+    monkeypatch.setattr(cache, "LAST_SECONDS", 0.01)
     filled(tmp_path)
     with contextlib.closing(sqlite3.connect(tmp_path / FILE, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -285,25 +265,41 @@ def test_a_locked_store_is_read(tmp_path: Path) -> None:
     assert known(tmp_path, list(vectors(3))) == set(vectors(3))
 
 
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch) -> list[sqlite3.Connection]:
+    """Return the connections that are opened during the test."""
+    made: list[sqlite3.Connection] = []
+    real = sqlite3.connect
+
+    def opened(*which: Any, **how: Any) -> sqlite3.Connection:
+        made.append(real(*which, **how))
+        return made[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", opened)
+    return made
+
+
+def test_nobody_waits_long_for_a_lock() -> None:
+    assert file.SECONDS <= 2
+
+
 def test_a_locked_store_is_waited_for_a_second_and_once(
     tmp_path: Path,
     locked: sqlite3.Connection,
-    opened: list[sqlite3.Connection],
+    connections: list[sqlite3.Connection],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(file, "SECONDS", 0.01)
     store = Store(tmp_path)
     waits = []
     for _ in range(3):
         store.put("encoder", vectors(1))
-        waits += opened[-1].execute("PRAGMA busy_timeout").fetchone()
+        waits += connections[-1].execute("PRAGMA busy_timeout").fetchone()
     assert waits == [10, 0, 0]
     locked.execute("COMMIT")
     store.put("encoder", vectors(1))
     store.put("encoder", vectors(1))
-    assert opened[-1].execute("PRAGMA busy_timeout").fetchone() == (10,)
-    monkeypatch.undo()
-    store.put("encoder", vectors(1))
-    assert opened[-1].execute("PRAGMA busy_timeout").fetchone() == (1000,)
+    assert connections[-1].execute("PRAGMA busy_timeout").fetchone() == (10,)
 
 
 def test_what_waited_for_a_lock_is_written_after_it(
@@ -413,12 +409,12 @@ def test_a_read_only_folder_that_its_owner_writes_to_is_read_anew(shelf: Path) -
 
 
 def test_a_full_disk_keeps_the_run_going(
-    tmp_path: Path, opened: list[sqlite3.Connection], caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, connections: list[sqlite3.Connection]
 ) -> None:
     filled(tmp_path)
     store = Store(tmp_path)
     assert len(store.get("encoder", ["phrase 0"], DIM)) == 1
-    opened[-1].execute("PRAGMA max_page_count = 1")  # SQLite's own "disk is full"
+    connections[-1].execute("PRAGMA max_page_count = 1")  # SQLite's own "disk is full"
     more = {f"new {at}": np.full(10_000, at, np.float32) for at in range(5)}
     for content, vector in more.items():
         store.put("encoder", {content: vector})
@@ -427,7 +423,7 @@ def test_a_full_disk_keeps_the_run_going(
     assert [path.name for path in tmp_path.glob("*damaged*")] == []
     assert len(caplog.messages) == 1
     assert "full" in caplog.text
-    opened[-1].execute("PRAGMA max_page_count = 100000")
+    connections[-1].execute("PRAGMA max_page_count = 100000")
     store.close()
     with contextlib.closing(Store(tmp_path)) as after:
         assert same(after.get("encoder", list(more), 10_000), more)
@@ -532,7 +528,9 @@ def test_a_vector_that_is_not_finite_is_neither_kept_nor_given(bad: float, tmp_p
     assert known(tmp_path, ["bad", "good"]) == {"good"}
     blob = vector.tobytes()
     with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as file, file:
-        file.execute("UPDATE vector SET embeds = ?, checksum = ?", (blob, checksum("good", blob)))
+        file.execute(
+            "UPDATE vector SET embeds = ?, checksum = ?", (blob, rows.checksum("good", blob))
+        )
     assert known(tmp_path, ["good"]) == set()
 
 
@@ -812,7 +810,7 @@ def former(folder: Path, encoders: list[str]) -> Path:
             file.executemany(
                 "INSERT INTO vector VALUES (?, ?, ?, ?)",
                 [
-                    (at, content, blob := vector.tobytes(), checksum(content, blob))
+                    (at, content, blob := vector.tobytes(), rows.checksum(content, blob))
                     for content, vector in vectors(100, at).items()
                 ],
             )
@@ -896,7 +894,7 @@ def test_another_preprocessing_looks_anew(
 ) -> None:
     picture().save(tmp_path / "picture.bmp")
     for made in ("preprocessing 1, Pillow 13", "preprocessing 1, Pillow 14"):
-        monkeypatch.setattr("clip_gaze.pictures.encoder._PREPROCESSING", made)
+        monkeypatch.setattr("clip_gaze.pictures.encoder.PREPROCESSING", made)
         for _ in range(2):
             with Clip("demo") as clip:
                 clip.encode_images([tmp_path / "picture.bmp"])
@@ -947,3 +945,15 @@ def test_what_cannot_be_counted_is_not_called_nothing(tmp_path: Path) -> None:
     (tmp_path / FILE).mkdir()
     with pytest.raises(GazeError, match=r"cannot be read: .* is no regular file; remove it, or"):
         Store(tmp_path).counts()
+
+
+@pytest.mark.parametrize("command", [Store.clear, Store.prune])
+def test_what_cannot_be_removed_is_an_error_of_one_line(
+    command: Callable[[Store], object], tmp_path: Path
+) -> None:
+    filled(tmp_path)
+    (tmp_path / "vectors-1.damaged-7").mkdir()  # no file, so that it cannot be removed as one
+    with contextlib.closing(Store(tmp_path)) as store, pytest.raises(GazeError) as caught:
+        command(store)
+    assert len(str(caught.value).splitlines()) == 1
+    assert str(tmp_path) in str(caught.value)

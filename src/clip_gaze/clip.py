@@ -101,7 +101,7 @@ class Clip:
         self._files = download.ready(found, self.variant, offline=offline)
         self._neutral: Embedding | None = None
         self._runtime = Runtime(
-            self._files.paths,
+            self._files,
             self.spec.threads,
             self.manifest.embedding_dim,
             [name for name in self.manifest.variants if name != self.variant],
@@ -435,7 +435,7 @@ class Clip:
         """Let pictures that are under way come to their end, free the towers, close the store.
 
         The object cannot be used afterwards; an iterator of `gaze_many` that is not at its end
-        raises a `ClosedError`.
+        raises a `ClosedError`. Graphs that were run for the first time are packed for later runs.
         """
         self._runtime.close()
 
@@ -449,8 +449,8 @@ class Clip:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close."""
-        self.close()
+        """Close; after an error pack no graph, which would keep whoever has stopped the run."""
+        self._runtime.close(pack=kind is None)
 
     def _neutral_mean(self) -> NDArray[np.float32]:
         """Return the mean embedding of the neutral pictures, which are encoded once."""

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from clip_gaze.errors import ClosedError
+from clip_gaze.model.packed import Packed
 from clip_gaze.model.towers import Towers
-from clip_gaze.pictures.encoder import Pools
-from clip_gaze.store import Store
-from clip_gaze.system.paths import cache_folder
+from clip_gaze.pictures.pools import Pools
+from clip_gaze.store import Store, size_limit
+from clip_gaze.system.paths import cache_folder, packed_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
+
+    from clip_gaze.model.verify import Files
 
 
 class Runtime:
@@ -33,7 +35,7 @@ class Runtime:
 
     def __init__(
         self,
-        paths: Mapping[str, Path],
+        files: Files,
         threads: int | None,
         width: int,
         others: Sequence[str],
@@ -43,14 +45,19 @@ class Runtime:
         """Note what to open; nothing is loaded yet.
 
         Args:
-            paths: see `Towers`, as for `threads`, `width` and `others`.
-            threads: CPU threads for each graph.
+            files: of the variant.
+            threads: CPU threads for each graph; see `Towers`, as for `width` and `others`.
             width: how many numbers a vector must have.
             others: variants of the model that may do where these graphs overflow.
-            keep: whether the store is a file; False: it lies in memory.
+            keep: whether vectors and packed graphs are kept for later; False: neither is written.
 
         """
-        self._load = partial(Towers, paths, threads, width, others)
+        packed = {}
+        if keep:
+            most = size_limit(packed=True)
+            for role in ("vision", "text"):
+                packed[role] = Packed(packed_folder(), files.digest(role), most)
+        self._load = partial(Towers, files.paths, threads, width, others, packed)
         self._keep = keep
         self._closed = False
         self._begin()
@@ -76,14 +83,21 @@ class Runtime:
                 self._store = Store(cache_folder() if self._keep else None)
             return self._store
 
-    def close(self) -> None:
-        """Let pictures that are under way come to their end, free the towers, close the store."""
+    def close(self, *, pack: bool = True) -> None:
+        """Let pictures that are under way come to their end, free the towers, close the store.
+
+        Args:
+            pack: whether graphs that were run for the first time are packed for later runs.
+
+        """
         self.pools.close()
         self.towers.close()
         with self._lock:
             self._closed = True
             if self._store is not None:
                 self._store.close()
+        if pack:
+            self.towers.pack()
 
     def hold(self) -> None:
         """Close the store's file, which a forked process must not share, till it is used again."""

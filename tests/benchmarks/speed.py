@@ -29,6 +29,7 @@ from tqdm import tqdm
 import clip_gaze
 import command
 from clip_gaze.model import registry
+from clip_gaze.store import FILE
 from clip_gaze.system.resources import usable_cpus
 from variants.checks import checked_graphs
 
@@ -47,7 +48,7 @@ NEXT_PICTURES = 10
 TASKS = {"ours": "abcde", "original": "abcde", "batch": "ab", "graph": "be"}
 ALL = ",".join(speed_report.TASKS)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
+TARGET = click.Path(dir_okay=False, writable=True, path_type=Path)
 
 
 class Bench:
@@ -104,9 +105,13 @@ class Bench:
             ask |= {"size": self._model.manifest.image.size, "threads": usable_cpus()}
         cache = f"{variant}-{task}"
         shutil.rmtree(self._scratch / cache, ignore_errors=True)
-        if task not in ("a", "d") and kind == "ours":
-            # The lists are known, and no picture is.
-            shutil.copytree(self._scratch / f"warm-{variant}", self._scratch / cache)
+        if kind == "ours" and task != "a":
+            warm = self._scratch / f"warm-{variant}"
+            (self._scratch / cache).mkdir()
+            # The weights are packed, the lists are known, and no picture is.
+            (self._scratch / cache / "packed").symlink_to(warm / "packed")
+            if task != "d":
+                shutil.copy(warm / FILE, self._scratch / cache)
         answer = self._process(ask, cache)
         if task == "c":
             answer["seconds"] = answer["process"]
@@ -245,13 +250,13 @@ def with_markers(context: click.Context, option: click.Parameter, page: Path | N
     help="Names that the original is given in (d).",
 )
 @click.option("--repeat", type=click.IntRange(min=1), default=3, show_default=True)
-@click.option("--json", "target", type=FILE, callback=command.writable)
+@click.option("--json", "target", type=TARGET, callback=command.writable)
 @click.option(
     "--docs",
     type=click.Path(exists=True, dir_okay=False, writable=True, path_type=Path),
     callback=with_markers,
 )
-@click.option("--svg", type=FILE, callback=command.writable)
+@click.option("--svg", type=TARGET, callback=command.writable)
 def main(
     checkpoint: Path,
     model: str,

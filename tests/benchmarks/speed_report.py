@@ -110,7 +110,7 @@ def section(result: dict[str, Any]) -> str:
     text = [
         run,
         "",
-        *_table(["", *columns], rows),
+        *table(["", *columns], rows),
         "",
         scaled,
         "",
@@ -120,7 +120,7 @@ def section(result: dict[str, Any]) -> str:
         "",
         "Goals:",
         "",
-        *_table(
+        *table(
             ["goal", "variant", "wanted", "found", ""],
             [
                 [row["goal"], row["variant"], f"{row['sign']} {number(row['wanted'])}",
@@ -146,7 +146,7 @@ def _ratio_table(found: dict[str, dict[str, dict[str, float]]], variants: list[s
             if all(other in each for each in by_variant.values()):
                 cells = [number(by_variant[variant][other]) for variant in variants]
                 rows.append([f"({task}) {other}", *cells])
-    return _table(["", *variants], rows)
+    return table(["", *variants], rows)
 
 
 def _cell(figure: dict[str, Any] | None) -> str:
@@ -156,6 +156,7 @@ def _cell(figure: dict[str, Any] | None) -> str:
     return f"{number(figure['seconds'])} s" + (f", {peak:,.0f} MB" if peak else "")
 
 
-def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+def table(head: list[str], rows: list[list[str]]) -> list[str]:
+    """Return the lines of a table in Markdown."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return ["| " + " | ".join(line) + " |" for line in lines]

@@ -55,8 +55,10 @@ def ours(ask: Ask, times: list[float]) -> None:
 
     phrases = clip_gaze.ARTISTS_BY_TRAINING_PREVALENCE
     if task == "a":
-        with clock(times), clip_gaze.Clip(ask["model"], ask["variant"]) as clip:
+        with clock(times):
+            clip = clip_gaze.Clip(ask["model"], ask["variant"])
             clip.gaze(paths[0], phrases)
+        clip.close()
         return
     with clip_gaze.Clip(ask["model"], ask["variant"]) as clip:
         if task == "warm":

@@ -63,7 +63,7 @@ def test_no_store_leaves_the_store_alone(photos: Path) -> None:
 def test_what_cannot_be_done_is_an_error_in_one_line(
     command: str, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clip_gaze.store.cache._LAST_SECONDS", 0.01)
+    monkeypatch.setattr("clip_gaze.store.cache.LAST_SECONDS", 0.01)
     filled(cache)
     with contextlib.closing(sqlite3.connect(cache / FILE, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")

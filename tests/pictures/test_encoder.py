@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -187,7 +188,7 @@ def test_vectors_of_another_preprocessing_are_not_used(
 ) -> None:
     looked(tiny_model, folder[:3])
     opened.clear()
-    monkeypatch.setattr(module, "_PREPROCESSING", "preprocessing 1, Pillow 12")
+    monkeypatch.setattr(module, "PREPROCESSING", "preprocessing 1, Pillow 12")
     looked(tiny_model, folder[:3])
     assert sorted(opened) == [path.name for path in folder[:3]]
 
@@ -244,14 +245,19 @@ def test_a_too_large_picture_is_refused_before_it_is_decoded(
 
 
 @pytest.mark.parametrize("threads", [4, 64])
+@pytest.mark.parametrize("calls", ["one call", "a call each"])
 def test_pictures_that_fit_one_by_one_are_not_refused_for_threads(
-    threads: int, tiny_model: Path, folder: list[Path], monkeypatch: pytest.MonkeyPatch
+    calls: str,
+    threads: int,
+    tiny_model: Path,
+    folder: list[Path],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """And however many threads there are, no more are decoded at once than fit in memory."""
     good = [path for path in folder if path not in (folder[5], folder[11])]
     fitting = 2 * 62 * 60  # pixels: two of the largest
     monkeypatch.setattr(load, "free_bytes", lambda: 2 * 12 * fitting)
-    lock, inside, most = threading.Lock(), 0, 0
+    lock, crowded, inside, most = threading.Lock(), threading.Event(), 0, 0
 
     def pixels(image: Image.Image, *others: Any) -> Any:
         nonlocal inside, most
@@ -259,6 +265,10 @@ def test_pictures_that_fit_one_by_one_are_not_refused_for_threads(
         with lock:
             inside += size
             most = max(most, inside)
+        if most <= fitting:
+            crowded.wait(0.02)  # a moment in which others may come
+        else:
+            crowded.set()
         try:
             return pixel_values(image, *others)
         finally:
@@ -266,8 +276,12 @@ def test_pictures_that_fit_one_by_one_are_not_refused_for_threads(
                 inside -= size
 
     monkeypatch.setattr(module, "pixel_values", pixels)
-    results = looked(tiny_model, good, threads=threads)
-    assert [result.error for result in results] == [None] * len(good)
+    with clip_gaze.Clip(tiny_model, threads=threads) as clip:
+        if calls == "one call":
+            clip.encode_images(good)
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(lambda path: clip.encode_images([path]), good))
     assert 0 < most <= fitting
 
 
@@ -337,6 +351,18 @@ def test_what_is_wrong_with_a_picture_does_not_wait_for_the_graph(
         (result,) = clip.gaze_many(folder[:1], WORDS)
         answered.set()
     assert "damaged or cut short" in (result.error or "")
+
+
+def test_a_thread_that_cannot_be_had_is_no_fault_of_the_picture(
+    tiny_model: Path, folder: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Exhausted(ThreadPoolExecutor):
+        def submit(self, *_: Any, **__: Any) -> Any:
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(module, "ThreadPoolExecutor", Exhausted)
+    (result,) = looked(tiny_model, folder[:1])
+    assert result.status == "ok", result.error
 
 
 def test_a_damaged_store_costs_time_alone(

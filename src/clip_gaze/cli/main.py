@@ -7,14 +7,28 @@ import logging
 import os
 import sys
 import warnings
-from typing import Any
+from importlib import import_module
+from typing import Any, NoReturn
 
 import click
 from PIL import Image
 
-from clip_gaze.cli import compare, gaze, lists, models, report, see, serve, store
 from clip_gaze.cli.progress import NOTHING_DONE, NothingWrittenError, say
 from clip_gaze.errors import GazeError
+
+# The module of each command; one is loaded when it is run, all of them for --help.
+_MODULES = {
+    "compare": "compare",
+    "demo": "gaze",
+    "download": "models",
+    "gaze": "gaze",
+    "lists": "lists",
+    "models": "models",
+    "report": "report",
+    "see": "see",
+    "serve": "serve",
+    "store": "store",
+}
 
 
 class _OneLine(click.Group):
@@ -47,8 +61,25 @@ class _OneLine(click.Group):
             _fail("not enough memory; try a smaller --variant or picture")
         sys.exit(result if isinstance(result, int) else 0)
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        del ctx
+        return list(_MODULES)
 
-def _fail(message: str) -> None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, after loading its module."""
+        del ctx
+        if cmd_name not in _MODULES:
+            return None
+        try:
+            module = import_module(f"clip_gaze.cli.{_MODULES[cmd_name]}")
+        except KeyboardInterrupt:
+            _fail("stopped")
+        found: click.Command = getattr(module, cmd_name)
+        return found
+
+
+def _fail(message: str) -> NoReturn:
     one_line = " ".join(message.split())
     say(f"clip-gaze: error: {one_line}")
     sys.exit(NOTHING_DONE)
@@ -91,18 +122,3 @@ def _prepare_streams() -> None:
                 stream.reconfigure(errors="replace")  # type: ignore[union-attr]
             else:
                 stream.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
-
-
-for command in (
-    compare.compare,
-    gaze.demo,
-    gaze.gaze,
-    lists.lists,
-    models.download,
-    models.models,
-    report.report,
-    see.see,
-    serve.serve,
-    store.store,
-):
-    main.add_command(command)

@@ -1,4 +1,4 @@
-"""`clip-gaze store`: what is kept of earlier runs."""
+"""`clip-gaze store`: what is kept of earlier runs, vectors and packed weights."""
 
 from __future__ import annotations
 
@@ -6,26 +6,30 @@ import contextlib
 
 import click
 
-from clip_gaze.store import FILE, Store, parse_size
-from clip_gaze.system import files
-from clip_gaze.system.paths import cache_folder
+from clip_gaze.store import FILE, Store, parse_size, size_limit, used_by
+from clip_gaze.system import shelf
+from clip_gaze.system.paths import cache_folder, packed_folder
 from clip_gaze.wording import megabytes
 
 
 @click.group(invoke_without_command=True)
 @click.pass_context
 def store(context: click.Context) -> None:
-    """Say where vectors of earlier runs are kept, and how many there are."""
+    """Say where vectors and packed weights of earlier runs are kept, and how many there are."""
     if context.invoked_subcommand is None:
         with contextlib.closing(Store(cache_folder())) as kept:
             counts = kept.counts()
-        click.echo(f"{cache_folder() / FILE}  {megabytes(_bytes())}")
+        click.echo(f"{cache_folder() / FILE}  {megabytes(used_by(cache_folder()))}")
         click.echo(f"  {counts.get('text', 0):,} phrases, {counts.get('vision', 0):,} pictures")
+        if graphs := shelf.sizes(packed_folder()):
+            click.echo(f"{packed_folder()}  {megabytes(sum(graphs.values()))}")
+            click.echo(f"  packed weights of {len(graphs):,} graphs")
 
 
 @store.command()
 def clear() -> None:
-    """Forget all vectors of earlier runs; they are computed again when they are needed."""
+    """Forget all vectors and packed weights of earlier runs; they are made again when needed."""
+    shelf.remove(packed_folder())
     with contextlib.closing(Store(cache_folder())) as kept:
         kept.clear()
 
@@ -34,21 +38,19 @@ def clear() -> None:
 @click.option(
     "--max-size",
     metavar="SIZE",
-    help="What may stay, such as 500MB; else what CLIP_GAZE_STORE_SIZE says, or 1 GB.",
+    help="What may stay of each, such as 500MB; else what CLIP_GAZE_STORE_SIZE says, or 1 GB of "
+    "vectors and 2 GB of packed weights.",
 )
 def prune(max_size: str | None) -> None:
-    """Forget vectors until the file is small enough.
+    """Forget vectors, and remove packed weights, until both are small enough.
 
-    Those of pictures that are gone go first, then those that were not used for longest.
+    Vectors of pictures that are gone go first, then what was not used for longest.
     """
     most = None if max_size is None else parse_size(max_size)
-    with contextlib.closing(Store(cache_folder())) as kept:
-        before = _bytes()
+    folder = cache_folder()
+    freed = shelf.prune(packed_folder(), size_limit(packed=True) if most is None else most)
+    with contextlib.closing(Store(folder)) as kept:
+        before = used_by(folder)
         forgotten = kept.prune(most)
-    freed = max(0, before - _bytes())
+    freed += max(0, before - used_by(folder))
     click.echo(f"{megabytes(freed)} freed, {forgotten:,} vectors forgotten")
-
-
-def _bytes() -> int:
-    """Return what the store takes on the disk."""
-    return sum(files.size(path) for path in cache_folder().glob("vectors-*"))

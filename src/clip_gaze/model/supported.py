@@ -10,6 +10,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING
 
 from clip_gaze.errors import ModelError
+from clip_gaze.model import session
 
 if TYPE_CHECKING:
     from clip_gaze.model.manifest import Manifest
@@ -27,9 +28,7 @@ def version() -> str:
             return metadata.version("onnxruntime")
         except metadata.PackageNotFoundError:
             pass  # it came under another name, such as onnxruntime-directml
-    from clip_gaze.model import session  # noqa: PLC0415 - a tenth of a second
-
-    return session.VERSION
+    return session.version()
 
 
 def runs(requires: str, found: str) -> bool:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from dataclasses import astuple
 from typing import IO, TYPE_CHECKING
 
@@ -14,9 +13,9 @@ import PIL
 from PIL import Image
 
 from clip_gaze.analysis.similarity import normalise
-from clip_gaze.errors import ClosedError, PictureError
+from clip_gaze.errors import PictureError
 from clip_gaze.pictures import neutral
-from clip_gaze.pictures.load import Room, decoded, explained, most_pixels, upright
+from clip_gaze.pictures.load import decoded, explained, most_pixels, upright
 from clip_gaze.pictures.preprocess import normalised, pixel_values, seen, square
 from clip_gaze.pictures.source import Content, Decoded, File, source
 from clip_gaze.system.files import sha256
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
     from clip_gaze.model.manifest import Manifest
     from clip_gaze.model.session import Tower
+    from clip_gaze.pictures.pools import Pools
     from clip_gaze.pictures.source import Picture
     from clip_gaze.store import Store
 
@@ -37,53 +37,12 @@ if TYPE_CHECKING:
 
 # What decides pixels beside the model: a change of ours needs another number (2: pictures of more
 # than 8 bits), and Pillow 13 resizes in another order than 12.
-_PREPROCESSING = f"preprocessing 2, Pillow {PIL.__version__.partition('.')[0]}"
+PREPROCESSING = f"preprocessing 2, Pillow {PIL.__version__.partition('.')[0]}"
 # Files that are under way for each that is looked at; a vector takes no room to speak of.
 _AHEAD = 2
 # The store is asked for so many paths at once, in the end; at first for fewer, so that the first
 # result does not wait for the last path.
 _PER_QUERY = 256
-
-
-class Pools:
-    """The thread pools of one `Clip`, to be stopped before the store is closed."""
-
-    def __init__(self) -> None:
-        """Begin without a pool."""
-        self._lock = threading.Lock()
-        self._open: set[ThreadPoolExecutor] = set()
-        self._closed = False
-
-    @contextmanager
-    def pool(self, workers: int) -> Iterator[ThreadPoolExecutor]:
-        """Yield a thread pool; tasks that have not begun at the end of the block are cancelled.
-
-        Raises:
-            ClosedError: the pools were closed, before or meanwhile.
-
-        """
-        with self._lock:
-            if self._closed:
-                raise ClosedError
-            pool = ThreadPoolExecutor(workers)
-            self._open.add(pool)
-        try:
-            yield pool
-        except (CancelledError, RuntimeError) as error:
-            if self._closed:
-                raise ClosedError from error
-            raise
-        finally:
-            pool.shutdown(cancel_futures=True)
-            self._open.discard(pool)
-
-    def close(self) -> None:
-        """Wait for the tasks that run, cancel the others, and open no more pools."""
-        with self._lock:
-            self._closed = True
-            pools = list(self._open)
-        for pool in pools:
-            pool.shutdown(cancel_futures=True)
 
 
 class ImageEncoder:
@@ -94,7 +53,7 @@ class ImageEncoder:
         manifest: Manifest,
         digest: str,
         store: Store | None,
-        tower: Callable[[], Tower],
+        tower: Callable[..., Tower],
         pools: Pools,
         workers: int,
         max_pixels: int | None,
@@ -105,19 +64,18 @@ class ImageEncoder:
             manifest: of the model.
             digest: of the vision tower's files, see `download.Files.digest`.
             store: where vectors are kept; None: nowhere, and files are not even hashed.
-            tower: returns the vision tower; called only if a picture is not known.
+            tower: `Towers.vision`; called only if a picture is not known.
             pools: where the threads come from.
             workers: how many files are decoded and encoded in parallel, each in a thread.
             max_pixels: larger files are refused; None: see `load.most_pixels`.
         """
         self._manifest = manifest
-        self._encoder = f"vision:{digest}:{astuple(manifest.image)}:{_PREPROCESSING}"
+        self._encoder = f"vision:{digest}:{astuple(manifest.image)}:{PREPROCESSING}"
         self._store = store
         self._tower = tower
         self._pools = pools
         self._workers = workers
         self._max_pixels = max_pixels or most_pixels()
-        self._room = Room()
 
     def encode(self, images: Iterable[Picture]) -> Iterator[tuple[str, Outcome]]:
         """Encode pictures in threads and yield them in order, known ones from the store.
@@ -133,6 +91,12 @@ class ImageEncoder:
             L2-normalised, or what is wrong with it.
 
         """
+        for found in self._stream(images):
+            yield found
+            self._pools.answered = True
+
+    def _stream(self, images: Iterable[Picture]) -> Iterator[tuple[str, Outcome]]:
+        """Encode pictures; see `encode`."""
         waiting: deque[tuple[str, Outcome | Future[Outcome]]] = deque()
 
         def next_one() -> tuple[str, Outcome]:
@@ -167,7 +131,7 @@ class ImageEncoder:
         if known:
             return known[neutral.NAME]
         vectors = []
-        for _, outcome in self.encode(neutral.pictures()):
+        for _, outcome in self._stream(neutral.pictures()):
             if isinstance(outcome, PictureError):
                 raise outcome
             vectors.append(outcome)
@@ -280,23 +244,36 @@ class ImageEncoder:
 
     def _look(self, stream: IO[bytes], name: str) -> Vector:
         """Decode and encode a file; wait for memory, and let the graph load meanwhile."""
-        with ExitStack() as stack:
-            beside = ThreadPoolExecutor(1)
-            # What is wrong with a picture is said at once.
-            stack.callback(beside.shutdown, wait=False)
+        with self._pools.looking() as beside:
+            with ExitStack() as stack:
+                loading = ThreadPoolExecutor(1)
+                # What is wrong with a picture is said at once.
+                stack.callback(loading.shutdown, wait=False)
 
-            def found(pixels: int) -> None:
-                beside.submit(self._tower)
-                stack.enter_context(self._room.take(pixels))
+                def found(pixels: int) -> None:
+                    with suppress(RuntimeError):  # no thread can be had: the graph is loaded later
+                        loading.submit(self._tower, beside=beside())
+                    stack.enter_context(self._pools.room.take(pixels))
 
-            pixels = self._pixels(decoded(stream, name, self._max_pixels, found), name)
-        return self._vector(pixels)
+                pixels = self._pixels(decoded(stream, name, self._max_pixels, found), name)
+            return self._run(pixels, beside=beside())
 
     def _pixels(self, image: Image.Image, name: str) -> NDArray[np.float32]:
         with explained(name):
             return pixel_values(image, self._manifest.image)
 
     def _vector(self, pixels: NDArray[np.float32]) -> Vector:
-        """Return the vector of one picture's (3, size, size) float32, (d,), L2-normalised."""
-        (vector,) = normalise(self._tower().images(pixels[None]))
+        """Return the vector of pixels that are ready; see `_run`."""
+        with self._pools.looking() as beside:
+            return self._run(pixels, beside=beside())
+
+    def _run(self, pixels: NDArray[np.float32], *, beside: bool) -> Vector:
+        """Return the vector of one picture's (3, size, size) float32, (d,), L2-normalised.
+
+        Args:
+            pixels: of the picture.
+            beside: whether other pictures are under way.
+        """
+        tower = self._tower(beside=beside, answered=self._pools.answered)
+        (vector,) = normalise(tower.images(pixels[None]))
         return np.asarray(vector)

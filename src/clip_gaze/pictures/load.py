@@ -60,9 +60,8 @@ class Room:
     """Half of the free memory, shared by pictures that are open at the same time."""
 
     def __init__(self) -> None:
-        """See how much there is."""
-        free = free_bytes()
-        self._pixels = None if free is None else free // 2 // _BYTES_PER_PIXEL
+        """Begin without a picture."""
+        self._pixels: int | None = None
         self._taken = 0
         self._changed = threading.Condition()
 
@@ -71,6 +70,9 @@ class Room:
         """Wait until a picture fits beside the others, or is alone, and keep its room."""
         with self._changed:
             self._changed.wait_for(lambda: self._fits(pixels))
+            if not self._taken:
+                free = free_bytes()
+                self._pixels = None if free is None else free // 2 // _BYTES_PER_PIXEL
             self._taken += pixels
         try:
             yield

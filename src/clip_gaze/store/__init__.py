@@ -4,7 +4,7 @@ May import errors alone.
 """
 
 from clip_gaze.store.cache import Store
-from clip_gaze.store.layout import FILE
-from clip_gaze.store.prune import parse_size
+from clip_gaze.store.layout import FILE, used_by
+from clip_gaze.store.prune import parse_size, size_limit
 
-__all__ = ["FILE", "Store", "parse_size"]
+__all__ = ["FILE", "Store", "parse_size", "size_limit", "used_by"]

@@ -6,22 +6,22 @@ import logging
 import os
 import threading
 import time
-import zlib
 from contextlib import suppress
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from clip_gaze.errors import ClosedError, GazeError
+from clip_gaze.store import rows
 from clip_gaze.store.file import StoreFile
-from clip_gaze.store.layout import FAILURES, FILE, is_lock, take_over
+from clip_gaze.store.layout import DAMAGED, FAILURES, FILE, is_lock, others, take_over
 from clip_gaze.store.prune import clear, prune, size_limit, used_bytes
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -31,8 +31,7 @@ _T = TypeVar("_T")
 logger = logging.getLogger(__name__)
 
 # How long to wait for another process when nobody waits for an answer any more.
-_LAST_SECONDS = 3.0
-_PER_QUERY = 500
+LAST_SECONDS = 3.0
 # Vectors in one transaction: where a disk is full, so many are tried in vain each time.
 _PER_WRITE = 250
 # Vectors that wait in memory to be written, or cannot be: 64 MB where each has 512 numbers.
@@ -121,7 +120,7 @@ class Store:
         """
         with self._lock:
             self._check_open()
-            return self._try(partial(_digests, stamps)) or {}
+            return self._try(partial(rows.digests, stamps)) or {}
 
     def stamp(self, path: Path, stamp: str, digest: str) -> None:
         """Keep a file's digest together with its stamp."""
@@ -168,7 +167,7 @@ class Store:
             self._check_open()
             self._waiting.clear()
             self._must("cleared", clear)
-            self._remove("vectors-*")
+            self._must("cleared", lambda _: self._remove(damaged=False))
 
     def prune(self, most: int | None = None) -> int:
         """Forget what was used least recently, vectors of files that are gone first.
@@ -187,7 +186,7 @@ class Store:
         with self._lock:
             self._check_open()
             today = self._today()
-            self._remove("vectors-*.damaged-*")
+            self._must("pruned", lambda _: self._remove(damaged=True))
             return self._must("pruned", lambda file: prune(file, most, today, today + 1)) or 0
 
     def close(self) -> None:
@@ -196,7 +195,7 @@ class Store:
             if self._closed:
                 return
             self._closed = True
-            self._write(_LAST_SECONDS)
+            self._write(LAST_SECONDS)
             if self._file is None:
                 return
             if self._waiting and not self._said:
@@ -217,7 +216,7 @@ class Store:
         """Write what waits, the oldest first, as far as that is possible now."""
         while self._waiting:
             some = dict(islice(self._waiting.items(), _PER_WRITE))
-            if not self._try(partial(_insert, some, self._today()), seconds):
+            if not self._try(partial(rows.insert, some, self._today()), seconds):
                 return
             self._wrote = True
             for key in some:
@@ -244,7 +243,7 @@ class Store:
         if self._file is None:
             return None
         try:
-            return self._file.use(action, _LAST_SECONDS)
+            return self._file.use(action, LAST_SECONDS)
         except FAILURES as error:
             if is_lock(error):
                 why = "another process is using it; try again when that has ended"
@@ -253,11 +252,12 @@ class Store:
             msg = f"{self._file.path}: cannot be {done}: {why}"
             raise GazeError(msg) from error
 
-    def _remove(self, pattern: str) -> None:
-        """Remove files that stores of other times left behind."""
-        for path in self._file.path.parent.glob(pattern) if self._file else ():
-            if not path.name.startswith(FILE):
-                path.unlink(missing_ok=True)
+    def _remove(self, *, damaged: bool) -> None:
+        """Remove what stores of other times left behind, or what of that is damaged alone."""
+        if self._file is not None:
+            for path in others(self._file.path.parent):
+                if not damaged or DAMAGED in path.name:
+                    path.unlink(missing_ok=True)
 
     def _today(self) -> int:
         """Return the day, counted from 1970; never one before the store was opened."""
@@ -267,81 +267,17 @@ class Store:
         self, encoder: str, contents: Sequence[str], file: sqlite3.Connection
     ) -> dict[str, bytes]:
         """Return the vectors in the file among those asked for, and note that they were used."""
-        query = (
-            "SELECT content, embeds, checksum, id, used < ? FROM entry JOIN vector USING (id) "
-            "WHERE encoder = (SELECT id FROM encoder WHERE digest = ?) AND content IN"
-        )
-        found = {}
-        for content, embeds, checksum, entry, old in _rows(
-            file, query, (self._today(), encoder), contents
-        ):
-            if isinstance(embeds, bytes) and checksum == _checksum(content, embeds):
-                found[content] = embeds
-                if old:
-                    self._used.add(entry)
+        found, used = rows.select(encoder, contents, self._today(), file)
+        self._used |= used
         return found
 
     def _tidy(self, file: sqlite3.Connection) -> None:
         """Write down what was used, and hold the file to its size if it has grown."""
         today = self._today()
         if self._used:
-            with file:
-                file.execute("BEGIN IMMEDIATE")
-                file.executemany(
-                    "UPDATE entry SET used = ? WHERE id = ?", [(today, each) for each in self._used]
-                )
+            rows.use(self._used, today, file)
         if self._wrote and used_bytes(file) > self._most:
             prune(file, self._most * 9 // 10, today, self._since)
-
-
-def _insert(vectors: Mapping[tuple[str, str], bytes], day: int, file: sqlite3.Connection) -> bool:
-    """Insert vectors by encoder and content, all or none of them."""
-    rows = [
-        {"encoder": encoder, "content": content, "day": day, "embeds": embeds,
-         "checksum": _checksum(content, embeds)}
-        for (encoder, content), embeds in vectors.items()
-    ]  # fmt: skip
-    with file:
-        file.execute("BEGIN IMMEDIATE")
-        file.executemany("INSERT OR IGNORE INTO encoder (digest) VALUES (:encoder)", rows)
-        # Replaced, an entry keeps its id, and so its vector is replaced too.
-        file.executemany(
-            "INSERT OR REPLACE INTO entry (id, encoder, content, used) "
-            "SELECT entry.id, encoder.id, :content, :day FROM encoder LEFT JOIN entry "
-            "ON encoder = encoder.id AND content = :content WHERE digest = :encoder",
-            rows,
-        )
-        file.executemany(
-            "INSERT OR REPLACE INTO vector SELECT entry.id, :checksum, :embeds FROM entry "
-            "JOIN encoder ON encoder.id = encoder WHERE digest = :encoder AND content = :content",
-            rows,
-        )
-    return True
-
-
-def _digests(stamps: Mapping[Path, str], file: sqlite3.Connection) -> dict[Path, str]:
-    names = {os.fsencode(path.absolute()): path for path in stamps}
-    return {
-        names[name]: digest
-        for name, stamp, digest in _rows(
-            file, "SELECT path, stamp, digest FROM file WHERE path IN", (), list(names)
-        )
-        if name in names and stamps[names[name]] == stamp and isinstance(digest, str)
-    }
-
-
-def _rows(
-    file: sqlite3.Connection, query: str, first: tuple[object, ...], many: Sequence[str | bytes]
-) -> Iterator[Any]:
-    """Yield the rows of a query that ends in `IN`, for any number of values."""
-    for at in range(0, len(many), _PER_QUERY):
-        some = many[at : at + _PER_QUERY]
-        marks = ",".join("?" * len(some))
-        yield from file.execute(f"{query} ({marks})", (*first, *some))
-
-
-def _checksum(content: str, embeds: bytes) -> int:
-    return zlib.crc32(embeds, zlib.crc32(content.encode("utf-8", "surrogatepass")))
 
 
 def _today() -> int:

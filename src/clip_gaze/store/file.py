@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 # How long an action waits for another process.
-_SECONDS = 1.0
+SECONDS = 1.0
 # To set up a new file, processes that start at the same moment take their turns.
-_CREATE_SECONDS = 10
+CREATE_SECONDS = 10
 
 
 class StoreFile:
@@ -70,7 +70,7 @@ class StoreFile:
 
     def _use_once(self, action: Callable[[sqlite3.Connection], _T], seconds: float | None) -> _T:
         if seconds is None:
-            seconds = _SECONDS if self._patient else 0
+            seconds = SECONDS if self._patient else 0
         self._patient = False
         if self._connection is None:
             self._opened = _stat(self.path)
@@ -147,7 +147,7 @@ def _connect(database: Path | str, seconds: float, *, wal: bool = True) -> sqlit
                            "locking_mode = NORMAL"):  # fmt: skip
                 connection.execute(f"PRAGMA {pragma}")
         if connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
-            connection.execute(f"PRAGMA busy_timeout = {1000 * _CREATE_SECONDS}")
+            connection.execute(f"PRAGMA busy_timeout = {1000 * CREATE_SECONDS}")
             connection.execute(f"PRAGMA page_size = {layout.PAGE_SIZE}")
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.executescript(f"BEGIN IMMEDIATE; {layout.SCHEMA} COMMIT;")

@@ -16,6 +16,8 @@ logger = logging.getLogger(__name__)
 # The layout's version stands in the file's name: another layout starts another file.
 FILE = "vectors-2.sqlite"
 _OLD = "vectors-1.sqlite"
+_ANY = "vectors-*"
+DAMAGED = ".damaged-"
 TAILS = ("-journal", "-shm", "-wal", "")
 # A wrecked schema can make sqlite3 fail while it decodes, with no error of its own.
 FAILURES = (sqlite3.Error, OSError, UnicodeError)
@@ -96,6 +98,23 @@ def take_over(connection: sqlite3.Connection, folder: Path, day: int, most: int)
                 old.with_name(old.name + tail).unlink(missing_ok=True)
 
 
+def used_by(folder: Path) -> int:
+    """Return how many bytes the store takes in a folder, with what it left there."""
+    return sum(_size(path) for path in folder.glob(_ANY))
+
+
+def others(folder: Path) -> list[Path]:
+    """Return the files in a folder that a store left there but does not use."""
+    return [path for path in folder.glob(_ANY) if not path.name.startswith(FILE)]
+
+
+def _size(path: Path) -> int:
+    """Return a file's size; a journal may go at this moment."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.stat().st_size
+    return 0
+
+
 def set_aside(path: Path, reason: Exception) -> None:
     """Move a damaged file out of the way.
 
@@ -103,7 +122,7 @@ def set_aside(path: Path, reason: Exception) -> None:
         OSError: it cannot be moved.
 
     """
-    aside = path.with_suffix(f".damaged-{os.getpid()}")
+    aside = path.with_suffix(f"{DAMAGED}{os.getpid()}")
     for tail in TAILS:
         with contextlib.suppress(FileNotFoundError):
             path.with_name(path.name + tail).replace(aside.with_name(aside.name + tail))

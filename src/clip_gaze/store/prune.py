@@ -10,7 +10,7 @@ import sqlite3
 from clip_gaze.errors import GazeError
 
 VARIABLE = "CLIP_GAZE_STORE_SIZE"
-_DEFAULT = "1 GB"
+_DEFAULT, _DEFAULT_PACKED = "1 GB", "2 GB"
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 # Other processes get their turn between two batches.
 _BATCH = 1000
@@ -49,15 +49,18 @@ def parse_size(text: str) -> int:
     return int(float(found[1]) * _UNITS[found[2]])
 
 
-def size_limit() -> int:
+def size_limit(*, packed: bool = False) -> int:
     """Return how large the store's file may become, in bytes; CLIP_GAZE_STORE_SIZE says so.
+
+    Args:
+        packed: whether the limit of packed weights is meant, which is larger by default.
 
     Raises:
         GazeError: the variable holds no size.
 
     """
     try:
-        return parse_size(os.environ.get(VARIABLE) or _DEFAULT)
+        return parse_size(os.environ.get(VARIABLE) or (_DEFAULT_PACKED if packed else _DEFAULT))
     except GazeError as error:
         msg = f"{VARIABLE}: {error}"
         raise GazeError(msg) from error

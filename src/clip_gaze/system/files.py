@@ -130,35 +130,35 @@ def _begun(final: Path) -> tuple[Path, int]:
     """Return an empty part file that nobody else writes, and the descriptor that holds it."""
     # No longer than the file's own name, if that is a long one: some systems take less.
     longest = max(100, len(os.fsencode(final.name)))
-    held = None
+    mine = None
     for number in range(_WRITERS):
         part = final.with_name(cut(final.name, f".{number}{_PART}", longest))
-        if held and not part.exists():
-            return held
+        if mine and not part.exists():
+            return mine
         try:
-            descriptor = _held(part)
+            descriptor = held(part)
         except (BlockingIOError, FileExistsError):
             continue
         except PermissionError:
             if part.exists():  # left by somebody else
                 continue
             raise
-        if not held:
-            held = part, descriptor
+        if not mine:
+            mine = part, descriptor
         elif sys.platform == "win32":  # left by a killed process, like the next one
             os.close(descriptor)
             part.unlink()
         else:
             part.unlink()
             os.close(descriptor)
-    if held:
-        return held
+    if mine:
+        return mine
     msg = f"{final}: is being written by {_WRITERS} others; wait for them"
     raise GazeError(msg)
 
 
-def _held(part: Path) -> int:
-    """Open a part file, which a killed process may have left, so that nobody else does.
+def held(part: Path) -> int:
+    """Open a file, which a killed process may have left, empty, so that nobody else does.
 
     Raises:
         BlockingIOError, FileExistsError: somebody else writes it, or has just done so.

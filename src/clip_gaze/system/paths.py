@@ -36,6 +36,11 @@ def cache_folder() -> Path:
     return expanded(folder)
 
 
+def packed_folder() -> Path:
+    """Return the folder for graphs whose weights are packed."""
+    return cache_folder() / "packed"
+
+
 def expanded(path: str) -> Path:
     """Return a path with the user's home folder in place of a leading "~".
 
