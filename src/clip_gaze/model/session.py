@@ -32,8 +32,6 @@ _LONGEST_REASON = 100
 _PREFIX = re.compile(
     r"\[ONNXRuntimeError\] : \d+ : \w+ : |Load model from .* failed:|/onnxruntime_src/\S+ "
 )
-    r"\[ONNXRuntimeError\] : \d+ : \w+ : |Load model from .* failed:|/onnxruntime_src/\S+ "
-)
 _FIRST_WITH_NUMPY_2 = (1, 19)
 _TYPES: dict[str, type[np.generic]] = {
     "tensor(float)": np.float32,
