@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import shutil
 import socket
@@ -957,3 +958,12 @@ def test_what_cannot_be_removed_is_an_error_of_one_line(
         command(store)
     assert len(str(caught.value).splitlines()) == 1
     assert str(tmp_path) in str(caught.value)
+
+
+def test_a_store_that_nobody_closes_is_closed_when_it_goes(
+    tmp_path: Path, connections: list[sqlite3.Connection]
+) -> None:
+    Store(tmp_path).put("encoder", vectors(1))
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connections[-1].execute("SELECT 1")

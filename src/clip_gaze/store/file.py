@@ -68,6 +68,11 @@ class StoreFile:
             self._connection.close()
         self._connection, self._immutable = None, False
 
+    def __del__(self) -> None:
+        """Close what nobody has closed: Python warns of it since 3.13."""
+        if hasattr(self, "_connection"):
+            self.close()
+
     def _use_once(self, action: Callable[[sqlite3.Connection], _T], seconds: float | None) -> _T:
         if seconds is None:
             seconds = SECONDS if self._patient else 0
