@@ -220,7 +220,8 @@ def _lists() -> Schema:
 
 _TEXT: Schema = {"type": "string"}
 _PHRASE: Schema = {
-    "type": "string", "minLength": 1, "maxLength": LONGEST_PHRASE, "pattern": r"\S",
+    "type": "string", "minLength": 1, "maxLength": LONGEST_PHRASE,
+    "pattern": r"^[^\u0000]*[^\u0000\s][^\u0000]*$",
 }  # fmt: skip
 _TOP: Schema = {
     "type": "integer", "minimum": 0, "maximum": 10**9 - 1, "default": 5,
