@@ -12,7 +12,7 @@ from typing import Any
 import click
 from PIL import Image
 
-from clip_gaze.cli import compare, gaze, lists, models, options, report, see, serve, store
+from clip_gaze.cli import compare, find, gaze, lists, models, options, report, see, serve, store
 from clip_gaze.errors import GazeError
 
 NOTHING_DONE = 2
@@ -96,6 +96,7 @@ def _prepare_streams() -> None:
 
 for command in (
     compare.compare,
+    find.find,
     gaze.demo,
     gaze.gaze,
     lists.lists,

@@ -114,7 +114,7 @@ def write(
         GazeError: jinja2 is missing, `out` is no place for a file, or there are no phrases.
 
     """
-    template = _template()
+    page_template = template()
     if not ranking.lists or not all(phrases for phrases, _ in ranking.lists.values()):
         msg = "a report needs phrases; name a list with some"
         raise GazeError(msg)
@@ -129,7 +129,8 @@ def write(
             contextlib.ExitStack() as stack,
         ):
             found = _gather(pictures, ranking, out.absolute().parent, edge, max_pixels, stack, see)
-            page.writelines(template.generate(asdict(heading), **_context(found, ranking, edge)))
+            context = _context(found, ranking, edge)
+            page.writelines(page_template.generate(asdict(heading), **context))
         return part.stat().st_size
 
 
@@ -140,17 +141,17 @@ def check() -> None:
         GazeError: jinja2 is not installed.
 
     """
-    _template()
+    template()
 
 
-def _template() -> Template:
-    """Return the page's template; see `check`."""
+def template(name: str = "report.html.jinja") -> Template:
+    """Return the template of a page; see `check`."""
     try:
-        from clip_gaze.output.markup import template  # noqa: PLC0415 - needs jinja2, an optional one
+        from clip_gaze.output.markup import template as load  # noqa: PLC0415 - needs jinja2
     except ImportError:
         msg = "the report needs jinja2; install it with: pip install 'clip-gaze[report]'"
         raise GazeError(msg) from None
-    return template("clip_gaze.output", "report.html.jinja")
+    return load("clip_gaze.output", name)
 
 
 def _gather(
@@ -191,11 +192,11 @@ def _gather(
                 drawn = thumbnails.webp(heatmap.over(rgb(small), heat), name)
                 found.maps.write(base64.b64encode(drawn) + b"\n")
             found.mapped.append([(heat.list, heat.phrase) for heat in heats])
-            found.pictures.append((name, _link(name, folder), *small.size))
+            found.pictures.append((name, link(name, folder), *small.size))
     return found
 
 
-def _link(image: str, folder: Path) -> str:
+def link(image: str, folder: Path) -> str:
     """Return where the picture lies, as seen from the page's folder."""
     try:
         near = os.path.relpath(image, folder)
@@ -213,7 +214,7 @@ def _levels(probabilities: NDArray[np.float64]) -> NDArray[np.uint16]:
 
 def _context(found: _Collection, ranking: Ranking, edge: int) -> dict[str, Any]:
     """Return what the template fills in of what was gathered."""
-    from clip_gaze.output.markup import part  # noqa: PLC0415 - as in `_template`
+    from clip_gaze.output.markup import part  # noqa: PLC0415 - as in `template`
 
     style = part("web/static/base.css") + part("output/templates/report.css")
     script = part("output/templates/report_data.js") + part("output/templates/report.js")
@@ -234,13 +235,13 @@ def _context(found: _Collection, ranking: Ranking, edge: int) -> dict[str, Any]:
         "thumbs": _lines(found.thumbs),
         "maps": _lines(found.maps),
         "style": style,
-        "style_digest": _digest(style),
+        "style_digest": digest(style),
         "script": script,
-        "script_digest": _digest(script),
+        "script_digest": digest(script),
     }
 
 
-def _digest(text: str) -> str:
+def digest(text: str) -> str:
     """Return the hash by which the page's policy allows this text and no other."""
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
