@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         HeatMap,
         PhraseScore,
         PictureResult,
+        PromptLine,
         Search,
     )
 
@@ -79,6 +80,7 @@ __all__ = [
     "PhraseScore",
     "PictureError",
     "PictureResult",
+    "PromptLine",
     "Search",
     "gaze",
     "probabilities",
@@ -101,6 +103,7 @@ _MODULES = {
             "HeatMap",
             "PhraseScore",
             "PictureResult",
+            "PromptLine",
             "Search",
         ),
         "results",

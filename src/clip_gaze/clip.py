@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
-from clip_gaze.analysis import compare, search, similarity
+from clip_gaze.analysis import compare, prompt, search, similarity
 from clip_gaze.analysis.heatmap import explain, lists_of
 from clip_gaze.analysis.occlusion import RUNS
 from clip_gaze.analysis.ranking import Ranking, ranking
@@ -22,7 +22,7 @@ from clip_gaze.pictures import gallery
 from clip_gaze.pictures.encoder import ImageEncoder
 from clip_gaze.pictures.index import Index
 from clip_gaze.pictures.source import source
-from clip_gaze.results import HeatMap, PictureResult
+from clip_gaze.results import HeatMap, PictureResult, PromptLine
 from clip_gaze.runtime import Runtime
 from clip_gaze.system.paths import cache_folder
 from clip_gaze.system.resources import checked_threads, usable_cpus
@@ -30,6 +30,7 @@ from clip_gaze.texts import phrases as words
 from clip_gaze.texts import templates as sentences
 from clip_gaze.texts.encoder import TextEncoder
 from clip_gaze.texts.questions import questions
+from clip_gaze.texts.sentences import Sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -488,6 +489,43 @@ class Clip:
         found = self._gallery(images, progress)
         near = search.groups(found.take, found.count, threshold, comparing)
         return gallery.duplicates(found, near, threshold, (self.manifest.name, self.variant))
+
+    def prompt(
+        self,
+        image: Picture,
+        lists: Lists | None = None,
+        rules: prompt.Rules | None = None,
+        *,
+        without: Sequence[str] = (),
+        progress: Progress | None = None,
+        encoding: Progress | None = None,
+    ) -> PromptLine:
+        """Return the line of phrases that is closest to a picture; templates do not apply.
+
+        Args:
+            image: see `embed_many`.
+            lists: name -> phrases; None: the lists of `texts.phrases.FOR_PROMPTS`.
+            rules: how the line is made: words of one's own, its style, and more.
+            without: phrases that have one of these texts in them are not taken.
+            progress: called with (tried, most) after each step.
+            encoding: see `encode_texts`.
+
+        Raises:
+            PictureError: the picture cannot be read.
+            PhraseListError: there is no phrase, or the words are too long for the model.
+
+        """
+        rules = rules or prompt.Rules()
+        chosen = words.for_prompt(lists, without)
+        (embedding,) = self.encode_images([image])
+        encode = partial(self.encode_texts, templates=(), encoding=encoding)
+        ranked = ranking(chosen, encode, self.manifest.logit_scale)
+        sentences = Sentences(
+            self.manifest, self._files.paths["tokenizer"], self._runtime.towers.text
+        )
+        lines = prompt.Lines(sentences.encode, sentences.fits, embedding, rules, progress)
+        made = prompt.made(lines, ranked.lists, embedding, rules)
+        return PromptLine(source(image).name, self.manifest.name, self.variant, *made)
 
     def _terms(self, terms: Sequence[str | Picture], encoding: Progress | None) -> Embedding:
         words = self.encode_texts([e for e in terms if isinstance(e, str)], encoding=encoding)

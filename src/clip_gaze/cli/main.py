@@ -12,7 +12,19 @@ from typing import Any
 import click
 from PIL import Image
 
-from clip_gaze.cli import compare, find, gaze, lists, models, options, report, see, serve, store
+from clip_gaze.cli import (
+    compare,
+    find,
+    gaze,
+    lists,
+    models,
+    options,
+    prompt,
+    report,
+    see,
+    serve,
+    store,
+)
 from clip_gaze.errors import GazeError
 
 NOTHING_DONE = 2
@@ -102,6 +114,7 @@ for command in (
     lists.lists,
     models.download,
     models.models,
+    prompt.prompt,
     report.report,
     see.see,
     serve.serve,
