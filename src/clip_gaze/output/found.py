@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from clip_gaze.output.names import as_text
@@ -34,7 +35,7 @@ def title(found: Search) -> str:
 
 
 def _spoken(term: Term) -> str:
-    return f'"{term.text}"' if term.kind == "words" else term.text or "a picture"
+    return f'"{term.text}"' if term.kind == "words" else PurePath(term.text).name or "a picture"
 
 
 def about(found: Search) -> str:

@@ -21,7 +21,7 @@ from clip_gaze.system.files import sha256
 from clip_gaze.system.stamps import stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -217,10 +217,16 @@ def gathered(
     """
     if images is None:
         return _everything(index)
-    given = [os.fsdecode(each) if isinstance(each, os.PathLike) else each for each in images]
-    known = (
-        {} if index is None else _known(index, (each for each in given if isinstance(each, str)))
-    )
+    given: list[Picture] = []
+    paths: dict[Path, str] = {}
+    for each in images:
+        if isinstance(each, (str, os.PathLike)):
+            name = os.fsdecode(each)
+            paths[each if isinstance(each, Path) else Path(name)] = name
+            given.append(name)
+        else:
+            given.append(each)
+    known = {} if index is None else _known(index, paths)
     found: dict[bytes, Vectors] = {}
     if index is not None:
         asked = np.frombuffer(b"".join(dict.fromkeys(known.values())), SHA256)
@@ -263,9 +269,8 @@ def _everything(index: Index | None) -> Gallery:
     return Gallery(digests, partial(_there, index.store), index, index.lacking(lacking), index.dim)
 
 
-def _known(index: Index, names: Iterable[str]) -> dict[str, bytes]:
+def _known(index: Index, paths: Mapping[Path, str]) -> dict[str, bytes]:
     """Return the digests of files that have not changed since they were hashed, by their names."""
-    paths = {Path(name): name for name in names}
     stamps = {path: found for path in paths if (found := stamp(path))}
     return {paths[path]: bytes.fromhex(each) for path, each in index.store.digests(stamps).items()}
 
