@@ -48,6 +48,14 @@ def look(path: Path) -> list[str]:
             pairs.append((heat.phrase, heat.grid[0][0]))
             maps: list[clip_gaze.HeatMap] = clip.see(path, ["on canvas", "on wood"])
             pairs += [(each.phrase, each.log_odds) for each in maps]
+            search: clip_gaze.Search = clip.find(
+                ["a boat", path], [path], without=["on wood"], top=3
+            )
+            pairs += [(hit.image, hit.similarity) for hit in search.images]
+            groups: clip_gaze.Duplicates = clip.duplicates([path, image], 0.9)
+            pairs += [(alike.images[0], alike.similarity) for (alike, *_) in groups.groups]
+            line: clip_gaze.PromptLine = clip.prompt(image, {"s": lists[0]}, without=["by"])
+            pairs += [(part.phrase, part.adds) for part in line.parts]
     except clip_gaze.DownloadError:
         return ["fetch the model first"]
     except (clip_gaze.ModelError, clip_gaze.PhraseListError, clip_gaze.PictureError) as error:

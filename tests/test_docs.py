@@ -57,7 +57,10 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("line", cases(COMMAND))
 def test_command(line: str) -> None:
     words = shlex.split(line)[1:]
-    sees = words[0] in ("compare", "gaze", "report", "see") or words[:2] == ["lists", "bias"]
+    sees = words[0] in ("compare", "find", "gaze", "prompt", "report", "see") or words[:2] == [
+        "lists",
+        "bias",
+    ]
     if sees and "--model" not in words:
         words += ["--model", "demo"]  # the default model must be fetched
     done = subprocess.run(

@@ -23,7 +23,16 @@ if TYPE_CHECKING:
     )
     from clip_gaze.model.spec import ModelSpec
     from clip_gaze.output.tables import to_frame
-    from clip_gaze.results import Comparison, CorrectedScore, HeatMap, PhraseScore, PictureResult
+    from clip_gaze.results import (
+        Comparison,
+        CorrectedScore,
+        Duplicates,
+        HeatMap,
+        PhraseScore,
+        PictureResult,
+        PromptLine,
+        Search,
+    )
 
     ARTISTS_BY_NAME: list[str]
     ARTISTS_BY_TRAINING_PREVALENCE: list[str]
@@ -62,6 +71,7 @@ __all__ = [
     "Comparison",
     "CorrectedScore",
     "DownloadError",
+    "Duplicates",
     "GazeError",
     "HeatMap",
     "ModelError",
@@ -70,6 +80,8 @@ __all__ = [
     "PhraseScore",
     "PictureError",
     "PictureResult",
+    "PromptLine",
+    "Search",
     "gaze",
     "probabilities",
     "to_frame",
@@ -84,7 +96,17 @@ _MODULES = {
     "ModelSpec": "model.spec",
     "to_frame": "output.tables",
     **dict.fromkeys(
-        ("Comparison", "CorrectedScore", "HeatMap", "PhraseScore", "PictureResult"), "results"
+        (
+            "Comparison",
+            "CorrectedScore",
+            "Duplicates",
+            "HeatMap",
+            "PhraseScore",
+            "PictureResult",
+            "PromptLine",
+            "Search",
+        ),
+        "results",
     ),
     **dict.fromkeys((name for name in __all__ if name.endswith("Error")), "errors"),
 }

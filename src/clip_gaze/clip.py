@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
-from clip_gaze.analysis import compare, similarity
+from clip_gaze.analysis import compare, prompt, search, similarity
 from clip_gaze.analysis.heatmap import explain, lists_of
 from clip_gaze.analysis.occlusion import RUNS
 from clip_gaze.analysis.ranking import Ranking, ranking
@@ -18,15 +18,19 @@ from clip_gaze.errors import GazeError, PictureError
 from clip_gaze.hub import download
 from clip_gaze.model import registry, supported
 from clip_gaze.model.spec import ModelSpec
+from clip_gaze.pictures import gallery
 from clip_gaze.pictures.encoder import ImageEncoder
+from clip_gaze.pictures.index import Index
 from clip_gaze.pictures.source import source
-from clip_gaze.results import HeatMap, PictureResult
+from clip_gaze.results import HeatMap, PictureResult, PromptLine
 from clip_gaze.runtime import Runtime
+from clip_gaze.system.paths import cache_folder
 from clip_gaze.system.resources import checked_threads, usable_cpus
 from clip_gaze.texts import phrases as words
 from clip_gaze.texts import templates as sentences
 from clip_gaze.texts.encoder import TextEncoder
 from clip_gaze.texts.questions import questions
+from clip_gaze.texts.sentences import Sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -37,8 +41,9 @@ if TYPE_CHECKING:
 
     from clip_gaze.analysis.occlusion import Progress
     from clip_gaze.model.manifest import Manifest
+    from clip_gaze.pictures.gallery import Gallery
     from clip_gaze.pictures.source import Picture
-    from clip_gaze.results import Comparison, Question
+    from clip_gaze.results import Comparison, Duplicates, Question, Search
 
     Lists = Mapping[str, Iterable[str]]
     Embedding = NDArray[np.float32]
@@ -430,6 +435,109 @@ class Clip:
                 asked, found.log_odds.tolist(), found.grids.tolist(), strict=True
             )
         ]  # fmt: skip
+
+    def find(
+        self,
+        query: Sequence[str | Picture],
+        images: Iterable[Picture] | None = None,
+        *,
+        without: Sequence[str | Picture] = (),
+        top: int | None = 10,
+        least: float | None = None,
+        progress: Progress | None = None,
+        encoding: Progress | None = None,
+    ) -> Search:
+        """Return the pictures that are nearest to the sum of words and pictures.
+
+        Args:
+            query: strings are words; anything else is a picture, see `embed_many`: name its file
+                by a `pathlib.Path`. Their embeddings are added up.
+            images: what is searched, see `embed_many`; None: all that the store has.
+            without: words and pictures whose embeddings are taken away.
+            top: how many are returned at most; None or 0 for all.
+            least: pictures with a lower cosine are left out.
+            progress: called with (done, total) while pictures are encoded.
+            encoding: see `encode_texts`.
+
+        Raises:
+            PictureError: a picture of the query cannot be read.
+            GazeError: the query is empty or cancels itself out, or there is no store to search.
+
+        """
+        wanted = search.direction(*(self._terms(each, encoding) for each in (query, without)))
+        found = self._gallery(images, progress)
+        about = (self.manifest.name, self.variant, self.templates)
+        return gallery.search(found, wanted, (query, without), about, top, least)
+
+    def duplicates(
+        self,
+        images: Iterable[Picture] | None = None,
+        threshold: float = search.NEAR,
+        *,
+        progress: Progress | None = None,
+        comparing: Progress | None = None,
+    ) -> Duplicates:
+        """Return groups of pictures that are equal or nearly so; see `find` for the arguments.
+
+        Args:
+            images: what is searched.
+            threshold: the least cosine of a picture with another one of its group.
+            progress: called with (done, total) while pictures are encoded.
+            comparing: called with (done, total) while they are compared.
+
+        """
+        found = self._gallery(images, progress)
+        near = search.groups(found.take, found.count, threshold, comparing)
+        return gallery.duplicates(found, near, threshold, (self.manifest.name, self.variant))
+
+    def prompt(
+        self,
+        image: Picture,
+        lists: Lists | None = None,
+        rules: prompt.Rules | None = None,
+        *,
+        without: Sequence[str] = (),
+        progress: Progress | None = None,
+        encoding: Progress | None = None,
+    ) -> PromptLine:
+        """Return the line of phrases that is closest to a picture; templates do not apply.
+
+        Args:
+            image: see `embed_many`.
+            lists: name -> phrases; None: the lists of `texts.phrases.FOR_PROMPTS`.
+            rules: how the line is made: words of one's own, its style, and more.
+            without: phrases that have one of these texts in them are not taken.
+            progress: called with (tried, most) after each step.
+            encoding: see `encode_texts`.
+
+        Raises:
+            PictureError: the picture cannot be read.
+            PhraseListError: there is no phrase, or the words are too long for the model.
+
+        """
+        rules = rules or prompt.Rules()
+        chosen = words.for_prompt(lists, without)
+        (embedding,) = self.encode_images([image])
+        encode = partial(self.encode_texts, templates=(), encoding=encoding)
+        ranked = ranking(chosen, encode, self.manifest.logit_scale)
+        sentences = Sentences(
+            self.manifest, self._files.paths["tokenizer"], self._runtime.towers.text
+        )
+        lines = prompt.Lines(sentences.encode, sentences.fits, embedding, rules, progress)
+        made = prompt.made(lines, ranked.lists, embedding, rules)
+        return PromptLine(source(image).name, self.manifest.name, self.variant, *made)
+
+    def _terms(self, terms: Sequence[str | Picture], encoding: Progress | None) -> Embedding:
+        words = self.encode_texts([e for e in terms if isinstance(e, str)], encoding=encoding)
+        pictures = self.encode_images(each for each in terms if not isinstance(each, str))
+        return np.concatenate([words, pictures])
+
+    def _gallery(self, images: Iterable[Picture] | None, progress: Progress | None) -> Gallery:
+        pictures, dim = self._images(), self.manifest.embedding_dim
+        index = None
+        if self.spec.store:
+            index = Index(self._runtime.store(), cache_folder(), pictures.key, dim)
+        return gallery.gathered(images, pictures, index, dim, progress)
 
     def close(self) -> None:
         """Let pictures that are under way come to their end, free the towers, close the store.

@@ -228,3 +228,154 @@ class Comparison:
     variant: str
     templates: tuple[str, ...]
     images: tuple[Compared, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A part of a query: words or a picture, wanted or not.
+
+    Attributes:
+        text: the words, or the picture's path; "" for a picture in memory.
+        kind: which of these.
+        wanted: False for what is taken away.
+
+    """
+
+    text: str
+    kind: Literal["words", "picture"]
+    wanted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A picture that was found.
+
+    Attributes:
+        image: its path, or its place ("#1") among those that were given, for one in memory.
+        similarity: cosine with the query, -1 to 1, not rounded.
+
+    """
+
+    image: str
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A picture that could not be read, and the reason."""
+
+    image: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """The pictures that are nearest to a query.
+
+    Attributes:
+        query: what was asked for.
+        model: the model's name.
+        variant: the variant's name.
+        templates: the sentences that words were put into; empty where they stood alone.
+        searched: how many pictures that differ were searched.
+        gone: how many of the nearest ones are no longer there as they were, and are left out.
+        images: the pictures, nearest first.
+        unread: those that could not be read.
+
+    """
+
+    query: tuple[Term, ...]
+    model: str
+    variant: str
+    templates: tuple[str, ...]
+    searched: int
+    gone: int
+    images: tuple[Hit, ...]
+    unread: tuple[Unread, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Files with one content, in a group of near-equal pictures.
+
+    Attributes:
+        images: their paths; several are exact copies.
+        similarity: cosine with the group's first picture, not rounded.
+
+    """
+
+    images: tuple[str, ...]
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicates:
+    """Groups of near-equal pictures.
+
+    Attributes:
+        model: the model's name.
+        variant: the variant's name.
+        threshold: the least cosine of a picture with another one of its group.
+        searched: how many pictures that differ were compared.
+        groups: those with most files first; a group of one picture has exact copies alone.
+        unread: pictures that could not be read.
+
+    """
+
+    model: str
+    variant: str
+    threshold: float
+    searched: int
+    groups: tuple[tuple[Alike, ...], ...]
+    unread: tuple[Unread, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PromptPart:
+    """A phrase of a line.
+
+    Attributes:
+        phrase: the phrase.
+        list: the name of its list; None for words of one's own.
+        adds: the line's cosine with the picture, less that of the line without the phrase; an
+            empty line counts as 0.
+
+    """
+
+    phrase: str
+    list: str | None
+    adds: float
+
+
+@dataclass(frozen=True, slots=True)
+class PromptLine:
+    """Phrases combined into a line that is close to a picture, or far from it.
+
+    Attributes:
+        image: the picture's path, or "" for a picture in memory.
+        model: the model's name.
+        variant: the variant's name.
+        line: the line.
+        similarity: its cosine with the picture, -1 to 1, not rounded.
+        parts: its phrases, in their order.
+        best_phrase: the phrase of all lists that is closest by itself (farthest, if negative).
+        best_phrase_similarity: its cosine with the picture.
+        naive: the line of the first phrase of each list.
+        naive_similarity: its cosine with the picture.
+        tried: how many lines were encoded.
+        negative: whether the line shall be far from the picture.
+
+    """
+
+    image: str
+    model: str
+    variant: str
+    line: str
+    similarity: float
+    parts: tuple[PromptPart, ...]
+    best_phrase: str
+    best_phrase_similarity: float
+    naive: str
+    naive_similarity: float
+    tried: int
+    negative: bool

@@ -349,3 +349,69 @@ def test_the_pages_files_are_those_of_the_package(served: Served) -> None:
         reply = served.get(f"/static/{file.name}")
         assert (reply.status, reply.body) == (200, file.read_bytes())
         assert reply.headers["content-type"].split(";")[0] == kinds[file.name.split(".")[-1]]
+
+
+def test_find_is_the_command_lines_bit_for_bit(served: Served, studio: Path) -> None:
+    names = ["one.jpg", "two.png", "turned.jpg"]
+    (studio / "scans").mkdir()
+    for name in names:
+        (studio / name).rename(studio / "scans" / name)
+    query = ["on wood", "--like", "scans/two.png", "--not", "a boat", "--top", "2"]
+    expected = told("find", *query, "scans")
+    parts = [*upload(studio / "scans", *names), ("phrase", "on wood"), ("like", "1")]
+    found = served.post("/api/find", *parts, ("without", "a boat"), ("top", "2")).json
+    assert [f"scans/{each['image']}" for each in found["images"]] == [
+        each["image"] for each in expected["images"]
+    ]
+    assert [e["similarity"] for e in found["images"]] == [
+        e["similarity"] for e in expected["images"]
+    ]
+    assert [term["kind"] for term in found["query"]] == ["words", "picture", "words"]
+
+
+def test_find_names_what_it_cannot_read_and_finds_the_rest(served: Served, studio: Path) -> None:
+    parts = upload(studio, "one.jpg", "cut.jpg", "two.png")
+    found = served.post("/api/find", *parts, ("phrase", "on wood")).json
+    assert {each["image"] for each in found["images"]} == {"one.jpg", "two.png"}
+    assert [each["image"] for each in found["unread"]] == ["cut.jpg"]
+    for more, line in (
+        ([], "phrase is missing"),
+        ([("like", "3")], "like should be a picture's number, 0 to 2"),
+        ([("like", "x")], "like should be"),
+        ([("like", "1")], "cut.jpg"),
+        ([("phrase", "on wood"), ("without", "on wood")], "cancels itself out"),
+    ):
+        reply = served.post("/api/find", *parts, *more)
+        assert reply.status == 400
+        assert line in reply.error
+
+
+def test_prompt_is_the_command_lines_bit_for_bit(served: Served, studio: Path) -> None:
+    lists = [word for name in SHORT for word in ("--list", name)]
+    expected = told("prompt", "one.jpg", *lists, "--with", "a boat", "--style", "sd", "--free")
+    parts = [
+        *upload(studio, "one.jpg"),
+        *[("list", name) for name in SHORT],
+        ("with", "a boat"),
+        ("style", "sd"),
+        ("free", "true"),
+    ]
+    assert served.post("/api/prompt", *parts).json == expected
+    events = served.stream("/api/prompt", *parts)
+    assert events[0][0] == "queued"
+    assert ("prompt", expected) in events
+    assert events[-1] == ("done", {})
+    steps = [data["done"] for name, data in events if name == "progress"]
+    assert steps == sorted(steps)
+    assert steps
+    five = told("prompt", "one.jpg", "--without", "by ")
+    assert served.post("/api/prompt", *upload(studio, "one.jpg"), ("without", "by ")).json == five
+    for more, line in (
+        ([("with", "a boat"), ("with", "a fish")], "with is given more than once"),
+        ([("with", "boats " * 50)], "shorten"),
+        ([("style", "x")], "style should be one of plain, sd"),
+        ([("list", "surfaces"), ("without", "on ")], "no phrase is left"),
+    ):
+        reply = served.post("/api/prompt", *upload(studio, "one.jpg"), *more)
+        assert reply.status == 400
+        assert line in reply.error

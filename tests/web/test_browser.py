@@ -27,6 +27,7 @@ from clip_gaze.wording import rounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from playwright.sync_api import Browser, BrowserContext, Download, Locator, Page
 
@@ -967,3 +968,59 @@ def test_nothing_is_animated_for_those_who_do_not_want_it(visit: Visit, files: l
         running = page.evaluate("document.getAnimations().length")
         assert (running == 0) == (motion == "reduce")
         page.unroute_all(behavior="ignoreErrors")
+
+
+def test_a_line_for_a_prompt_is_made_and_copied(
+    visit: Visit, files: list[File], tmp_path: Path
+) -> None:
+    page = visit(permissions=["clipboard-read", "clipboard-write"])
+    drop(page, *files[:2])
+    answered(page)
+    page.get_by_role("button", name="Make a line for a prompt").click()
+    page.locator("#made").wait_for()
+    (tmp_path / files[0][0]).write_bytes(files[0][1])
+    with clip_gaze.Clip("demo") as clip:
+        found = clip.prompt(tmp_path / files[0][0], {name: phrases.load(name) for name in DEFAULTS})
+    assert page.locator("#line").text_content() == found.line
+    parts = page.locator("#parts li")
+    assert parts.locator("span:first-of-type").all_text_contents() == [
+        part.phrase for part in found.parts
+    ]
+    assert f"closeness {found.similarity:.3f}" in str(page.locator("#line-says").text_content())
+    page.get_by_role("button", name="Copy").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == found.line
+    # A line belongs to its picture and its lists.
+    page.locator("#thumbs input").nth(1).check(force=True)
+    page.locator("#made").wait_for(state="hidden")
+
+
+def test_words_sort_the_strip(visit: Visit, files: list[File]) -> None:
+    page = visit("400 (Bad Request)")
+    drop(page, files[0])
+    answered(page)
+    assert page.locator("#finding").is_hidden()  # one picture is found without
+    drop(page, *files[1:])
+    answered(page)
+    names = page.locator("#thumbs label")
+
+    def shown() -> list[str | None]:
+        return [each.get_attribute("title") for each in names.all()]
+
+    images = [Image.open(io.BytesIO(content)) for _, content in files]
+    with clip_gaze.Clip("demo") as clip:
+        found = clip.find(["tonalism movement"], images, without=["on wood"])
+    order = [files[int(hit.image[1:]) - 1][0] for hit in found.images]
+    page.get_by_label("Find among these").fill("tonalism movement, -on wood")
+    page.keyboard.press("Enter")
+    page.get_by_text("3 pictures, the nearest first").wait_for()
+    assert shown() == order
+    assert order != [name for name, _ in files]
+    assert page.locator("#thumbs small").all_text_contents() == [
+        f"{hit.similarity:.3f}" for hit in found.images
+    ]
+    page.get_by_role("button", name="In my order").click()
+    assert shown() == [name for name, _ in files]
+    page.get_by_label("Find among these").fill("a boat, -a boat")
+    page.keyboard.press("Enter")
+    page.get_by_text("cancels itself out").wait_for()

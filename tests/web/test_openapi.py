@@ -23,7 +23,16 @@ if TYPE_CHECKING:
     from schemathesis.schemas import BaseSchema
 
 # How many questions of each kind are asked; a card with a map takes a second.
-EXAMPLES = {"gaze": 15, "see": 5, "compare": 15, "card": 5, "lists": 1, "models": 1}
+EXAMPLES = {
+    "gaze": 15,
+    "see": 5,
+    "compare": 15,
+    "card": 5,
+    "find": 8,
+    "prompt": 4,
+    "lists": 1,
+    "models": 1,
+}
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +62,14 @@ def may_be_asked(case: Case) -> Case:
     if isinstance(case.body, dict) and case.path == "/api/see" and "against" in case.body:
         asked = {phrase.strip() for phrase in case.body["phrase"]}
         assume(not {phrase.strip() for phrase in case.body["against"]} <= asked)
+    if isinstance(case.body, dict) and case.path == "/api/find":
+        case.body |= {"like": [0]} if "like" in case.body else {}
+        asked, other = (case.body.get(name, []) for name in ("phrase", "without"))
+        assume(not {each.strip() for each in asked} & {each.strip() for each in other})
+    if isinstance(case.body, dict) and case.path == "/api/prompt":
+        # Words that fill what the model reads leave no room; short texts are in every phrase.
+        case.body.pop("without", None)
+        assume(len(case.body.get("with", "")) < 20)
     return case
 
 

@@ -128,12 +128,24 @@ def asking_options(command: Command) -> Command:
         asked = Asked(images, lists, files, own, recursive, exclude)
         return command(asked=asked, **options)
 
+    argument = click.argument("images", nargs=-1, required=True, metavar="IMAGE|FOLDER...")
+    return added(run, argument, list_options, picture_options)
+
+
+def list_options(command: Command) -> Command:
+    """Add the options that choose phrases."""
     return added(
-        run,
-        click.argument("images", nargs=-1, required=True, metavar="IMAGE|FOLDER..."),
+        command,
         click.option("--list", "lists", multiple=True, metavar="NAME", help="A shipped list."),
         click.option("--phrases", "files", multiple=True, metavar="FILE", help="A text file."),
         click.option("--phrase", "own", multiple=True, metavar="TEXT", help="A phrase."),
+    )
+
+
+def picture_options(command: Command) -> Command:
+    """Add the options that say which pictures are meant, and how they are opened."""
+    return added(
+        command,
         click.option(
             "--recursive/--no-recursive", default=True, show_default=True,
             help="Go into folders inside folders.",

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from clip_gaze.results import Compared, Comparison, HeatMap, PictureResult
+    from clip_gaze.results import Compared, Comparison, HeatMap, PictureResult, PromptLine
 
-_T = TypeVar("_T", "PictureResult", "HeatMap", "Compared")
+_T = TypeVar("_T", "PictureResult", "HeatMap", "Compared", "PromptLine")
 
 # Halves of surrogate pairs, which stand for bytes that are no text, and what looks like an escape.
 _ESCAPED = re.compile("[\ud800-\udfff]+|%(?=[0-9A-Fa-f]{2})")

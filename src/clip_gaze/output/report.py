@@ -126,7 +126,8 @@ def write(
             contextlib.ExitStack() as stack,
         ):
             found = _gather(pictures, ranking, out.absolute().parent, edge, max_pixels, stack, see)
-            page.writelines(_template().generate(asdict(heading), **_context(found, ranking, edge)))
+            context = _context(found, ranking, edge)
+            page.writelines(template().generate(asdict(heading), **context))
         return part.stat().st_size
 
 
@@ -137,21 +138,21 @@ def check(out: Path) -> None:
         GazeError: jinja2 is not installed, or `out` is no place for a file.
 
     """
-    _template()
+    template()
     check_place(out)
     if is_device(out):
         msg = f"{out}: is not a file; name one for the page"
         raise GazeError(msg)
 
 
-def _template() -> Template:
-    """Return the page's template; see `check`."""
+def template(name: str = "report.html.jinja") -> Template:
+    """Return the template of a page; see `check`."""
     try:
-        from clip_gaze.output.markup import template  # noqa: PLC0415 - needs jinja2, an optional one
+        from clip_gaze.output.markup import template as load  # noqa: PLC0415 - needs jinja2
     except ImportError:
         msg = "the report needs jinja2; install it with: pip install 'clip-gaze[report]'"
         raise GazeError(msg) from None
-    return template("clip_gaze.output", "report.html.jinja")
+    return load("clip_gaze.output", name)
 
 
 def _gather(
@@ -192,11 +193,11 @@ def _gather(
                 drawn = thumbnails.webp(heatmap.over(rgb(small), heat), name)
                 found.maps.write(base64.b64encode(drawn) + b"\n")
             found.mapped.append([(heat.list, heat.phrase) for heat in heats])
-            found.pictures.append((name, _link(name, folder), *small.size))
+            found.pictures.append((name, link(name, folder), *small.size))
     return found
 
 
-def _link(image: str, folder: Path) -> str:
+def link(image: str, folder: Path) -> str:
     """Return where the picture lies, as seen from the page's folder."""
     try:
         near = os.path.relpath(image, folder)
@@ -215,7 +216,7 @@ def levels(probabilities: NDArray[np.float64]) -> NDArray[np.uint16]:
 
 def _context(found: _Collection, ranking: Ranking, edge: int) -> dict[str, Any]:
     """Return what the template fills in of what was gathered."""
-    from clip_gaze.output.markup import part  # noqa: PLC0415 - as in `_template`
+    from clip_gaze.output.markup import part  # noqa: PLC0415 - as in `template`
 
     style = part("web/static/base.css") + part("output/templates/report.css")
     script = part("output/templates/report_data.js") + part("output/templates/report.js")
@@ -236,13 +237,13 @@ def _context(found: _Collection, ranking: Ranking, edge: int) -> dict[str, Any]:
         "thumbs": _lines(found.thumbs),
         "maps": _lines(found.maps),
         "style": style,
-        "style_digest": _digest(style),
+        "style_digest": digest(style),
         "script": script,
-        "script_digest": _digest(script),
+        "script_digest": digest(script),
     }
 
 
-def _digest(text: str) -> str:
+def digest(text: str) -> str:
     """Return the hash by which the page's policy allows this text and no other."""
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 

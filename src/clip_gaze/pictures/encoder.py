@@ -77,6 +77,11 @@ class ImageEncoder:
         self._workers = workers
         self._max_pixels = max_pixels or most_pixels()
 
+    @property
+    def key(self) -> str:
+        """What the store knows this encoder by."""
+        return self._encoder
+
     def encode(self, images: Iterable[Picture]) -> Iterator[tuple[str, Outcome]]:
         """Encode pictures in threads and yield them in order, known ones from the store.
 

@@ -131,6 +131,15 @@ class Store:
                 lambda file: file.execute("INSERT OR REPLACE INTO file VALUES (?, ?, ?)", row)
             )
 
+    def read(self, query: Callable[[sqlite3.Connection], _T]) -> _T | None:
+        """Return what a query of the file gives (`store.pictures` has some); None where none can.
+
+        Vectors that wait to be written are not in the file.
+        """
+        with self._lock:
+            self._check_open()
+            return self._try(query)
+
     def hold(self) -> None:
         """Close the file and let nobody use the store until `let_go`; for the moment of a fork."""
         self._lock.acquire()

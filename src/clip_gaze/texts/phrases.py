@@ -14,13 +14,22 @@ from clip_gaze.system.paths import shipped
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
 logger = logging.getLogger(__name__)
 
 OWN = "phrases"  # what the list of somebody's own phrases is called
 # What is asked where nobody says what to ask.
 DEFAULTS = ("artists_by_training_prevalence", "movements", "surfaces")
+
+# What a line of words for an image generator is made of.
+FOR_PROMPTS = (
+    "genres",
+    "artists_by_training_prevalence",
+    "movements",
+    "painting_materials",
+    "surfaces",
+)
 
 
 def names() -> list[str]:
@@ -132,3 +141,32 @@ def checked(phrases: Any) -> tuple[str, ...]:
         msg = f"the phrase {marred[0][:40]!r} holds a NUL, which is no letter; remove it"
         raise PhraseListError(msg)
     return tuple(map(str, found))
+
+
+def for_prompt(
+    lists: Mapping[str, Iterable[str]] | None, without: Sequence[str] = ()
+) -> dict[str, tuple[str, ...]]:
+    """Return name -> phrases of lists, without those that have one of some texts in them.
+
+    Args:
+        lists: name -> phrases; None: FOR_PROMPTS.
+        without: texts; capitals do not matter.
+
+    Raises:
+        PhraseListError: no phrase is left.
+
+    """
+    given = {name: load(name) for name in FOR_PROMPTS} if lists is None else lists
+    texts = [text.casefold() for text in unique(without)]
+    chosen = {
+        name: tuple(
+            phrase for phrase in unique(checked(phrases))
+            if not any(text in phrase.casefold() for text in texts)
+        )
+        for name, phrases in given.items()
+    }  # fmt: skip
+    found = {name: phrases for name, phrases in chosen.items() if phrases}
+    if not found:
+        msg = "no phrase is left to make a line of; name a list, or leave less out"
+        raise PhraseListError(msg)
+    return found

@@ -56,6 +56,10 @@ class Tokenizer:
         """
         return [self._cut(phrase, self._backend.encode(phrase).ids) for phrase in phrases]
 
+    def fits(self, phrases: Sequence[str]) -> list[bool]:
+        """Return of each phrase whether it is short enough not to be cut."""
+        return [len(self._backend.encode(each).ids) <= self._context_length for each in phrases]
+
     def batches(self, phrases: Sequence[str]) -> list[tuple[list[str], NDArray[np.int64]]]:
         """Sort phrases into batches that need no padding.
 

@@ -99,6 +99,8 @@ class Page:
             ),
             self._post("/api/see", forms.see, {JSON: jobs.see, STREAM: jobs.see}),
             self._post("/api/compare", forms.compare, {JSON: jobs.compare}),
+            self._post("/api/find", forms.find, {JSON: jobs.find}),
+            self._post("/api/prompt", forms.prompt, {JSON: jobs.prompt, STREAM: jobs.prompt}),
             self._post("/api/card", forms.card, {PNG: jobs.card}),
         ]
         inner = Starlette(

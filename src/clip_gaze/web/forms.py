@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from clip_gaze.analysis.occlusion import QUALITIES
+from clip_gaze.analysis.prompt import BETWEEN, Rules
 from clip_gaze.drawing import chart
 from clip_gaze.errors import PhraseListError
 from clip_gaze.output.terminal import clean
@@ -83,6 +84,44 @@ class Card:
     see: See | None
 
 
+@dataclass(frozen=True, slots=True)
+class Find:
+    """A question: which pictures are nearest to words and to some of them?
+
+    Attributes:
+        uploads: the pictures.
+        words: what is looked for.
+        without: words that are not wanted.
+        like: which pictures are looked for, counted from 0.
+        top: how many are returned; None for all.
+
+    """
+
+    uploads: tuple[Upload, ...]
+    words: tuple[str, ...]
+    without: tuple[str, ...]
+    like: tuple[int, ...]
+    top: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A question: which line of phrases is closest to a picture?
+
+    Attributes:
+        upload: the picture.
+        lists: name -> phrases; None: those for prompts.
+        rules: how the line is made.
+        without: phrases that have one of these in them are not taken.
+
+    """
+
+    upload: Upload
+    lists: Mapping[str, tuple[str, ...]] | None
+    rules: Rules
+    without: tuple[str, ...]
+
+
 def gaze(form: Form) -> Gaze:
     """Return what a form for `gaze` asks.
 
@@ -124,6 +163,38 @@ def compare(form: Form) -> Compare:
     if any(len(each) < 2 for each in lists.values()):
         raise RefusedError(400, "a phrase needs others to be compared with; add some")
     return Compare(uploads, lists, _top(form))
+
+
+def find(form: Form) -> Find:
+    """Return what a form for `find` asks; see `gaze`."""
+    _known(form, "phrase", "without", "like", "top")
+    uploads = _uploads(form, 1, MOST_FILES)
+    like = form.values.get("like", ())
+    if not all(
+        each.isascii() and each.isdecimal() and int(each[:9]) < len(uploads) for each in like
+    ):
+        raise RefusedError(400, f"like should be a picture's number, 0 to {len(uploads) - 1}")
+    words, without = _phrases(form, "phrase"), _phrases(form, "without")
+    if not (words or without or like):
+        raise RefusedError(400, "phrase is missing; say what to look for")
+    return Find(uploads, words, without, tuple(map(int, like)), _top(form))
+
+
+def prompt(form: Form) -> Prompt:
+    """Return what a form for `prompt` asks; see `gaze`."""
+    _known(form, "list", "phrase", "with", "without", "free", "negative", "style")
+    (upload,) = _uploads(form, 1, 1)
+    words = _phrases(form, "with")
+    if len(words) > 1:
+        raise RefusedError(400, "with is given more than once")
+    rules = Rules(
+        "".join(words),
+        _flag(form, "free"),
+        _flag(form, "negative"),
+        _one_of(form, "style", {each: each for each in BETWEEN}, default="plain"),
+    )
+    lists = _lists(form) if form.values.keys() & {"list", "phrase"} else None
+    return Prompt(upload, lists, rules, _phrases(form, "without"))
 
 
 def card(form: Form) -> Card:

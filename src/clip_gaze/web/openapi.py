@@ -5,14 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clip_gaze.analysis.occlusion import QUALITIES
+from clip_gaze.analysis.prompt import BETWEEN
 from clip_gaze.results import (
     Change,
     Compared,
     Comparison,
     CorrectedScore,
     HeatMap,
+    Hit,
     PhraseScore,
     PictureResult,
+    PromptLine,
+    PromptPart,
+    Search,
+    Term,
+    Unread,
 )
 from clip_gaze.texts import phrases
 from clip_gaze.web import forms, schemas
@@ -42,6 +49,8 @@ def description(version: str, cookie: str) -> dict[str, Any]:
             "/api/gaze": {"post": _gaze()},
             "/api/see": {"post": _see()},
             "/api/compare": {"post": _compare()},
+            "/api/find": {"post": _find()},
+            "/api/prompt": {"post": _prompt()},
             "/api/card": {"post": _card()},
         },
         "components": {
@@ -123,6 +132,45 @@ def _compare() -> Schema:
         {"image": images, **lists, "top": _TOP},
         {"application/json": {"schema": _ref("Comparison")}},
     )
+
+
+def _find() -> Schema:
+    number = {"type": "integer", "minimum": 0, "maximum": MOST_FILES - 1}
+    like = "Pictures that are looked for, by their numbers in the form, from 0."
+    properties = {
+        "image": _images(1, MOST_FILES),
+        "phrase": _phrase("Words that are looked for."),
+        "without": _phrase("Words that are taken away."),
+        "like": _array(number, description=like),
+        "top": {**_TOP, "description": "How many pictures; 0 for all."},
+    }
+    some = {
+        "anyOf": [
+            {"required": [name], "properties": {name: {"minItems": 1}}}
+            for name in ("phrase", "without", "like")
+        ]
+    }
+    answer = {"application/json": {"schema": _ref("Search")}}
+    return _asking("find", "Which pictures are nearest to a query", properties, answer, more=some)
+
+
+def _prompt() -> Schema:
+    lists = _lists()
+    lists["list"] = {**lists["list"], "description": "Shipped lists. Without any: five."}
+    properties = {
+        "image": _images(1, 1),
+        **lists,
+        "with": {**_PHRASE, "description": "Words of your own to begin with."},
+        "without": _phrase("Phrases that have one of these in them are not taken."),
+        "free": {**_CORRECTED, "description": "Take more than one phrase of a list."},
+        "negative": {**_CORRECTED, "description": "Make the line that is farthest away."},
+        "style": {"enum": list(BETWEEN), "default": "plain"},
+    }
+    answer = {
+        "application/json": {"schema": _ref("PromptLine")},
+        "text/event-stream": _events("queued, encoding, progress, prompt, error, done"),
+    }
+    return _asking("prompt", "The line of phrases closest to a picture", properties, answer)
 
 
 def _card() -> Schema:
@@ -231,7 +279,10 @@ _CORRECTED: Schema = {
     "type": "boolean", "default": False,
     "description": "Subtract each phrase's bias, measured on pictures that show nothing.",
 }  # fmt: skip
-_RESULTS = (PhraseScore, CorrectedScore, PictureResult, HeatMap, Change, Compared, Comparison)
+_RESULTS = (
+    PhraseScore, CorrectedScore, PictureResult, HeatMap, Change, Compared, Comparison, Term, Hit,
+    Unread, Search, PromptPart, PromptLine,
+)  # fmt: skip
 _OVERLAY: Schema = {
     **schemas.closed({"limit": {"type": "number"}, "png": _TEXT}),
     "description": "Where it was asked for: the end of the map's scale of colours, and its colours "

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from clip_gaze.drawing import canvas, card, heatmap
 from clip_gaze.errors import PictureError
-from clip_gaze.output import render, tables
+from clip_gaze.output import found as searches
+from clip_gaze.output import lines, render, tables
 from clip_gaze.pictures.load import most_pixels, upright
 from clip_gaze.pictures.source import Content, Decoded
 from clip_gaze.results import PictureResult
@@ -83,6 +84,36 @@ class Jobs:
             _sources(asked.uploads, job), asked.lists, asked.top, encoding=_telling(job, "all")
         )
         return render.json_object(found).encode("utf-8")
+
+    def find(self, asked: forms.Find, job: Job) -> bytes:
+        """Return the JSON that `clip-gaze find` writes for these pictures and words.
+
+        Raises:
+            GazeError: a picture that is looked for cannot be read, or the query cancels itself out.
+
+        """
+        pictures = list(_sources(asked.uploads, job))
+        wanted: list[str | Source] = [*asked.words, *(pictures[at] for at in asked.like)]
+        answer = self._clip.find(
+            wanted, pictures, without=asked.without, top=asked.top,
+            progress=lambda *_: job.check(), encoding=_telling(job, "find"),
+        )  # fmt: skip
+        return "".join(searches.json_object(answer)).encode("utf-8")
+
+    def prompt(self, asked: forms.Prompt, job: Job) -> bytes:
+        """Return the JSON that `clip-gaze prompt` writes for this picture.
+
+        Raises:
+            GazeError: it cannot be read, or there is no phrase for a line.
+
+        """
+        made = self._clip.prompt(
+            _content(asked.upload), asked.lists, asked.rules, without=asked.without,
+            progress=lambda done, total: job.tell("progress", {"done": done, "total": total}),
+            encoding=_telling(job, "prompt"),
+        )  # fmt: skip
+        job.tell("prompt", asdict(made))
+        return lines.json_object(made).encode("utf-8")
 
     def card(self, asked: forms.Card, job: Job) -> bytes:
         """Return a picture with its phrases as a PNG.

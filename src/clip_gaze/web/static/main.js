@@ -4,9 +4,11 @@ import { read } from "./api.js";
 import { showBars } from "./bars.js";
 import * as comparing from "./compare.js";
 import { $, make, speak, write } from "./dom.js";
+import * as finding from "./finding.js";
 import * as gazing from "./gazing.js";
 import * as intake from "./intake.js";
 import { add, pictures, remove, select, selected } from "./pictures.js";
+import { setUp as setUpPrompt, showPrompt } from "./prompting.js";
 import { result } from "./question.js";
 import { saveCard, saveCsv, saveJson } from "./save.js";
 import { hide, mark, see, seen } from "./seeing.js";
@@ -20,6 +22,8 @@ function show() {
   const question = asked();
   showPicture(picture);
   showStrip(choose);
+  $("finding").hidden = pictures.length < 2;
+  showPrompt(question);
   showBars(question, picture, gazing.reading, gazing.waiting, (list, phrase) => see(list, phrase, asked()));
   mark();
   if (picture?.error) $("hint").hidden = true;
@@ -67,6 +71,7 @@ function take(files) {
   const first = !pictures.length;
   const focused = $("invite").contains(document.activeElement);
   comparing.leave();
+  finding.forget();
   add(files);
   hide();
   if (first) $("settings").open = false;
@@ -147,6 +152,8 @@ function stem() {
 function listen() {
   intake.watch(take);
   comparing.setUp(asked, back);
+  finding.setUp(show);
+  setUpPrompt(asked);
   $("unsee").addEventListener("click", hide);
   $("again").addEventListener("click", changed);
   $("remove").addEventListener("click", drop);

@@ -1,6 +1,7 @@
 /** The strip of thumbnails: which pictures there are, and which is looked at. */
 
 import { $, make } from "./dom.js";
+import { near, sorted } from "./finding.js";
 import { pictures, selected } from "./pictures.js";
 
 const EDGE = 160;
@@ -17,14 +18,16 @@ export function showStrip(onSelect) {
     thumb.remove();
     thumbs.delete(picture);
   }
-  for (const picture of pictures) {
+  sorted().forEach((picture, at) => {
     const thumb = thumbs.get(picture) ?? made(picture, onSelect);
     thumbs.set(picture, thumb);
-    if (!thumb.isConnected) $("thumbs").append(thumb);
+    // What stands in its place already is not moved: it would lose the keyboard's focus.
+    if ($("thumbs").children[at] !== thumb) $("thumbs").insertBefore(thumb, $("thumbs").children[at] ?? null);
+    /** @type {HTMLElement} */ (thumb.lastElementChild).textContent = near.get(picture)?.toFixed(3) ?? "";
     const input = /** @type {HTMLInputElement} */ (thumb.firstElementChild);
     input.checked = picture === selected();
     thumb.classList.toggle("bad", Boolean(picture.error ?? picture.failed));
-  }
+  });
   $("strip").hidden = !pictures.length;
 }
 
@@ -52,7 +55,7 @@ function made(picture, onSelect) {
   input.addEventListener("change", () => onSelect(picture));
   const canvas = make("canvas", { width: EDGE, height: EDGE });
   last = last.then(() => draw(canvas, picture.file));
-  return make("label", { className: "thumb", title: picture.file.name }, input, make("span", {}, canvas));
+  return make("label", { className: "thumb", title: picture.file.name }, input, make("span", {}, canvas), make("small"));
 }
 
 /**

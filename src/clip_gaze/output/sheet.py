@@ -1,0 +1,75 @@
+"""A contact sheet of pictures that were found: one page that holds all that it shows."""
+
+from __future__ import annotations
+
+import base64
+import logging
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+from clip_gaze.errors import PictureError
+from clip_gaze.output import report
+from clip_gaze.pictures import thumbnails
+from clip_gaze.system.files import whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+logger = logging.getLogger(__name__)
+
+_EDGE = 440  # pixels: screens have two for each unit
+_FOOT = (
+    "Figures are cosines between what the model makes of a picture and of the query: they order "
+    "pictures, and are no per cents."
+)
+
+# A figure and the path of a picture.
+Row = tuple[str, str]
+
+
+def write(
+    title: str, about: str, note: str, groups: Iterable[tuple[str, Sequence[Row]]], out: Path
+) -> None:
+    """Write a page that shows pictures in groups, and opens from disk.
+
+    Args:
+        title: heading of the page.
+        about: the line below it.
+        note: what the model's manifest says that each result must carry.
+        groups: title and pictures of each group; a picture that cannot be opened is left out.
+        out: the page.
+
+    Raises:
+        GazeError: jinja2 is missing.
+
+    """
+    template = report.template("sheet.html.jinja")
+    from clip_gaze.output.markup import part as text  # noqa: PLC0415 - needs jinja2, as above
+
+    style = text("web/static/base.css") + text("output/templates/sheet.css")
+    folder = out.absolute().parent
+    made = (
+        {"title": name, "pictures": list(_pictures(rows, folder))} for name, rows in groups if rows
+    )
+    with whole(out) as part, part.open("w", encoding="utf-8", errors="replace") as page:
+        page.writelines(
+            template.generate(
+                title=title, about=about, note=note, groups=list(made), foot=_FOOT, style=style,
+                style_digest=report.digest(style),
+            )
+        )  # fmt: skip
+
+
+def _pictures(rows: Sequence[Row], folder: Path) -> Iterator[dict[str, Any]]:
+    for figure, name in rows:
+        try:
+            small = thumbnails.small(name, _EDGE)
+            thumb = thumbnails.webp(small, name)
+        except PictureError as error:
+            logger.warning("%s", error)
+            continue
+        yield {
+            "figure": figure, "name": name, "short": PurePath(name).name,
+            "link": report.link(name, folder), "thumb": base64.b64encode(thumb).decode(),
+            "width": small.width, "height": small.height,
+        }  # fmt: skip

@@ -1,0 +1,294 @@
+"""Gather the vectors of many pictures to be searched: of those that are named, or of all seen."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from clip_gaze.analysis.search import cosines
+from clip_gaze.errors import GazeError, PictureError
+from clip_gaze.pictures.index import SHA256, Index, listed
+from clip_gaze.pictures.source import Content, File, source
+from clip_gaze.results import Alike, Duplicates, Hit, Search, Term, Unread
+from clip_gaze.store import pictures
+from clip_gaze.system.files import sha256
+from clip_gaze.system.stamps import stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from clip_gaze.pictures.encoder import ImageEncoder
+    from clip_gaze.pictures.source import Picture
+    from clip_gaze.store import Store
+
+    Vectors = NDArray[np.float32]
+    Progress = Callable[[int, int], object]
+    # From digests to the names that their pictures have now.
+    Names = Callable[[Sequence[bytes]], dict[bytes, list[str]]]
+
+
+class Gallery:
+    """Pictures with their vectors; files of the same content are one picture of several names.
+
+    Attributes:
+        count: how many pictures.
+        unread: the names of those that could not be read, with their errors.
+
+    """
+
+    def __init__(
+        self,
+        digests: NDArray[np.bytes_],
+        names: Names,
+        index: Index | None,
+        found: dict[bytes, Vectors],
+        dim: int,
+        unread: Sequence[tuple[str, PictureError]] = (),
+    ) -> None:
+        """Put a gallery together.
+
+        Args:
+            digests: what tells a picture from others, 32 bytes each.
+            names: returns what pictures are called; none for what is gone or has changed.
+            index: has the vectors of some.
+            found: vectors of those that it may lack, which are left out where they are not here.
+            dim: length of a vector.
+            unread: see `unread`.
+
+        """
+        rows = np.full(len(digests), -1) if index is None else index.rows(digests)
+        self._kept = np.empty((0, dim), np.float32) if index is None else index.vectors
+        lacking = np.flatnonzero(rows < 0)
+        here = [at for at in lacking if bytes(digests[at : at + 1].tobytes()) in found]
+        rows[here] = len(self._kept) + np.arange(len(here))
+        self._new = np.array([found[digests[at : at + 1].tobytes()] for at in here], np.float32)
+        self._digests, self._rows = digests[rows >= 0], rows[rows >= 0]
+        self._names = names
+        self.count = len(self._rows)
+        self.unread = tuple(unread)
+
+    def take(self, positions: NDArray[np.intp]) -> Vectors:
+        """Return the vectors of the pictures at some positions, (k, d) float32, L2-normalised."""
+        rows, split = self._rows[positions], len(self._kept)
+        if len(rows) and rows[-1] < split and (np.diff(rows) == 1).all():
+            return self._kept[rows[0] : rows[-1] + 1]  # as they lie in the file, without a copy
+        found = np.empty((len(rows), self._kept.shape[1]), np.float32)
+        kept = rows < split
+        found[kept] = self._kept[rows[kept]]
+        if not kept.all():
+            found[~kept] = self._new[rows[~kept] - split]
+        return found
+
+    def unreadable(self) -> tuple[Unread, ...]:
+        """Return the pictures that could not be read, and why."""
+        return tuple(Unread(name, str(error)) for name, error in self.unread)
+
+    def named(self, positions: Sequence[int] | NDArray[np.intp]) -> list[list[str]]:
+        """Return the names of the pictures at some positions; none for what is gone or changed."""
+        digests = listed(self._digests[positions])
+        names = self._names(digests)
+        return [names.get(digest, []) for digest in digests]
+
+    def best(
+        self, values: NDArray[np.float32], top: int | None = None, least: float | None = None
+    ) -> tuple[list[tuple[str, float]], int]:
+        """Return the names with the highest values, and how many pictures among them are gone.
+
+        Args:
+            values: (count,) float32.
+            top: how many names; None or 0 for all.
+            least: pictures with lower values are left out.
+
+        """
+        order = np.argsort(-values, kind="stable")
+        if least is not None:
+            order = order[: np.count_nonzero(values >= least)]
+        found: list[tuple[str, float]] = []
+        gone = at = 0
+        step = 2 * top if top else len(order)
+        while at < len(order) and not (top and len(found) >= top):
+            some = order[at : at + step]
+            for position, names in zip(some.tolist(), self.named(some), strict=True):
+                if top and len(found) >= top:
+                    break
+                gone += not names
+                found += [(name, float(values[position])) for name in names]
+            at, step = at + step, 4 * step
+        return found[: top or None], gone
+
+
+def search(
+    gallery: Gallery,
+    wanted: Vectors,
+    query: tuple[Sequence[str | Picture], Sequence[str | Picture]],
+    about: tuple[str, str, tuple[str, ...]],
+    top: int | None,
+    least: float | None,
+) -> Search:
+    """Return the pictures that are nearest to a direction.
+
+    Args:
+        gallery: what is searched.
+        wanted: (d,) float32, L2-normalised.
+        query: what it was made of, and what was taken away.
+        about: the model, its variant and the templates.
+        top: see `Gallery.best`, as for `least`.
+        least: pictures with a lower cosine are left out.
+
+    """
+    values = cosines(gallery.take, gallery.count, wanted)
+    found, gone = gallery.best(values, top, least)
+    terms = [
+        _term(each, wanted=sign)
+        for sign, part in zip((True, False), query, strict=True)
+        for each in part
+    ]
+    hits = tuple(Hit(name, value) for name, value in found)
+    return Search(tuple(terms), *about, gallery.count, gone, hits, gallery.unreadable())
+
+
+def _term(term: str | Picture, *, wanted: bool) -> Term:
+    if isinstance(term, str):
+        return Term(term, "words", wanted)
+    return Term(source(term).name, "picture", wanted)
+
+
+def duplicates(
+    gallery: Gallery,
+    near: Sequence[NDArray[np.intp]],
+    threshold: float,
+    about: tuple[str, str],
+) -> Duplicates:
+    """Return groups of pictures by their names, those with most files first.
+
+    Args:
+        gallery: what was searched.
+        near: the positions of each group.
+        threshold: the cosine that they were found with.
+        about: the model and its variant.
+
+    """
+    alone = np.setdiff1d(np.arange(gallery.count), np.concatenate([[], *near]))
+    names = dict(zip(range(gallery.count), gallery.named(np.arange(gallery.count)), strict=True))
+    groups = []
+    for group in (*near, *alone[:, None]):
+        some = [at for at in group.tolist() if names[at]]
+        if sum(len(names[at]) for at in some) > 1:
+            some.sort(key=lambda at: (-len(names[at]), names[at]))
+            vectors = np.concatenate([gallery.take(np.array([at])) for at in some])
+            values = (vectors @ vectors[0]).tolist()
+            groups.append(
+                tuple(
+                    Alike(tuple(names[at]), value) for at, value in zip(some, values, strict=True)
+                )
+            )
+    groups.sort(key=lambda group: (-sum(len(each.images) for each in group), group[0].images))
+    return Duplicates(*about, threshold, gallery.count, tuple(groups), gallery.unreadable())
+
+
+def gathered(
+    images: Iterable[Picture] | None,
+    encoder: ImageEncoder,
+    index: Index | None,
+    dim: int,
+    progress: Progress | None = None,
+) -> Gallery:
+    """Gather pictures; those that the store does not know are encoded first, and kept there.
+
+    Args:
+        images: see `source.source`; one without a name is called by its place: "#1". None: all
+            that the store has; their files are looked for when they are named.
+        encoder: encodes them.
+        index: of the encoder's pictures; None: nothing is known, and nothing kept.
+        dim: length of a vector.
+        progress: called with (done, total) as pictures are encoded.
+
+    Raises:
+        GazeError: all that the store has is meant, and there is no store.
+
+    """
+    if images is None:
+        return _everything(index)
+    given: list[Picture] = []
+    paths: dict[Path, str] = {}
+    for each in images:
+        if isinstance(each, (str, os.PathLike)):
+            name = os.fsdecode(each)
+            paths[each if isinstance(each, Path) else Path(name)] = name
+            given.append(name)
+        else:
+            given.append(each)
+    known = {} if index is None else _known(index, paths)
+    found: dict[bytes, Vectors] = {}
+    if index is not None:
+        asked = np.frombuffer(b"".join(dict.fromkeys(known.values())), SHA256)
+        lacking = asked[index.rows(asked) < 0]
+        found = index.lacking(lacking)
+        lost = set(listed(lacking)) - found.keys()
+        known = {name: digest for name, digest in known.items() if digest not in lost}
+    others = [
+        (at, each) for at, each in enumerate(given) if not (isinstance(each, str) and each in known)
+    ]
+    pairs = list(known.items())
+    unread = []
+    encoded = encoder.encode(each for _, each in others)
+    for (at, each), (name, vector) in zip(others, encoded, strict=True):
+        if isinstance(vector, PictureError):
+            unread.append((name, vector))
+        else:
+            digest = _digest(each, at)
+            found[digest] = vector
+            pairs.append((name or f"#{at + 1}", digest))
+        if progress is not None:
+            progress(len(pairs) + len(unread) - len(known), len(others))
+    if index is not None:
+        index.renew(len(found))
+    names: dict[bytes, list[str]] = {}
+    for name, digest in pairs:
+        names.setdefault(digest, []).append(name)
+    digests = np.frombuffer(b"".join(names), SHA256)
+    return Gallery(digests, lambda _: names, index, found, dim, unread)
+
+
+def _everything(index: Index | None) -> Gallery:
+    if index is None:
+        msg = "without a store there is nothing to search; name a folder, or leave out --no-store"
+        raise GazeError(msg)
+    digests = index.stored()
+    lacking = digests[index.rows(digests) < 0]
+    if index.renew(len(lacking)):
+        lacking = digests[index.rows(digests) < 0]
+    return Gallery(digests, partial(_there, index.store), index, index.lacking(lacking), index.dim)
+
+
+def _known(index: Index, paths: Mapping[Path, str]) -> dict[str, bytes]:
+    """Return the digests of files that have not changed since they were hashed, by their names."""
+    stamps = {path: found for path in paths if (found := stamp(path))}
+    return {paths[path]: bytes.fromhex(each) for path, each in index.store.digests(stamps).items()}
+
+
+def _digest(picture: Picture, at: int) -> bytes:
+    """Return what tells a picture from others: the SHA-256 of its file, or of its number."""
+    found = source(picture)
+    if isinstance(found, (File, Content)):
+        with contextlib.suppress(PictureError), found.open() as file:  # it may just have gone
+            return bytes.fromhex(sha256(file))
+    return hashlib.sha256(b"%d" % at).digest()
+
+
+def _there(store: Store, digests: Sequence[bytes]) -> dict[bytes, list[str]]:
+    """Return the files that have these contents now, by their digests."""
+    rows = store.read(partial(pictures.files, digests=[each.hex() for each in digests])) or []
+    names: dict[bytes, list[str]] = {}
+    for path, kept, digest in rows:
+        if stamp(Path(os.fsdecode(path))) == kept:
+            names.setdefault(bytes.fromhex(digest), []).append(os.fsdecode(path))
+    return names
