@@ -225,6 +225,8 @@ def test_bad_pictures_are_named_and_the_rest_is_searched() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["a harbour", "./gone"], "./gone: no such file or folder; check the name"),
+        (["a harbour", Path("gone").absolute()], "gone: no such file or folder; check the name"),
         ([], "say what to look for"),
         (["scans"], "say what to look for"),
         (["on wood", "--duplicates", "scans"], "no query"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import tempfile
 import webbrowser
@@ -181,7 +182,17 @@ def find(
 
 
 def _where(query: Sequence[str]) -> tuple[Sequence[str], str]:
-    """Return what is looked for, and where."""
+    """Return what is looked for, and where.
+
+    Raises:
+        PictureError: a word that can only be a path leads nowhere.
+
+    """
+    for word in query:
+        is_path = Path(word).is_absolute() or word.startswith(("./", "../", "~/"))
+        if is_path and not os.path.lexists(word):
+            msg = f"{word}: no such file or folder; check the name and the folder"
+            raise PictureError(msg)
     if query and (query[-1] == _ALL or Path(query[-1]).is_dir()):
         return query[:-1], query[-1]
     return query, _ALL
