@@ -17,6 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 from floors import requirements
 
+TRIES = 3  # an index may be busy
 SHOWN = ("onnxruntime", "numpy", "pillow", "tokenizers", "huggingface-hub")
 # pip asks the running Python what a requirement's markers say; here another machine answers.
 PIP = """
@@ -93,15 +94,18 @@ def resolved(machine: Machine) -> dict[str, str]:
     abi = f"cp{machine.python.replace('.', '')}"
     tags = [word for tag in machine.tags for word in ("--platform", tag)]
     with tempfile.TemporaryDirectory() as target:
-        done = subprocess.run(
-            [
-                sys.executable, "-c", PIP, json.dumps(environment), "install", "--dry-run",
-                "--quiet", "--ignore-installed", "--report", "-", "--only-binary", ":all:",
-                "--target", target, "--implementation", "cp", "--python-version", machine.python,
-                "--abi", abi, "--abi", "abi3", "--abi", "none", *tags, *requirements(),
-            ],
-            capture_output=True, text=True, encoding="utf-8", check=False,
-        )  # fmt: skip
+        command = [
+            sys.executable, "-c", PIP, json.dumps(environment), "install", "--dry-run", "--quiet",
+            "--ignore-installed", "--report", "-", "--only-binary", ":all:", "--target", target,
+            "--implementation", "cp", "--python-version", machine.python,
+            "--abi", abi, "--abi", "abi3", "--abi", "none", *tags, *requirements(),
+        ]  # fmt: skip
+        for _ in range(TRIES):
+            done = subprocess.run(
+                command, capture_output=True, text=True, encoding="utf-8", check=False
+            )
+            if not done.returncode:
+                break
     if done.returncode:
         raise RuntimeError((done.stderr.strip().splitlines() or ["pip failed"])[-1])
     found = json.loads(done.stdout)["install"]
