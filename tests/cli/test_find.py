@@ -156,6 +156,7 @@ def test_names_alone_have_zero_bytes_behind_them() -> None:
 
 
 def test_a_sheet_shows_the_pictures_in_their_order(studio: Path) -> None:
+    pytest.importorskip("jinja2")
     rows = found("on wood", "scans", "--top", 4)["images"]
     done = run("on wood", "scans", "--top", 4, "-o", "sheet.html")
     assert done.stdout == ""
@@ -176,6 +177,7 @@ def test_a_drawn_sheet_is_a_picture(studio: Path) -> None:
 
 @pytest.mark.usefixtures("studio")
 def test_a_sheet_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("jinja2")
     shown: list[str] = []
     monkeypatch.setattr(webbrowser, "open", shown.append)
     run("on wood", "scans", "--open")
@@ -185,6 +187,7 @@ def test_a_sheet_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("studio")
 def test_duplicates_come_largest_group_first_and_nothing_is_deleted() -> None:
+    pytest.importorskip("jinja2")
     for name, new in (("3.png", "a.png"), ("3.png", "b.png"), ("6.png", "c.webp")):
         with Image.open(f"scans/{name}") as image:
             image.save(f"scans/{new}", quality=95)
