@@ -1,6 +1,6 @@
 """Paint pictures for the demo model, train it, and measure what it knows.
 
-python export/demo_model.py paint|train|evaluate|maps ...
+python export/demo_model.py paint|train|lines|evaluate|maps ...
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import click
 
 import command
 
-COMMANDS = {"paint": "painter", "train": "train", "evaluate": "evaluate", "maps": "maps"}
+COMMANDS = {
+    "paint": "painter", "train": "train", "lines": "lines", "evaluate": "evaluate", "maps": "maps",
+}  # fmt: skip
 
 
 class Commands(click.Group):
