@@ -536,7 +536,7 @@ def test_ctrl_c_while_the_program_is_being_loaded() -> None:
     code = (
         "class Stop:\n"
         "    def find_spec(self, name, *_):\n"
-        "        if name == 'clip_gaze.cli.gaze': raise KeyboardInterrupt\n"
+        "        if name == 'clip_gaze.cli.commands.gaze': raise KeyboardInterrupt\n"
         "sys.meta_path.insert(0, Stop())"
     )
     done = called(code, "demo")

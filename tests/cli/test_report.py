@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from click.testing import CliRunner
 
+from clip_gaze.cli.commands.report import report
 from clip_gaze.cli.progress import NothingWrittenError
-from clip_gaze.cli.report import report
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -119,7 +119,7 @@ def test_it_ends_cleanly_however_often_it_is_told(times: int) -> None:
 STOPPED = """
 class Finder:
     def find_spec(name, *_):
-        if name == "clip_gaze.cli.serve":
+        if name == "clip_gaze.cli.commands.serve":
             raise KeyboardInterrupt
 sys.meta_path.insert(0, Finder)
 """

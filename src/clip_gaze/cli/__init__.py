@@ -1,4 +1,4 @@
-"""Commands: one module each; `main` is the program.
+"""The command line: `main` is the program, `commands` has a module for each command.
 
 May import everything; nothing imports it.
 """

@@ -74,7 +74,7 @@ class _OneLine(click.Group):
         if cmd_name not in _MODULES:
             return None
         try:
-            module = import_module(f"clip_gaze.cli.{_MODULES[cmd_name]}")
+            module = import_module(f"clip_gaze.cli.commands.{_MODULES[cmd_name]}")
         except KeyboardInterrupt:
             _fail("stopped")
         found: click.Command = getattr(module, cmd_name)
