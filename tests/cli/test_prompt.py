@@ -87,6 +87,14 @@ def test_own_lists_and_phrases_are_taken(painting: str, tmp_path: Path) -> None:
     assert answer["naive"].endswith("sea on wood")
 
 
+def test_no_list_takes_the_place_of_another(painting: str, tmp_path: Path) -> None:
+    (tmp_path / "surfaces.txt").write_text("a blue boat\na red barn\n", encoding="utf-8")
+    done = run(painting, "--list", "surfaces", "--phrases", tmp_path / "surfaces.txt")
+    assert done.exit_code == 2
+    assert done.stderr.count("\n") == 1
+    assert "two phrase lists are called 'surfaces'" in done.stderr
+
+
 def test_the_negative_line_is_farther_than_the_other(painting: str) -> None:
     near, far = made(painting, *SHORT), made(painting, *SHORT, "--negative")
     assert far["negative"]

@@ -46,6 +46,43 @@ def output_option(about: str, **more: Any) -> Callable[[Command], Command]:
     return click.option("-o", "--output", type=kind, metavar="FILE", help=about, **more)
 
 
+def chosen_lists(
+    lists: Sequence[str], files: Sequence[str], own: Sequence[str], *, alone: bool = False
+) -> dict[str, tuple[str, ...]]:
+    """Return name -> phrases for what was asked for; nothing for nothing.
+
+    Args:
+        lists: names of shipped lists.
+        files: text files of phrases.
+        own: phrases.
+        alone: whether a phrase may be the only one of its list.
+
+    Raises:
+        PhraseListError: a list is unknown, empty, unreadable or too short, or two share a name.
+
+    """
+    chosen = {name: phrases.load(name) for name in lists}
+    for file in files:
+        name = names.as_text(Path(file).stem)
+        if name in chosen or (own and name == phrases.OWN):
+            msg = f"two phrase lists are called {name!r}; rename {file}"
+            raise PhraseListError(msg)
+        chosen[name] = phrases.read(file)
+        if len(chosen[name]) < 2 and not alone:
+            msg = f"{file}: holds one phrase, which cannot be weighed alone; add another"
+            raise PhraseListError(msg)
+    if own:
+        spoken = phrases.unique(phrase.strip() for phrase in own if phrase.strip())
+        if not spoken:
+            msg = "--phrase is blank; write a phrase"
+            raise PhraseListError(msg)
+        if len(spoken) < 2 and not alone:
+            msg = f"{spoken[0]!r} cannot be weighed alone; add another --phrase"
+            raise PhraseListError(msg)
+        chosen[phrases.OWN] = spoken
+    return chosen
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """Which pictures a command looks at, and which phrases it asks about.
@@ -71,27 +108,10 @@ class Asked:
         """Return name -> phrases for what was asked for, or for the default lists.
 
         Raises:
-            PhraseListError: a list is unknown, empty or unreadable, or two share a name.
+            PhraseListError: see `chosen_lists`.
 
         """
-        chosen = {name: phrases.load(name) for name in self.lists}
-        for file in self.files:
-            name = names.as_text(Path(file).stem)
-            if name in chosen or (self.own and name == phrases.OWN):
-                msg = f"two phrase lists are called {name!r}; rename {file}"
-                raise PhraseListError(msg)
-            chosen[name] = phrases.read(file)
-            if len(chosen[name]) < 2:
-                msg = f"{file}: holds one phrase, which cannot be weighed alone; add another"
-                raise PhraseListError(msg)
-        spoken = phrases.unique(phrase.strip() for phrase in self.own if phrase.strip())
-        if self.own and len(spoken) < 2:
-            msg = f"{spoken[0]!r} cannot be weighed alone" if spoken else "--phrase is blank"
-            raise PhraseListError(
-                f"{msg}; add another --phrase" if spoken else f"{msg}; write a phrase"
-            )
-        if spoken:
-            chosen[phrases.OWN] = spoken
+        chosen = chosen_lists(self.lists, self.files, self.own)
         return chosen or {name: phrases.load(name) for name in phrases.DEFAULTS}
 
     def pictures(self) -> tuple[list[Path], int]:

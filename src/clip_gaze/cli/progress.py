@@ -13,7 +13,7 @@ from clip_gaze.output import terminal
 from clip_gaze.results import PictureResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from tqdm import tqdm
 
@@ -57,30 +57,26 @@ def opened(model: str | None, variant: str | None, **options: Any) -> Iterator[C
 
 
 @contextlib.contextmanager
-def encoding() -> Iterator[Progress]:
-    """Show a bar while phrases are encoded; yields what is told of the progress."""
+def bar(what: str, unit: str = "") -> Iterator[Progress]:
+    """Show a bar on a terminal while something is done; yields what is told of the progress."""
     with contextlib.ExitStack() as bars:
         shown: list[tqdm[Any]] = []
 
         def show(done: int, total: int) -> None:
             if not shown:
-                bar = _bar(total=total, desc="encoding phrases", unit="", delay=0.5, leave=False)
-                shown.append(bars.enter_context(bar))
+                new = _bar(total=total, desc=what, unit=unit, delay=0.5, leave=False)
+                shown.append(bars.enter_context(new))
+            shown[0].total = total
             shown[0].update(done - shown[0].n)
             if done == total:
                 shown.pop().close()
 
-        yield show
+        yield show if sys.stderr.isatty() else lambda *_: None
 
 
-@contextlib.contextmanager
-def covering(runs: int) -> Iterator[Callable[[int, int], object]]:
-    """Show a bar while parts of a picture are covered; yields what is told of the progress."""
-    if not sys.stderr.isatty():
-        yield lambda *_: None
-        return
-    with _bar(total=runs, desc="covering", unit="", leave=False) as bar:
-        yield lambda done, _: bar.update(done - bar.n)
+def encoding() -> contextlib.AbstractContextManager[Progress]:
+    """Show a bar while phrases are encoded; see `bar`."""
+    return bar("encoding phrases")
 
 
 class Counted(Generic[_T]):

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clip_gaze.analysis.occlusion import RUNS
 from clip_gaze.cli.options import (
     added,
     asking_options,
@@ -17,7 +16,7 @@ from clip_gaze.cli.options import (
     output_option,
     threads_option,
 )
-from clip_gaze.cli.progress import Counted, covering, encoding, opened
+from clip_gaze.cli.progress import Counted, bar, encoding, opened
 from clip_gaze.drawing import heatmap
 from clip_gaze.errors import GazeError, PictureError
 from clip_gaze.output import names, terminal
@@ -154,7 +153,7 @@ def _with_maps(
             yield result
             continue
         try:
-            with covering(RUNS) as progress:
+            with bar("covering") as progress:
                 first = {name: scores[0].phrase for name, scores in result.lists.items() if scores}
                 asked = of_first(first, lists)
                 found = clip.heat_maps(

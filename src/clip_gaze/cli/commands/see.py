@@ -8,7 +8,7 @@ import click
 
 from clip_gaze.analysis.occlusion import QUALITIES
 from clip_gaze.cli.options import megapixels_option, model_options, output_option
-from clip_gaze.cli.progress import covering, encoding, opened
+from clip_gaze.cli.progress import bar, encoding, opened
 from clip_gaze.drawing import canvas, heatmap
 from clip_gaze.output import names, render, writers
 from clip_gaze.system.files import check_place
@@ -75,10 +75,10 @@ def see(
     _check(kind, output)
     against = phrases.read(file) if file is not None else name
     runs = QUALITIES[quality]
-    with opened(**options) as clip, encoding() as bar, covering(runs) as progress:
+    with opened(**options) as clip, encoding() as encoded, bar("covering") as progress:
         maps = clip.see(
             image, list(asked), against,
-            runs=runs, corrected=corrected, progress=progress, encoding=bar,
+            runs=runs, corrected=corrected, progress=progress, encoding=encoded,
         )  # fmt: skip
     if output is None or _is_json(kind, output):
         writers.put(render.json_maps(map(names.spelled, maps)), output)

@@ -1,0 +1,67 @@
+"""Read the words of a search: which are pictures, which are taken away, and where to look."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from clip_gaze.cli.progress import say
+from clip_gaze.errors import PictureError
+from clip_gaze.pictures import collect
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ALL = "all"  # in place of a folder: all that was seen
+
+
+class Minus(click.Command):
+    """A command to which a word with one - before it is something that is not wanted."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Turn -"some words" into --not "some words", but for options and their values."""
+        takes = {
+            name for each in self.params if isinstance(each, click.Option) and not each.is_flag
+            for name in each.opts
+        }  # fmt: skip
+        turned: list[str] = []
+        for at, word in enumerate(args):
+            if word == "--":
+                turned += args[at:]
+                break
+            single = len(word) > 2 and word[0] == "-" and word[1] != "-"
+            is_value = bool(at) and args[at - 1] in takes
+            turned += ["--not", word[1:]] if single and not is_value else [word]
+        return super().parse_args(ctx, turned)
+
+
+def where(query: Sequence[str]) -> tuple[Sequence[str], str]:
+    """Return what is looked for, and where.
+
+    Raises:
+        PictureError: a word that can only be a path leads nowhere.
+
+    """
+    for word in query:
+        is_path = Path(word).is_absolute() or word.startswith(("./", "../", "~/"))
+        if is_path and not os.path.lexists(word):
+            msg = f"{word}: no such file or folder; check the name and the folder"
+            raise PictureError(msg)
+    if query and (query[-1] == ALL or Path(query[-1]).is_dir()):
+        return query[:-1], query[-1]
+    return query, ALL
+
+
+def term(word: str) -> str | Path:
+    """Return a picture's path where there is such a file, else the words."""
+    looks = Path(word).suffix.lower() in collect.SUFFIXES
+    if Path(word).is_file():
+        if not looks:
+            say(f'clip-gaze: {word} is a file here, and taken as a picture; "{word} " is a word')
+        return Path(word)
+    if looks:
+        say(f"clip-gaze: {word}: no such file; it is taken as words")
+    return word.strip()
