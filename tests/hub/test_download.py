@@ -299,7 +299,11 @@ def test_a_page_in_place_of_a_file_is_not_used(hub: Hub) -> None:
     ("header", "value", "said"),
     [
         ("X-Linked-Size", "1234", "bytes were expected, {hub.url} offers 1,234"),
-        ("X-Linked-ETag", f'"{"0" * 64}"', f"was expected, {{hub.url}} offers {'0' * 64}"),
+        (
+            "X-Linked-ETag",
+            f'"{"0" * 64}"',
+            f"{{hub.url}} reports {'0' * 64} for the same revision, {hubs.COMMIT}",
+        ),
         ("X-Repo-Commit", "1" * 40, f"answers with revision {'1' * 40}"),
         ("X-Repo-Commit", "../../..", "does not answer as the Hub does"),
     ],
@@ -863,6 +867,42 @@ def test_a_file_of_unknown_digest_is_held_to_what_the_hub_reports(hub: Hub, file
     get(hubs.OPEN)
 
 
+def test_a_size_without_a_digest_is_a_hint(
+    hub: Hub, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One source may be wrong, and must not keep anybody from the right file."""
+    manifest = registry.find(hubs.NAME).manifest
+    files = manifest.files()
+    hinted = {
+        role: dataclasses.replace(files[role], bytes=1, sha256=None) for role in ("vision", "text")
+    }
+    q4 = manifest.variants["q4"].with_files(hinted)
+    changed = dataclasses.replace(manifest, variants={**manifest.variants, "q4": q4})
+    shelf = tmp_path / "models" / hubs.NAME
+    shelf.mkdir(parents=True)
+    (shelf / "manifest.json").write_text(manifests.to_json(changed), encoding="utf-8")
+    monkeypatch.setattr(registry, "shipped", lambda name: tmp_path / name)
+    first = get()
+    known = registry.find(hubs.NAME).manifest.files()
+    assert {role: file.bytes for role, file in known.items()} == {
+        role: path.stat().st_size for role, path in first.paths.items()
+    }
+    # Without the record, the Hub's cache still knows what was reported.
+    shutil.rmtree(cache / "pinned")
+    hub.requests.clear()
+    assert get(offline=True) == first
+    assert hub.requests == []
+    # A copy's digest is known to nobody: no advice to copy files can be right.
+    path = first.paths["vision"]
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content)
+    with pytest.raises(DownloadError) as caught:
+        get(offline=True)
+    assert "copy them to" not in str(caught.value)
+    assert "clip-gaze download" in str(caught.value)
+
+
 def test_a_recorded_digest_binds(hub: Hub) -> None:
     path = get(hubs.OPEN).paths["vision"]
     path.resolve().write_bytes(path.read_bytes()[:-1] + b"?")
@@ -1111,29 +1151,32 @@ def test_an_unknown_variant_is_said(hub: Hub) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "variant", "megabytes", "dimensions"),
+    ("name", "variant", "megabytes", "dimensions", "unsure"),
     [
-        ("clip-vit-base-patch32", "q4", 191.6, 512),
-        ("clip-vit-base-patch16", "fp16", 302.3, 512),
-        ("clip-vit-large-patch14", "fp32", None, 768),
+        ("clip-vit-base-patch32", "q4", 191.6, 512, {"q4 vision", "q4 text"}),
+        ("clip-vit-base-patch16", "fp16", 302.3, 512, {"fp16 vision", "fp16 text"}),
+        ("clip-vit-large-patch14", "fp32", 1711.4, 768, {"fp32 tokenizer", "fp32 text"}),
     ],
 )
 def test_published_manifests(
-    name: str, variant: str, megabytes: float | None, dimensions: int
+    name: str, variant: str, megabytes: float, dimensions: int, unsure: set[str]
 ) -> None:
+    """A digest is stated where two sources that know nothing of each other agree on it."""
     manifest = registry.find(name).manifest
     assert manifest.download
     assert manifest.source.repository == f"Xenova/{name}"
-    assert pins.is_commit(manifest.source.revision) == (megabytes is not None)
+    assert pins.is_commit(manifest.source.revision)
     assert manifest.default_variant == variant
     assert (manifest.embedding_dim, manifest.logit_scale) == (dimensions, 100.0)
     assert manifest.text.context_length == 77
-    for each in manifest.variants:
-        for file in manifest.files(each).values():
-            assert (file.sha256 is None) == (megabytes is None)
-    if megabytes is not None:
-        sizes = [file.bytes or 0 for file in manifest.files().values()]
-        assert round(sum(sizes) / 1e6, 1) == megabytes
+    assert unsure == {
+        f"{each} {role}"
+        for each in manifest.variants
+        for role, file in manifest.files(each).items()
+        if file.sha256 is None
+    }
+    sizes = [file.bytes or 0 for file in manifest.files().values()]
+    assert round(sum(sizes) / 1e6, 1) == megabytes
 
 
 @pytest.mark.full

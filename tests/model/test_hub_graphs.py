@@ -1,4 +1,4 @@
-"""Graphs as those on the Hub were exported can be quantised too."""
+"""Graphs as those on the Hub can be quantised and run."""
 
 from __future__ import annotations
 
@@ -8,11 +8,19 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
+from clip_gaze import SURFACES, Clip
 from clip_gaze.model import manifest
 from quantize import variant_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from PIL import Image
 
 SCRIPT = Path(__file__).parents[2] / "export" / "quantize.py"
 OPSET = 14
@@ -82,3 +90,30 @@ def test_a_graph_as_the_hub_has_it_can_be_quantised(as_on_the_hub: Path) -> None
     graph = onnx.load(as_on_the_hub / "text_model_q8.onnx").graph
     assert [each.name for each in graph.input] == ["input_ids", "attention_mask"]
     assert [each.name for each in graph.output] == ["text_embeds", OTHER]
+
+
+def test_graphs_of_half_precision_answer_as_those_they_were_made_of(
+    as_on_the_hub: Path, picture: Callable[..., Image.Image]
+) -> None:
+    """Published fp16 graphs keep float32 at both ends, as onnxruntime's own converter does."""
+    import onnx
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    old = manifest.read(as_on_the_hub / "manifest.json")
+    halves = {}
+    for tower in TOWERS:
+        halves[tower] = as_on_the_hub / f"{tower}_model_fp16.onnx"
+        graph = onnx.load(as_on_the_hub / f"{tower}_model.onnx")
+        onnx.save(convert_float_to_float16(graph, keep_io_types=True), halves[tower])
+    fp16 = variant_of(halves, dict.fromkeys(TOWERS, "float16"))
+    assert fp16.bytes("vision") < 0.6 * old.variants["fp32"].bytes("vision")
+    both = dataclasses.replace(old, variants={**old.variants, "fp16": fp16})
+    (as_on_the_hub / "manifest.json").write_text(manifest.to_json(both), encoding="utf-8")
+    pictures = [picture(seed=seed) for seed in range(8)]
+    answers = {}
+    for variant in ("fp32", "fp16"):
+        with Clip(as_on_the_hub, variant, store=False) as clip:
+            answers[variant] = clip.encode_images(pictures), clip.encode_texts(SURFACES)
+    for exact, half in zip(answers["fp32"], answers["fp16"], strict=True):
+        assert (exact * half).sum(axis=1).min() > 0.9999
+        assert not np.array_equal(exact, half)

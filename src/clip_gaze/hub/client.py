@@ -111,7 +111,11 @@ def ask(repository: str, revision: str, file: ModelFile) -> RemoteFile:
         msg = f"{file.file}: {file.bytes:,} bytes were expected, {host()} offers {remote.bytes:,}"
         raise DownloadError(msg)
     if None not in (file.sha256, remote.sha256) and file.sha256 != remote.sha256:
-        msg = f"{file.file}: SHA-256 {file.sha256} was expected, {host()} offers {remote.sha256}"
+        msg = (
+            f"{file.file}: the model's manifest pins SHA-256 {file.sha256}, and {host()} reports "
+            f"{remote.sha256} for the same revision, {commit}: one of the two is wrong; "
+            "unset HF_ENDPOINT if it names a mirror, else use another --variant and report it"
+        )
         raise DownloadError(msg)
     return remote
 

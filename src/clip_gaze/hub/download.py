@@ -79,6 +79,10 @@ def _fetch(manifest: Manifest, variant: str, absent: Mapping[str, ModelFile]) ->
     """
     repository = manifest.source.repository
     revision = manifest.source.revision or _BRANCH
+    # The Hub's word goes for a size whose digest is not known.
+    absent = {
+        role: file if file.sha256 else replace(file, bytes=None) for role, file in absent.items()
+    }
     remote = {}
     for role, file in absent.items():
         remote[role] = client.ask(repository, revision, file)
@@ -122,12 +126,11 @@ def _incomplete(model: Model, variant: str, why: str) -> DownloadError:
     manifest = pins.pinned(model.manifest)  # a download that broke may have learned the commit
     local = locate(replace(model, manifest=manifest), variant).values()
     files = ", ".join(each.file.file for each in local if not each.right)
-    source = manifest.source
-    copy_to = (
-        f"copy them to {address.snapshot(source.repository, source.revision)}, or "
-        if pins.is_commit(source.revision)
-        else ""
-    )
+    repository, revision = manifest.source.repository, manifest.source.revision
+    copy_to = ""
+    # A file that is copied must be known by its digest.
+    if pins.is_commit(revision) and all(each.file.sha256 for each in local):
+        copy_to = f"copy them to {address.snapshot(repository, revision)}, or "
     return DownloadError(
         f"{manifest.name} ({variant}) is not complete here: {why}; missing or wrong: {files}; "
         f"{copy_to}run `clip-gaze download {model.reference} --variant {variant} --to FOLDER` on "

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clip_gaze.errors import ModelError
@@ -11,8 +13,6 @@ from clip_gaze.hub import address
 from clip_gaze.model import pins, verify
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from clip_gaze.model.manifest import ModelFile
     from clip_gaze.model.registry import Model
 
@@ -90,6 +90,22 @@ def locate(model: Model, variant: str | None = None) -> dict[str, LocalFile]:
         option = "" if name == manifest.default_variant else f" --variant {name}"
         advice = f"`clip-gaze download {model.reference}{option}` fetches it again"
     return {
-        role: LocalFile(file, folder / file.file if folder else None, advice)
+        role: LocalFile(*_known(file, folder / file.file if folder else None), advice)
         for role, file in manifest.files(variant).items()
     }
+
+
+def _known(file: ModelFile, path: Path | None) -> tuple[ModelFile, Path | None]:
+    """Return a file and its path, with the digest that the Hub reported for it, where it is known.
+
+    The Hub's client keeps a file under that digest, and links to it from the snapshot.
+    """
+    if path is None or file.sha256 is not None:
+        return file, path
+    try:
+        name = Path(os.readlink(path)).name  # noqa: PTH115 - may be no link
+    except OSError:
+        return file, path
+    if re.fullmatch("[0-9a-f]{64}", name):
+        file = replace(file, bytes=None, sha256=name)  # without a digest, a size was a hint
+    return file, path

@@ -159,15 +159,16 @@ class Manifest:
         return {"tokenizer": self.tokenizer, **variant.files()}
 
     def with_files(self, known: Mapping[str, ModelFile]) -> Manifest:
-        """Return the manifest with sizes and digests filled in from files known by name."""
+        """Return the manifest with what is known by name of files whose digests it leaves open.
+
+        Their sizes are replaced as well: without a digest, a size is a hint.
+        """
 
         def complete(file: ModelFile) -> ModelFile:
             found = known.get(file.file, file)
-            return replace(
-                file,
-                bytes=found.bytes if file.bytes is None else file.bytes,
-                sha256=found.sha256 if file.sha256 is None else file.sha256,
-            )
+            if file.sha256 is not None or found.sha256 is None:
+                return file
+            return replace(file, bytes=found.bytes, sha256=found.sha256)
 
         variants = {
             name: variant.with_files({role: complete(it) for role, it in variant.files().items()})
