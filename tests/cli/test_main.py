@@ -14,9 +14,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 import numpy as np
 import pytest
 
+from clip_gaze.cli import commands, main
 from clip_gaze.system.paths import shipped
 from clip_gaze.texts import phrases
 from clip_gaze.wording import rounded
@@ -578,3 +580,34 @@ def test_a_full_disk_is_one_line_with_the_name_of_the_file(photo: Path) -> None:
     ]
     line = refused(*ask, "-o", "/dev/full")
     assert line == "clip-gaze: error: /dev/full: No space left on device"
+
+
+def test_help_and_completion_know_all_commands_and_load_none() -> None:
+    code = (
+        "import sys\n"
+        "from clip_gaze.cli import main\n"
+        "try:\n    main(sys.argv[1:], prog_name='clip-gaze')\n"
+        "finally:\n    print(sorted(sys.modules))"
+    )
+
+    def asked(*words: str, **variables: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words], capture_output=True, text=True, check=True,
+            encoding="utf-8", env={**os.environ, **variables},
+        )  # fmt: skip
+        for late in ("numpy", "PIL", "logging", "clip_gaze.cli.commands"):
+            assert f"'{late}'" not in done.stdout
+        return done.stdout
+
+    modules = Path(commands.__path__[0]).glob("[a-z]*.py")
+    known = main.list_commands(click.Context(main))
+    assert {path.stem for path in modules} | {"demo", "download"} == set(known)
+    helped = asked("--help").splitlines()
+    for name in known:
+        (line,) = (each for each in helped if each.startswith(f"  {name} "))
+        assert line.endswith(".")
+        assert len(line) <= 80
+    completed = asked(
+        _CLIP_GAZE_COMPLETE="bash_complete", COMP_WORDS="clip-gaze ", COMP_CWORD="1"
+    ).splitlines()
+    assert [f"plain,{name}" for name in known] == completed[: len(known)]

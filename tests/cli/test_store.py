@@ -110,3 +110,14 @@ def test_a_journal_that_goes_while_the_store_is_measured_is_no_error(cache: Path
     said = run("store")
     assert said.exit_code == 0
     assert "100 phrases, 0 pictures" in said.stdout
+
+
+def test_what_copies_vectors_goes_when_they_are_pruned(cache: Path) -> None:
+    with contextlib.closing(Store(cache)) as kept:
+        kept.put("vision:e", {"00" * 32: np.ones(4, np.float32)})
+    copy = cache / "vectors-index-0123456789abcdef.f32"
+    copy.write_bytes(bytes(48))
+    done = run("store", "prune")
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout == "0.0 MB freed, 0 vectors forgotten\n"
+    assert not copy.exists()

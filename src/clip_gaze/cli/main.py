@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import sys
 import warnings
@@ -11,25 +10,25 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 import click
-from PIL import Image
+from click.shell_completion import CompletionItem
 
 from clip_gaze.cli.progress import NOTHING_DONE, NothingWrittenError, say
 from clip_gaze.errors import GazeError
 
-# The module of each command; one is loaded when it is run, all of them for --help.
-_MODULES = {
-    "compare": "compare",
-    "demo": "gaze",
-    "download": "models",
-    "find": "find",
-    "gaze": "gaze",
-    "lists": "lists",
-    "models": "models",
-    "prompt": "prompt",
-    "report": "report",
-    "see": "see",
-    "serve": "serve",
-    "store": "store",
+# The module of each command, and its line in the help: a module is loaded when it is run.
+_COMMANDS = {
+    "compare": ("compare", "Say which phrases are likelier in one picture than in others."),
+    "demo": ("gaze", "Show what clip-gaze does, with a picture and a model that ship."),
+    "download": ("models", "Fetch a model, verify it, and copy it for another machine."),
+    "find": ("find", "Find pictures by words, by other pictures, or by a sum of both."),
+    "gaze": ("gaze", "Say which phrases of each list CLIP finds most likely."),
+    "lists": ("lists", "Name the phrase lists that ship, or show the phrases of one."),
+    "models": ("models", "Name the models that ship or can be fetched."),
+    "prompt": ("prompt", "Make the line of phrases that is closest to a picture."),
+    "report": ("report", "Make one page to look at: pictures with bars, and contact sheets."),
+    "see": ("see", "Show where a picture speaks for a phrase, and where against it."),
+    "serve": ("serve", "Serve a page to look at pictures with, and its API."),
+    "store": ("store", "Say what is kept of earlier runs, and forget it."),
 }
 
 
@@ -66,15 +65,27 @@ class _OneLine(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
         del ctx
-        return list(_MODULES)
+        return list(_COMMANDS)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a line for each command, without loading any."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, about) for name, (_, about) in _COMMANDS.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands and options that a word may become, without loading any."""
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        found = [name for name in _COMMANDS if name.startswith(incomplete)]
+        return [*(CompletionItem(name, help=_COMMANDS[name][1]) for name in found), *options]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command, after loading its module."""
         del ctx
-        if cmd_name not in _MODULES:
+        if cmd_name not in _COMMANDS:
             return None
         try:
-            module = import_module(f"clip_gaze.cli.commands.{_MODULES[cmd_name]}")
+            module = import_module(f"clip_gaze.cli.commands.{_COMMANDS[cmd_name][0]}")
         except KeyboardInterrupt:
             _fail("stopped")
         found: click.Command = getattr(module, cmd_name)
@@ -92,23 +103,20 @@ def _fail(message: str) -> NoReturn:
 @click.option("-v", "--verbose", is_flag=True, help="Say more of what is done.")
 def main(*, verbose: bool) -> None:
     """Ask which art phrases CLIP finds most likely for a picture."""
+    import logging  # noqa: PLC0415 - --help and --version do without, as without Pillow
+
+    from PIL import Image  # noqa: PLC0415
+
     # Every picture is held to our own limit, which knows how much memory there is.
     Image.MAX_IMAGE_PIXELS = None
     # What Pillow thinks of a picture's metadata helps nobody here.
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
-    handler = _Lines()
+    handler = logging.Handler()
+    handler.emit = lambda record: say(handler.format(record))  # type: ignore[method-assign]
     handler.setFormatter(logging.Formatter("clip-gaze: %(message)s"))
     logger = logging.getLogger("clip_gaze")
     logger.handlers[:] = [handler]
     logger.setLevel(logging.DEBUG if verbose else logging.WARNING)
-
-
-class _Lines(logging.Handler):
-    """Log records as lines on stderr that do not break a progress bar."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write one line."""
-        say(self.format(record))
 
 
 def _prepare_streams() -> None:

@@ -10,7 +10,6 @@ import click
 
 from clip_gaze.errors import PictureError
 from clip_gaze.output import terminal
-from clip_gaze.results import PictureResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -116,7 +115,7 @@ class Counted(Generic[_T]):
 
 def _error_of(result: object) -> str | None:
     """Return why there is no result for a picture; None where there is one."""
-    if isinstance(result, PictureResult):
-        return result.error
-    assert isinstance(result, tuple)  # noqa: S101 - the other kind that is counted
-    return str(result[1]) if isinstance(result[1], PictureError) else None
+    if isinstance(result, tuple):
+        return str(result[1]) if isinstance(result[1], PictureError) else None
+    error: str | None = getattr(result, "error")  # noqa: B009 - of a `PictureResult`
+    return error

@@ -11,6 +11,7 @@ import numpy as np
 
 from clip_gaze.errors import GazeError
 from clip_gaze.store import pictures
+from clip_gaze.store.layout import INDEX
 from clip_gaze.system.files import whole
 
 if TYPE_CHECKING:
@@ -56,9 +57,8 @@ class Index:
         """
         self.store, self._encoder, self.dim = store, encoder, dim
         self._record = np.dtype([("digest", SHA256), ("vector", "<f4", (dim,))])
-        # It begins like the names of the store's files, so that to clear the store removes it.
         name = hashlib.sha256(encoder.encode()).hexdigest()[:16]
-        self.path = folder / f"vectors-index-{name}.f32"
+        self.path = folder / f"{INDEX}{name}.f32"
         self._map()
 
     def stored(self) -> Digests:

@@ -16,7 +16,7 @@ import numpy as np
 from clip_gaze.errors import ClosedError, GazeError
 from clip_gaze.store import rows
 from clip_gaze.store.file import StoreFile
-from clip_gaze.store.layout import DAMAGED, FAILURES, FILE, is_lock, others, take_over
+from clip_gaze.store.layout import FAILURES, FILE, is_lock, is_spare, others, take_over
 from clip_gaze.store.prune import clear, prune, size_limit, used_bytes
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class Store:
             self._check_open()
             self._waiting.clear()
             self._must("cleared", clear)
-            self._must("cleared", lambda _: self._remove(damaged=False))
+            self._must("cleared", lambda _: self._remove())
 
     def prune(self, most: int | None = None) -> int:
         """Forget what was used least recently, vectors of files that are gone first.
@@ -195,7 +195,7 @@ class Store:
         with self._lock:
             self._check_open()
             today = self._today()
-            self._must("pruned", lambda _: self._remove(damaged=True))
+            self._must("pruned", lambda _: self._remove(is_spare))
             return self._must("pruned", lambda file: prune(file, most, today, today + 1)) or 0
 
     def close(self) -> None:
@@ -261,11 +261,11 @@ class Store:
             msg = f"{self._file.path}: cannot be {done}: {why}"
             raise GazeError(msg) from error
 
-    def _remove(self, *, damaged: bool) -> None:
-        """Remove what stores of other times left behind, or what of that is damaged alone."""
+    def _remove(self, which: Callable[[str], bool] = bool) -> None:
+        """Remove files that lie beside the store's own, by their names; else all of them."""
         if self._file is not None:
             for path in others(self._file.path.parent):
-                if not damaged or DAMAGED in path.name:
+                if which(path.name):
                     path.unlink(missing_ok=True)
 
     def _today(self) -> int:

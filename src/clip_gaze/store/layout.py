@@ -17,7 +17,8 @@ logger = logging.getLogger(__name__)
 FILE = "vectors-2.sqlite"
 _OLD = "vectors-1.sqlite"
 _ANY = "vectors-*"
-DAMAGED = ".damaged-"
+_DAMAGED = ".damaged-"
+INDEX = "vectors-index-"  # how files begin that copy vectors, to be searched quickly
 TAILS = ("-journal", "-shm", "-wal", "")
 # A wrecked schema can make sqlite3 fail while it decodes, with no error of its own.
 FAILURES = (sqlite3.Error, OSError, UnicodeError)
@@ -108,6 +109,11 @@ def others(folder: Path) -> list[Path]:
     return [path for path in folder.glob(_ANY) if not path.name.startswith(FILE)]
 
 
+def is_spare(name: str) -> bool:
+    """Return whether a file of that name is damaged, or only copies what the store has."""
+    return _DAMAGED in name or name.startswith(INDEX)
+
+
 def _size(path: Path) -> int:
     """Return a file's size; a journal may go at this moment."""
     with contextlib.suppress(FileNotFoundError):
@@ -122,7 +128,7 @@ def set_aside(path: Path, reason: Exception) -> None:
         OSError: it cannot be moved.
 
     """
-    aside = path.with_suffix(f"{DAMAGED}{os.getpid()}")
+    aside = path.with_suffix(f"{_DAMAGED}{os.getpid()}")
     for tail in TAILS:
         with contextlib.suppress(FileNotFoundError):
             path.with_name(path.name + tail).replace(aside.with_name(aside.name + tail))
