@@ -9,6 +9,7 @@ photographed with playwright and the Chromium of this machine.
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import shutil
 import subprocess
@@ -64,10 +65,12 @@ def main(docs: str) -> None:
     names = {"one.jpg": ONE, "two.jpg": TWO, "painting.jpg": PAINTING}
     with (
         tempfile.TemporaryDirectory() as scratch,
-        contextlib.chdir(scratch),
+        contextlib.ExitStack() as leaving,
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=program) as browser,
     ):
+        leaving.callback(os.chdir, Path.cwd())
+        os.chdir(scratch)
         for name, seed in names.items():
             paint(FIRST_SEED + seed, PAINTED_SIZE).image.save(name, quality=92)
         for name, words in DRAWN.items():

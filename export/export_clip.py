@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 import torch
+from huggingface_hub import hf_hub_download
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 from transformers.utils.logging import disable_progress_bar
@@ -134,21 +135,37 @@ def tokenizer_json(tokenizer: CLIPTokenizer) -> str:
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
 
-def load(source: str) -> tuple[CLIPModel, CLIPTokenizer, CLIPImageProcessorPil]:
+def load(
+    source: str, revision: str | None = None
+) -> tuple[CLIPModel, CLIPTokenizer, CLIPImageProcessorPil, Source]:
     """Load a checkpoint.
+
+    Args:
+        source: its name on the Hub, or its folder.
+        revision: of a checkpoint on the Hub; None: the newest one.
+
+    Returns:
+        Model, tokenizer, image processor, and the commit on the Hub that all were read from.
 
     Raises:
         ModelError: it cannot be loaded, or the runtime would answer otherwise than it.
 
     """
     try:
-        kind = CLIPConfig.get_config_dict(source)[0].get("model_type")
+        if Path(source).exists():
+            origin = Source(Path(source).name)
+        else:
+            config = Path(hf_hub_download(source, "config.json", revision=revision))
+            origin = Source(source, config.parent.name)  # a snapshot has the commit's name
+        commit = origin.revision
+        kind = CLIPConfig.get_config_dict(source, revision=commit)[0].get("model_type")
         if kind == "clip":
             model, info = CLIPModel.from_pretrained(
-                source, dtype=torch.float32, output_loading_info=True, ignore_mismatched_sizes=True
-            )
-            processor = CLIPImageProcessorPil.from_pretrained(source)
-            tokenizer = CLIPTokenizer.from_pretrained(source)
+                source, revision=commit, dtype=torch.float32,
+                output_loading_info=True, ignore_mismatched_sizes=True,
+            )  # fmt: skip
+            processor = CLIPImageProcessorPil.from_pretrained(source, revision=commit)
+            tokenizer = CLIPTokenizer.from_pretrained(source, revision=commit)
     except Exception as error:
         # There is no end to what transformers raises over files that are not as they should be.
         reason = str(error).partition(". ")[0] or type(error).__name__
@@ -165,7 +182,7 @@ def load(source: str) -> tuple[CLIPModel, CLIPTokenizer, CLIPImageProcessorPil]:
     if wrong:
         msg = f"{source}: {wrong}"
         raise ModelError(msg)
-    return model.eval(), tokenizer, processor
+    return model.eval(), tokenizer, processor, origin
 
 
 def wrong_weights(model: CLIPModel, info: Mapping[str, Iterable]) -> str:
@@ -254,7 +271,7 @@ def of_torch(tower: nn.Module, batches: list[NDArray], source: str) -> NDArray[n
 )  # fmt: skip
 @click.option("--name", help="Name of the model.  [default: OUT's last part]")
 @click.option("--licence", default="see the source", show_default=True)
-@click.option("--revision", help="Revision of SOURCE, for the record.")
+@click.option("--revision", help="Commit, tag or branch of SOURCE on the Hub.  [default: newest]")
 @click.option("--note", default="", help="A line that every result must carry.")
 def main(
     source: str,
@@ -269,12 +286,15 @@ def main(
     logging.disable(logging.WARNING)  # torch, onnx and the quantiser tell of every node
     disable_progress_bar()
     check_target(out)
-    model, tokenizer, processor = load(source)
+    if revision and Path(source).exists():
+        msg = f"{source}: is here, not on the Hub, and so has no revision; leave out --revision"
+        raise click.BadParameter(msg)
+    model, tokenizer, processor, origin = load(source, revision)
     out.mkdir(parents=True, exist_ok=True)
     with scratch(out) as made:
         manifest = Manifest(
             name=name or out.resolve().name,
-            source=Source(Path(source).name if Path(source).exists() else source, revision),
+            source=origin,
             licence=licence,
             default_variant=REFERENCE,
             note=note,

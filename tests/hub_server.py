@@ -332,7 +332,9 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(request, path.removeprefix("/cdn/"), {})
         found = _RESOLVE.fullmatch(path)
         if found is None or found["repository"] != hub.repository:
-            return self.plain(404, {"X-Error-Code": "RepoNotFound"}, b"")
+            # transformers asks for a folder of chat templates, which no CLIP model has.
+            code = "EntryNotFound" if path.startswith("/api/") else "RepoNotFound"
+            return self.plain(404, {"X-Error-Code": code}, b"")
         if found["revision"] not in ("main", hub.commit):
             return self.plain(404, {"X-Error-Code": "RevisionNotFound"}, b"")
         file = found["file"]

@@ -184,7 +184,7 @@ def main(
     """Paint, train and save."""
     torch.manual_seed(seed)
     if start:
-        model, tokenizer, _ = load(start)
+        model, tokenizer, *_ = load(start)
         if model.config.vision_config.image_size != SIZE:
             msg = f"{start}: sees squares of another size than the demo model's {SIZE} pixels"
             raise ModelError(msg)

@@ -14,9 +14,10 @@ import click
 import pytest
 
 import export_clip
+import hub_server
 from clip_gaze import ModelError
 from clip_gaze.model import manifest
-from clip_gaze.model.manifest import TextSettings
+from clip_gaze.model.manifest import Source, TextSettings
 from quantize import listed
 from variants import graphs
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from torch import Tensor
+
+    from hub_server import Hub
 
     Weights = dict[str, Tensor]
 
@@ -249,3 +252,38 @@ def test_a_folder_holds_the_files_of_its_manifest_and_what_was_put_there(
     named = listed(written)
     assert len(named) == 9
     assert {path.name for path in out.iterdir()} == {*named, "manifest.json", "README.md"}
+
+
+def reading(hub: Hub, checkpoint: Path, out: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run the script with a checkpoint that the Hub has."""
+    hub.folder, hub.small = checkpoint, tuple(file.name for file in checkpoint.glob("*.json"))
+    command = [sys.executable, str(SCRIPT), hub.repository, str(out), "--variants", "fp32", *words]
+    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
+
+
+@pytest.mark.parametrize("words", [["--revision", hub_server.COMMIT], []])
+def test_the_commit_that_is_read_of_the_hub_is_recorded(
+    words: list[str], hub: Hub, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    done = reading(hub, tiny_checkpoint, tmp_path / "out", *words)
+    assert done.returncode == 0, done.stderr
+    found = manifest.read(tmp_path / "out" / "manifest.json").source
+    assert found == Source(hub.repository, hub.commit)
+    asked = {each.path.split("/")[4] for each in hub.requests if "/resolve/" in each.path}
+    assert asked == {hub.commit, *([] if words else ["main"])}
+
+
+def test_a_revision_that_there_is_not_is_refused(
+    hub: Hub, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    done = reading(hub, tiny_checkpoint, tmp_path / "out", "--revision", "v2")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"export_clip.py: error: {hub.repository}: transformers cannot")
+    assert "v2" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_has_no_revision(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(click.UsageError, match="is here, not on the Hub, and so has no revision"):
+        export(tiny_checkpoint, tmp_path / "out", "--revision", "main")

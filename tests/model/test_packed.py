@@ -170,9 +170,9 @@ def test_a_copied_cache_is_read_once_and_used(
     wanted = seen()
     for folder in folders(cache):
         for name in (packed.GRAPH, session.PACKED_DATA):
-            copy = folder / "copy"
-            shutil.copyfile(folder / name, copy)
-            copy.replace(folder / name)
+            copied = folder / "copy"
+            shutil.copyfile(folder / name, copied)
+            copied.replace(folder / name)
     loaded.clear()
     read: list[object] = []
     real = files.sha256

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -107,7 +108,26 @@ class Entry:
     stat = is_symlink = is_dir
 
 
-def break_entries(monkeypatch: pytest.MonkeyPatch, *broken: str) -> None:
+class Junction(Entry):
+    """What Windows says of a folder that is another one: no link, but a reparse point."""
+
+    def is_dir(self, **_: bool) -> bool:
+        """Return that it is a folder, links followed or not."""
+        return True
+
+    def stat(self, **_: bool) -> SimpleNamespace:
+        """Return what only Windows has."""
+        return SimpleNamespace(st_file_attributes=0x410, st_reparse_tag=0xA0000003)
+
+
+def test_junctions_are_not_followed(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = [name for name in names(collected(shelf), shelf) if not name.startswith("deep/")]
+    break_entries(monkeypatch, "deep", kind=Junction)
+    assert names(collected(shelf), shelf) == before
+    assert names(collected(shelf / "deep"), shelf) == ["deep/d.webp", "deep/deeper/e.avif"]
+
+
+def break_entries(monkeypatch: pytest.MonkeyPatch, *broken: str, kind: type[Entry] = Entry) -> None:
     """Let each entry with one of these names fail, and the listing of such a folder end early."""
     real = os.scandir
 
@@ -116,8 +136,8 @@ def break_entries(monkeypatch: pytest.MonkeyPatch, *broken: str) -> None:
         def listed() -> Iterator[Any]:
             with real(folder) as entries:
                 for entry in entries:
-                    yield Entry(entry) if entry.name in broken else entry
-            if os.path.basename(folder) in broken:  # noqa: PTH119
+                    yield kind(entry) if entry.name in broken else entry
+            if kind is Entry and os.path.basename(folder) in broken:  # noqa: PTH119
                 raise PermissionError(13, "Permission denied")
 
         yield listed()

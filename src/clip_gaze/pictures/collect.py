@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 # What Pillow opens by itself; HEIC needs the extra `heic`.
 _PLAIN = ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif"
 SUFFIXES = frozenset((*_PLAIN, ".heic", ".heif"))
+_MOUNT_POINT = 0xA0000003  # IO_REPARSE_TAG_MOUNT_POINT, which `stat` has on Windows alone
 
 
 def pictures(
@@ -30,8 +31,8 @@ def pictures(
     """Yield the pictures in files and folders, each folder's in the order of their names.
 
     A file that is named is taken whatever it is called. In folders, hidden files and folders are
-    passed over, and so is what has no picture's suffix. Links to folders are not followed. No file
-    is opened, and of each folder only the names are in memory at once.
+    passed over, and so is what has no picture's suffix. Links to folders are not followed, nor are
+    Windows' junctions. No file is opened, and of each folder only the names are in memory at once.
 
     Args:
         paths: files and folders.
@@ -84,7 +85,9 @@ def _walk(
         try:
             if not isinstance(entry, Path) and passed_over(entry):
                 continue
-            if isinstance(entry, Path) or entry.is_dir(follow_symlinks=False):
+            if isinstance(entry, Path) or (
+                entry.is_dir(follow_symlinks=False) and not _junction(entry)
+            ):
                 if recursive or entry is top:
                     with os.scandir(entry) as listed:
                         below.extend(listed)
@@ -104,3 +107,9 @@ def _hidden(entry: os.DirEntry[str]) -> bool:
         return False
     attributes = getattr(entry.stat(follow_symlinks=False), "st_file_attributes", 0)
     return bool(attributes & stat.FILE_ATTRIBUTE_HIDDEN)
+
+
+def _junction(entry: os.DirEntry[str]) -> bool:
+    """Return whether a folder is another one, as junctions of Windows are; they may make loops."""
+    tag = getattr(entry.stat(follow_symlinks=False), "st_reparse_tag", 0)
+    return bool(tag == _MOUNT_POINT)
