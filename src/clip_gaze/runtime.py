@@ -13,13 +13,14 @@ from clip_gaze.errors import ClosedError
 from clip_gaze.model.packed import Packed
 from clip_gaze.model.towers import Towers
 from clip_gaze.pictures.pools import Pools
-from clip_gaze.store import Store, size_limit
 from clip_gaze.system.paths import cache_folder, packed_folder
+from clip_gaze.system.shelf import size_limit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clip_gaze.model.verify import Files
+    from clip_gaze.store import Store
 
 
 class Runtime:
@@ -80,6 +81,8 @@ class Runtime:
             if self._closed:
                 raise ClosedError
             if self._store is None:
+                from clip_gaze.store import Store  # noqa: PLC0415 - loads SQLite
+
                 self._store = Store(cache_folder() if self._keep else None)
             return self._store
 
