@@ -41,7 +41,8 @@ class Runtime:
         width: int,
         others: Sequence[str],
         *,
-        keep: bool,
+        keep: bool | None,
+        pack: bool,
     ) -> None:
         """Note what to open; nothing is loaded yet.
 
@@ -50,13 +51,15 @@ class Runtime:
             threads: CPU threads for each graph; see `Towers`, as for `width` and `others`.
             width: how many numbers a vector must have.
             others: variants of the model that may do where these graphs overflow.
-            keep: whether vectors and packed graphs are kept for later; False: neither is written.
+            keep: whether vectors are kept for later; False: as long as the object is open; None:
+                there is no store.
+            pack: whether packed graphs are kept for later.
 
         """
         packed = {}
-        if keep:
+        if pack:
             most = size_limit(packed=True)
-            for role in ("vision", "text"):
+            for role in files.paths.keys() & {"vision", "text"}:
                 packed[role] = Packed(packed_folder(), files.digest(role), most)
         self._load = partial(Towers, files.paths, threads, width, others, packed)
         self._keep = keep
@@ -70,8 +73,8 @@ class Runtime:
         self._lock = threading.Lock()
         self._store: Store | None = None
 
-    def store(self) -> Store:
-        """Return the store, which is opened at the first call.
+    def store(self) -> Store | None:
+        """Return the store, which is opened at the first call; None: there is none.
 
         Raises:
             ClosedError: the object was closed.
@@ -80,7 +83,7 @@ class Runtime:
         with self._lock:
             if self._closed:
                 raise ClosedError
-            if self._store is None:
+            if self._store is None and self._keep is not None:
                 from clip_gaze.store import Store  # noqa: PLC0415 - loads SQLite
 
                 self._store = Store(cache_folder() if self._keep else None)

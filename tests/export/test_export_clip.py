@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import numpy as np
 import pytest
 
 import export_clip
-from clip_gaze import ModelError
+from clip_gaze import Clip, ModelError, PhraseListError
 from clip_gaze.model import manifest
 from clip_gaze.model.manifest import TextSettings
-from quantize import listed
+from quantize import add_variants, listed
 from variants import graphs
 
 if TYPE_CHECKING:
@@ -249,3 +250,31 @@ def test_a_folder_holds_the_files_of_its_manifest_and_what_was_put_there(
     named = listed(written)
     assert len(named) == 9
     assert {path.name for path in out.iterdir()} == {*named, "manifest.json", "README.md"}
+
+
+def test_vectors_of_phrases_are_written_for_each_variant(
+    tiny_checkpoint: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "seas.txt"
+    own.write_text("a stormy sea\na calm sea\n", encoding="utf-8")
+    out = tmp_path / "out"
+    lists = ["--phrases", "surfaces", "--phrases", own]
+    assert export(tiny_checkpoint, out, "--variants", "q4", "--name", "tiny", *lists) == 0
+    assert {path.name for path in out.glob("phrases*")} == {
+        "phrases.safetensors", "phrases_q4.safetensors",
+    }  # fmt: skip
+    for variant in ("fp32", "q4"):
+        with Clip(out, variant) as clip, Clip(tiny_model, variant, store=False) as whole:
+            assert clip.lists.keys() == {"surfaces", "seas"}
+            for listed in clip.lists.values():
+                assert np.array_equal(clip.encode_texts(listed), whole.encode_texts(listed))
+    # What takes a graph's place takes its vectors away, too.
+    add_variants(out, ["q4"])
+    assert manifest.read(out / "manifest.json").variants["q4"].phrases is None
+    assert [path.name for path in out.glob("phrases*")] == ["phrases.safetensors"]
+
+
+def test_an_unknown_list_is_refused_before_the_work(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(PhraseListError, match="no phrase list is called 'nothing'"):
+        export(tiny_checkpoint, tmp_path / "out", "--phrases", "nothing")
+    assert not (tmp_path / "out").exists()

@@ -18,6 +18,7 @@ from clip_gaze.errors import GazeError
 
 # The module of each command; one is loaded when it is run, all of them for --help.
 _MODULES = {
+    "bundle": "models",
     "compare": "compare",
     "demo": "gaze",
     "download": "models",

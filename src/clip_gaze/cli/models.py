@@ -1,19 +1,21 @@
-"""The commands about models: `clip-gaze models`, `clip-gaze models check`, `clip-gaze download`."""
+"""The commands about models: `clip-gaze models`, `models check`, `download` and `bundle`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from clip_gaze.cli.progress import SOME_FAILED, say
+from clip_gaze.cli.options import Asked, ByName, list_options, lists_of, model_options
+from clip_gaze.cli.progress import SOME_FAILED, encoding, opened, say
 from clip_gaze.errors import ModelError
 from clip_gaze.hub import download as downloads
 from clip_gaze.hub import folder
 from clip_gaze.hub.locate import locate
 from clip_gaze.model import pins, supported
 from clip_gaze.model import registry as known_models
+from clip_gaze.model.bundle import check_place
 from clip_gaze.wording import megabytes
 
 if TYPE_CHECKING:
@@ -23,14 +25,30 @@ if TYPE_CHECKING:
     from clip_gaze.model.registry import Model
 
 
-@click.group(invoke_without_command=True)
+@click.group(
+    cls=ByName, invoke_without_command=True, subcommand_metavar="[NAME|DIR... | check ...]"
+)
 @click.pass_context
 def models(context: click.Context) -> None:
-    """Name the models that ship or can be fetched: variants, sizes, what is here, licence."""
+    """Name the models that ship or can be fetched: variants, sizes, what is here, licence.
+
+    With names or folders, such as those of bundles: these alone.
+    """
     if context.invoked_subcommand is None:
-        for name in known_models.names():
-            for line in _described(known_models.find(name)):
-                click.echo(line)
+        _show(known_models.names())
+
+
+@models.command(hidden=True)
+@click.argument("names", nargs=-1)
+def show(names: Sequence[str]) -> None:
+    """Describe models and folders."""
+    _show(names)
+
+
+def _show(names: Sequence[str]) -> None:
+    for name in names:
+        for line in _described(known_models.find(name)):
+            click.echo(line)
 
 
 @models.command()
@@ -71,17 +89,44 @@ def download(model: str | None, variant: str | None, to: Path | None) -> None:
     else:
         files = downloads.ready(found, supported.variant(found.manifest, variant))
     size = sum(path.stat().st_size for path in files.paths.values())
-    where = to or files.paths["tokenizer"].parent
+    where = to or files.paths.get("tokenizer", files.paths["vision"]).parent
     name = found.manifest.name
     click.echo(f"{name} ({files.variant}), {megabytes(size)}, verified, in {where}")
     if to:
         click.echo(f"to use it, here or on another machine: --model {to}")
 
 
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path), metavar="OUT")
+@list_options
+@model_options
+def bundle(
+    *, out: Path, lists: Sequence[str], files: Sequence[str], own: Sequence[str], **options: Any
+) -> None:
+    """Make a folder that answers the named lists alone, without text tower and tokenizer.
+
+    It is used like any model: --model OUT. --list, --phrases and --template can be repeated; with
+    a template, phrases are in the folder alone and in each of them.
+    """
+    if not (lists or files or own):
+        raise click.UsageError("name what the folder shall answer: --list, --phrases or --phrase")
+    check_place(out)
+    chosen = Asked((), lists, files, own, recursive=False, exclude=()).phrases(options["model"])
+    with opened(**options) as clip, encoding() as bar:
+        clip.bundle(out, chosen, encoding=bar)
+        size = sum(path.stat().st_size for path in out.iterdir())
+        about = ", ".join(f"{name} ({len(listed)})" for name, listed in chosen.items())
+        click.echo(f"{clip.manifest.name} ({clip.variant}), {megabytes(size)}, in {out}: {about}")
+
+
 def _described(model: Model) -> Iterator[str]:
     manifest, source = model.manifest, model.manifest.source
     default = ", the default model" if manifest.name == known_models.DEFAULT else ""
-    yield f"{manifest.name}{default}; licence: {manifest.licence}"
+    kind = ", a bundle" if manifest.is_bundle else ""
+    yield f"{manifest.name}{default}{kind}; licence: {manifest.licence}"
+    if lists := lists_of(str(model.folder)):
+        has = ", ".join(f"{name} ({len(listed)})" for name, listed in lists.items())
+        yield f"  answers: {has}"
     if manifest.download:
         known = pins.is_commit(source.revision)
         revision = source.revision if known else "not known before the first use"
