@@ -19,7 +19,7 @@ EXTRAS = {
     "torch": "export", "transformers": "export", "onnx": "quantize", "google": "quantize",
     "starlette": "page", "anyio": "page", "uvicorn": "page", "python_multipart": "page",
     "jinja2": "report", "pyarrow": "parquet", "pandas": "parquet", "polars": "parquet",
-    "pillow_heif": "heic", "platformdirs": "test", "fastapi": "test",
+    "pillow_heif": "heic", "platformdirs": "test", "safetensors": "export", "fastapi": "test",
     "playwright": "page", "schemathesis": "page",
     "axe_playwright_python": "page",
 }  # fmt: skip

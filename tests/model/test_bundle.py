@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import errno
 import json
+import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +24,6 @@ from clip_gaze.system.paths import shipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from PIL import Image
 
@@ -353,3 +354,24 @@ print(json.dumps({"modules": sorted(sys.modules)}))
     found = answered([sys.executable, "-c", code, str(bundles["q4"])])
     assert not NOT_NEEDED & set(found["modules"])
     assert "onnxruntime" in found["modules"]
+
+
+@pytest.mark.full
+def test_it_runs_where_nothing_else_is_installed(
+    bundles: dict[str, Path], tmp_path: Path, picture: MakePicture
+) -> None:
+    """With four packages from the index, each without what it names beside itself."""
+    picture().save(tmp_path / "picture.png")
+    packages = ["numpy", "onnxruntime", "pillow", str(Path(__file__).parents[2])]
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target"]
+    done = subprocess.run(
+        [*pip, str(tmp_path / "fresh"), *packages], capture_output=True, text=True, check=False
+    )
+    if done.returncode and not os.environ.get("CI"):
+        pytest.skip("pip reaches no index from here")
+    assert done.returncode == 0, done.stderr
+    code = f"import sys\nsys.path.insert(0, {str(tmp_path / 'fresh')!r})\n{FRESH}"
+    words = [str(tmp_path / "picture.png"), str(bundles["q4"])]
+    found = answered([sys.executable, "-I", "-S", "-c", code, *words])
+    assert len(found["answers"]) == 5
+    assert not NOT_NEEDED & set(found["modules"])
