@@ -1,6 +1,6 @@
 """Export a Hugging Face CLIP checkpoint to a model folder, and check it against torch.
 
-    python export/export_clip.py SOURCE OUT [--variants fp32,q8,q4]
+    python export/export_clip.py SOURCE OUT [--variants fp32,q8,q4] [--phrases movements ...]
 
 SOURCE is a checkpoint that transformers' CLIPModel loads: a name on the Hub, or a folder.
 """
@@ -28,6 +28,7 @@ from clip_gaze.model.manifest import ImageSettings, Manifest, Source, TextSettin
 from quantize import add_variants, chosen, file_entry, listed, remove, scratch, variant_of, write
 from variants.checks import compare, sample_inputs, table, unit
 from variants.graphs import save, strip
+from variants.phrases import add_phrases, asked
 from variants.recipes import REFERENCE
 
 if TYPE_CHECKING:
@@ -273,7 +274,12 @@ def of_torch(tower: nn.Module, batches: list[NDArray], source: str) -> NDArray[n
 @click.option("--licence", default="see the source", show_default=True)
 @click.option("--revision", help="Commit, tag or branch of SOURCE on the Hub.  [default: newest]")
 @click.option("--note", default="", help="A line that every result must carry.")
+@click.option(
+    "--phrases", "lists", multiple=True, metavar="NAME|FILE",
+    help="Add vectors of a list's phrases, which then need no text tower; can be repeated.",
+)  # fmt: skip
 def main(
+    *,
     source: str,
     out: Path,
     variants: list[str],
@@ -281,6 +287,7 @@ def main(
     licence: str,
     revision: str | None,
     note: str,
+    lists: tuple[str, ...],
 ) -> int:
     """Export a checkpoint, quantise it, and check all against torch."""
     logging.disable(logging.WARNING)  # torch, onnx and the quantiser tell of every node
@@ -289,6 +296,7 @@ def main(
     if revision and Path(source).exists():
         msg = f"{source}: is here, not on the Hub, and so has no revision; leave out --revision"
         raise click.BadParameter(msg)
+    phrases = asked(lists)
     model, tokenizer, processor, origin = load(source, revision)
     out.mkdir(parents=True, exist_ok=True)
     with scratch(out) as made:
@@ -306,6 +314,9 @@ def main(
         reference = {tower: of_torch(towers[tower], batches[tower], source) for tower in towers}
         manifest = add_variants(made, variants)
         rows = compare(made, manifest.variants, batches, reference)
+        if phrases:
+            manifest = add_phrases(made, manifest, phrases)
+            write(made, manifest)
         replace(out, made, manifest)
     click.echo("\n".join(table(rows)))
     sound = all(row.furthest <= BOUND for row in rows if row.variant == REFERENCE)

@@ -34,6 +34,8 @@ def look(path: Path) -> list[str]:
             scores = clip.encode_images([image]) @ clip.encode_texts(["on canvas"]).T
             clip.probabilities(image, ["on canvas"])
             clip.gaze(image, {"movement": clip_gaze.MOVEMENTS})
+            clip.bundle(path, {"surfaces": clip_gaze.SURFACES})
+            clip.save_phrases(path, clip.lists)
             spec: clip_gaze.ModelSpec = clip.spec
             clip_gaze.Clip.from_spec(spec).close()
             for name, found in clip.embed_many([path, image]):

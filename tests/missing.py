@@ -19,7 +19,8 @@ EXTRAS = {
     "torch": "export", "transformers": "export", "onnx": "quantize", "google": "quantize",
     "starlette": "page", "anyio": "page", "uvicorn": "page", "python_multipart": "page",
     "jinja2": "report", "pyarrow": "parquet", "pandas": "parquet", "polars": "parquet",
-    "pillow_heif": "heic", "playwright": "page", "schemathesis": "page",
+    "pillow_heif": "heic", "platformdirs": "test", "safetensors": "export", "fastapi": "test",
+    "playwright": "page", "schemathesis": "page",
     "axe_playwright_python": "page",
 }  # fmt: skip
 ABSENT = re.compile(r"ModuleNotFoundError: No module named '(\w+)|needs (\w+); install it with")

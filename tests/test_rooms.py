@@ -28,7 +28,7 @@ ROOMS = {
     "errors": set(),
     "results": set(),
     "wording": set(),
-    "store": {"errors"},
+    "store": {"errors", "system"},
     "system": {"errors"},
     "model": {"system", *VALUES},
     "hub": {"model", "system", *VALUES},

@@ -21,7 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clip_gaze import Clip, GazeError
-from clip_gaze.store import FILE, Store, cache, file, parse_size, rows
+from clip_gaze.store import FILE, Store, cache, file, rows
+from clip_gaze.system.shelf import parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
@@ -14,9 +15,9 @@ from clip_gaze.analysis import compare, prompt, search, similarity
 from clip_gaze.analysis.heatmap import explain, lists_of
 from clip_gaze.analysis.occlusion import RUNS
 from clip_gaze.analysis.ranking import Ranking, ranking
-from clip_gaze.errors import GazeError, PictureError
+from clip_gaze.errors import GazeError, ModelError, PictureError
 from clip_gaze.hub import download
-from clip_gaze.model import registry, supported
+from clip_gaze.model import bundle, registry, supported
 from clip_gaze.model.spec import ModelSpec
 from clip_gaze.pictures import gallery
 from clip_gaze.pictures.encoder import ImageEncoder
@@ -28,6 +29,7 @@ from clip_gaze.system.paths import cache_folder
 from clip_gaze.system.resources import checked_threads, usable_cpus
 from clip_gaze.texts import phrases as words
 from clip_gaze.texts import templates as sentences
+from clip_gaze.texts import vectors
 from clip_gaze.texts.encoder import TextEncoder
 from clip_gaze.texts.questions import questions
 from clip_gaze.texts.sentences import Sentences
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from clip_gaze.pictures.gallery import Gallery
     from clip_gaze.pictures.source import Picture
     from clip_gaze.results import Comparison, Duplicates, Question, Search
+    from clip_gaze.store import Store
 
     Lists = Mapping[str, Iterable[str]]
     Embedding = NDArray[np.float32]
@@ -53,10 +56,10 @@ class Clip:
     """A CLIP model, ready to look at pictures; a context manager, safe to share between threads.
 
     A tower is loaded when it is first needed. Phrases come from the store where they were
-    encoded before; then the text tower is not loaded at all. Loading a tower sets glibc malloc's
-    M_MMAP_THRESHOLD and M_TRIM_THRESHOLD for the whole process, so that freed memory goes back to
-    the system. A process made by fork gets sessions of its own; an iterator of results stays with
-    the process that began it.
+    encoded before; then the text tower is not loaded at all. A bundle answers its own phrases
+    alone. Loading a tower sets glibc malloc's M_MMAP_THRESHOLD and M_TRIM_THRESHOLD for the whole
+    process, so that freed memory goes back to the system. A process made by fork gets sessions of
+    its own; an iterator of results stays with the process that began it.
     """
 
     def __init__(
@@ -66,7 +69,7 @@ class Clip:
         threads: int | None = None,
         *,
         offline: bool = False,
-        store: bool = True,
+        store: bool | None = None,
         max_megapixels: float | None = None,
         templates: Iterable[str] = (),
     ) -> None:
@@ -77,7 +80,8 @@ class Clip:
             variant: which of the model's variants.
             threads: CPU threads for each graph.
             offline: whether to stay off the network.
-            store: whether embeddings are kept for later runs.
+            store: whether embeddings are kept for later runs; None: but for a bundle, which then
+                needs no SQLite.
             max_megapixels: the largest picture that is opened.
             templates: sentences that phrases are put into.
 
@@ -103,14 +107,17 @@ class Clip:
         found = registry.find(model)
         self.manifest: Manifest = found.manifest
         self.variant = supported.variant(found.manifest, variant)
+        self._model = found
         self._files = download.ready(found, self.variant, offline=offline)
+        self._vectors = vectors.opened(self.manifest, self._files)
         self._neutral: Embedding | None = None
         self._runtime = Runtime(
             self._files,
             self.spec.threads,
             self.manifest.embedding_dim,
             [name for name in self.manifest.variants if name != self.variant],
-            keep=store,
+            keep=None if self.manifest.is_bundle and not store else store is not False,
+            pack=store is not False,
         )
         self._runtime.store()  # what is wrong with it is said first of all
 
@@ -123,6 +130,11 @@ class Clip:
     def templates(self) -> tuple[str, ...]:
         """The sentences that phrases are put into."""
         return self.spec.templates
+
+    @property
+    def lists(self) -> dict[str, tuple[str, ...]]:
+        """Name -> phrases of the lists that need no text tower: all that a bundle has."""
+        return {} if self._vectors is None else dict(self._vectors.lists)
 
     def encode_images(self, images: Iterable[Picture]) -> NDArray[np.float32]:
         """Return the embedding of each picture.
@@ -181,11 +193,17 @@ class Clip:
             (n, d) float32, L2-normalised.
 
         Raises:
-            PhraseListError: they are not strings, or not text.
+            PhraseListError: they are not strings, or not text, or not in a bundle.
 
         """
-        store, towers = self._runtime.store(), self._runtime.towers
-        encoder = TextEncoder(self.manifest, self._files, store, towers.text)
+        store = self._runtime.store()
+        encoder = TextEncoder(
+            self.manifest,
+            self._files,
+            self._vectors,
+            None if self.manifest.is_bundle else store,
+            self._runtime.towers.text,
+        )
         used = self.templates if templates is None else sentences.checked(templates)
         return encoder.encode(words.checked(phrases), used, keep=keep, progress=encoding)
 
@@ -384,8 +402,8 @@ class Clip:
         Args:
             image: see `embed_many`.
             phrase: a phrase, or several, which share the runs of the graph.
-            against: the name of a shipped list, or phrases; a phrase that is not among them is
-                added. None: the shortest shipped list that has the phrase, else `genres`.
+            against: the name of a list, shipped or of the bundle, or phrases; a phrase that is not
+                among them is added. None: the shortest list that has the phrase, else `genres`.
             runs: how many versions of the picture may be looked at, at least 20.
             corrected: see `probabilities`.
             progress: called with (done, runs).
@@ -400,7 +418,8 @@ class Clip:
             GazeError: `runs` is less than 20.
 
         """
-        asked = questions([phrase] if isinstance(phrase, str) else phrase, against)
+        known = self.lists if self.manifest.is_bundle else None
+        asked = questions([phrase] if isinstance(phrase, str) else phrase, against, known)
         maps = self.heat_maps(
             image, asked, runs=runs, corrected=corrected, progress=progress, encoding=encoding
         )
@@ -513,8 +532,12 @@ class Clip:
         Raises:
             PictureError: the picture cannot be read.
             PhraseListError: there is no phrase, or the words are too long for the model.
+            ModelError: the model is a bundle.
 
         """
+        if self.manifest.is_bundle:
+            msg = f"{self.spec.model}: a bundle has no text tower for lines; use the whole model"
+            raise ModelError(msg)
         rules = rules or prompt.Rules()
         chosen = words.for_prompt(lists, without)
         (embedding,) = self.encode_images([image])
@@ -535,9 +558,45 @@ class Clip:
     def _gallery(self, images: Iterable[Picture] | None, progress: Progress | None) -> Gallery:
         pictures, dim = self._images(), self.manifest.embedding_dim
         index = None
-        if self.spec.store:
-            index = Index(self._runtime.store(), cache_folder(), pictures.key, dim)
+        if (store := self._store()) is not None:
+            index = Index(store, cache_folder(), pictures.key, dim)
         return gallery.gathered(images, pictures, index, dim, progress)
+
+    def save_phrases(self, path: Path, lists: Lists, *, encoding: Progress | None = None) -> None:
+        """Write a file of phrase vectors, with the neutral mean, to be listed in a manifest.
+
+        Args:
+            path: of the file.
+            lists: name -> phrases; they are written alone and in each of `templates`.
+            encoding: see `encode_texts`.
+
+        """
+        vectors.write(
+            path,
+            {name: words.unique(words.checked(phrases)) for name, phrases in lists.items()},
+            self.templates,
+            partial(self.encode_texts, templates=(), encoding=encoding),
+            made_by=self._vectors.made_by if self._vectors else vectors.made_by(self._files),
+            neutral=(self._images().neutral_key, self._neutral_mean()),
+        )
+
+    def bundle(
+        self, folder: str | os.PathLike[str], lists: Lists, *, encoding: Progress | None = None
+    ) -> None:
+        """Write a folder that answers some lists as this model does, without text tower.
+
+        Args:
+            folder: new, or empty; it is written whole or not at all.
+            lists: see `save_phrases`.
+            encoding: see `encode_texts`.
+
+        Raises:
+            ModelError: the folder is not empty, or cannot be written.
+            PhraseListError: the phrases are not strings, or not text.
+
+        """
+        put = partial(self.save_phrases, lists=lists, encoding=encoding)
+        bundle.write(Path(folder), self._model, self._files, put)
 
     def close(self) -> None:
         """Let pictures that are under way come to their end, free the towers, close the store.
@@ -563,15 +622,23 @@ class Clip:
     def _neutral_mean(self) -> NDArray[np.float32]:
         """Return the mean embedding of the neutral pictures, which are encoded once."""
         if self._neutral is None:
-            self._neutral = self._images().neutral()
+            images = self._images()
+            if self._vectors is not None:
+                self._neutral = self._vectors.neutral(images.neutral_key)
+            if self._neutral is None:
+                self._neutral = images.neutral()
         return self._neutral
 
-    def _images(self) -> ImageEncoder:
+    def _store(self) -> Store | None:
+        """Return the store, where embeddings of pictures are kept."""
         store = self._runtime.store()
+        return None if self.spec.store is False else store
+
+    def _images(self) -> ImageEncoder:
         return ImageEncoder(
             self.manifest,
             self._files.digest("vision"),
-            store if self.spec.store else None,
+            self._store(),
             self._runtime.towers.vision,
             self._runtime.pools,
             self.spec.threads or usable_cpus(),

@@ -13,13 +13,14 @@ from clip_gaze.errors import ClosedError
 from clip_gaze.model.packed import Packed
 from clip_gaze.model.towers import Towers
 from clip_gaze.pictures.pools import Pools
-from clip_gaze.store import Store, size_limit
 from clip_gaze.system.paths import cache_folder, packed_folder
+from clip_gaze.system.shelf import size_limit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clip_gaze.model.verify import Files
+    from clip_gaze.store import Store
 
 
 class Runtime:
@@ -40,7 +41,8 @@ class Runtime:
         width: int,
         others: Sequence[str],
         *,
-        keep: bool,
+        keep: bool | None,
+        pack: bool,
     ) -> None:
         """Note what to open; nothing is loaded yet.
 
@@ -49,13 +51,15 @@ class Runtime:
             threads: CPU threads for each graph; see `Towers`, as for `width` and `others`.
             width: how many numbers a vector must have.
             others: variants of the model that may do where these graphs overflow.
-            keep: whether vectors and packed graphs are kept for later; False: neither is written.
+            keep: whether vectors are kept for later; False: as long as the object is open; None:
+                there is no store.
+            pack: whether packed graphs are kept for later.
 
         """
         packed = {}
-        if keep:
+        if pack:
             most = size_limit(packed=True)
-            for role in ("vision", "text"):
+            for role in files.paths.keys() & {"vision", "text"}:
                 packed[role] = Packed(packed_folder(), files.digest(role), most)
         self._load = partial(Towers, files.paths, threads, width, others, packed)
         self._keep = keep
@@ -69,8 +73,8 @@ class Runtime:
         self._lock = threading.Lock()
         self._store: Store | None = None
 
-    def store(self) -> Store:
-        """Return the store, which is opened at the first call.
+    def store(self) -> Store | None:
+        """Return the store, which is opened at the first call; None: there is none.
 
         Raises:
             ClosedError: the object was closed.
@@ -79,7 +83,9 @@ class Runtime:
         with self._lock:
             if self._closed:
                 raise ClosedError
-            if self._store is None:
+            if self._store is None and self._keep is not None:
+                from clip_gaze.store import Store  # noqa: PLC0415 - loads SQLite
+
                 self._store = Store(cache_folder() if self._keep else None)
             return self._store
 

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import numpy as np
 import pytest
 
 import export_clip
 import hub_server
-from clip_gaze import ModelError
+from clip_gaze import Clip, ModelError, PhraseListError
 from clip_gaze.model import manifest
 from clip_gaze.model.manifest import Source, TextSettings
-from quantize import listed
+from quantize import add_variants, listed
 from variants import graphs
 
 if TYPE_CHECKING:
@@ -287,3 +288,31 @@ def test_a_revision_that_there_is_not_is_refused(
 def test_a_folder_has_no_revision(tiny_checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(click.UsageError, match="is here, not on the Hub, and so has no revision"):
         export(tiny_checkpoint, tmp_path / "out", "--revision", "main")
+
+
+def test_vectors_of_phrases_are_written_for_each_variant(
+    tiny_checkpoint: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "seas.txt"
+    own.write_text("a stormy sea\na calm sea\n", encoding="utf-8")
+    out = tmp_path / "out"
+    lists = ["--phrases", "surfaces", "--phrases", own]
+    assert export(tiny_checkpoint, out, "--variants", "q4", "--name", "tiny", *lists) == 0
+    assert {path.name for path in out.glob("phrases*")} == {
+        "phrases.safetensors", "phrases_q4.safetensors",
+    }  # fmt: skip
+    for variant in ("fp32", "q4"):
+        with Clip(out, variant) as clip, Clip(tiny_model, variant, store=False) as whole:
+            assert clip.lists.keys() == {"surfaces", "seas"}
+            for listed in clip.lists.values():
+                assert np.array_equal(clip.encode_texts(listed), whole.encode_texts(listed))
+    # What takes a graph's place takes its vectors away, too.
+    add_variants(out, ["q4"])
+    assert manifest.read(out / "manifest.json").variants["q4"].phrases is None
+    assert [path.name for path in out.glob("phrases*")] == ["phrases.safetensors"]
+
+
+def test_an_unknown_list_is_refused_before_the_work(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(PhraseListError, match="no phrase list is called 'nothing'"):
+        export(tiny_checkpoint, tmp_path / "out", "--phrases", "nothing")
+    assert not (tmp_path / "out").exists()

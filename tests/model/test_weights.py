@@ -64,6 +64,20 @@ def test_results_are_those_of_whole_graphs(
     )
 
 
+def test_a_bundle_has_the_weights_too(
+    apart: Path, tiny_model: Path, tmp_path: Path, picture: MakePicture
+) -> None:
+    lists = {"": PHRASES}
+    with Clip(apart, "q4") as clip:
+        clip.bundle(tmp_path / "bundle", lists)
+    files = {path.name for path in (tmp_path / "bundle").glob("*onnx*")}
+    assert files == {"vision_model_q4.onnx", "vision_model_q4.onnx_data"}
+    with Clip(tmp_path / "bundle") as clip, Clip(tiny_model, "q4") as whole:
+        assert clip.gaze(picture(), lists, format_output=False) == whole.gaze(
+            picture(), lists, format_output=False
+        )
+
+
 def test_the_graphs_are_small_and_the_weights_aligned_and_for_everybody(apart: Path) -> None:
     for path in apart.glob("*.onnx"):
         data = path.with_name(f"{path.name}_data")

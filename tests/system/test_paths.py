@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import platformdirs
 import pytest
 
 from clip_gaze.errors import GazeError
@@ -48,7 +47,34 @@ def test_without_it_the_cache_is_the_platforms(
     monkeypatch.setenv("CLIP_GAZE_CACHE", "")
     if unset:
         monkeypatch.delenv("CLIP_GAZE_CACHE")
+    import platformdirs
+
     assert paths.cache_folder() == Path(platformdirs.user_cache_dir("clip-gaze", appauthor=False))
+
+
+@pytest.mark.parametrize("named", ["", "relative", "/caches"])
+def test_linux_and_macos_have_it_where_platformdirs_has_it(
+    named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from platformdirs import macos, unix
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", named)
+    monkeypatch.delenv("CLIP_GAZE_CACHE")
+    for system, oracle in (("linux", unix.Unix), ("darwin", macos.MacOS)):
+        with monkeypatch.context() as patch:
+            patch.setattr(paths.sys, "platform", system)
+            found = paths.cache_folder()
+        assert found == Path(oracle("clip-gaze", appauthor=False).user_cache_dir)
+
+
+def test_windows_has_it_beside_other_local_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths.sys, "platform", "win32")
+    monkeypatch.delenv("CLIP_GAZE_CACHE")
+    monkeypatch.setenv("LOCALAPPDATA", str(Path("/local")))
+    assert paths.cache_folder() == Path("/local", "clip-gaze", "Cache")
+    monkeypatch.delenv("LOCALAPPDATA")
+    assert paths.cache_folder() == Path.home() / "AppData" / "Local" / "clip-gaze" / "Cache"
 
 
 def test_asking_for_the_cache_folder_makes_none(

@@ -17,6 +17,7 @@ from clip_gaze.errors import GazeError
 
 # The module of each command, and its line in the help: a module is loaded when it is run.
 _COMMANDS = {
+    "bundle": ("bundle", "Make a folder that answers some lists alone, for an app."),
     "compare": ("compare", "Say which phrases are likelier in one picture than in others."),
     "demo": ("gaze", "Show what clip-gaze does, with a picture and a model that ship."),
     "download": ("models", "Fetch a model, verify it, and copy it for another machine."),

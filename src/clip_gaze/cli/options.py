@@ -16,11 +16,22 @@ from clip_gaze.model import registry
 from clip_gaze.output import names
 from clip_gaze.pictures import collect
 from clip_gaze.texts import phrases
+from clip_gaze.texts.vectors import PhraseVectors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     Command = Callable[..., Any]
+
+
+class ByName(click.Group):
+    """A group for which a word that is no command is the name of what `show` shows."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Show what is named."""
+        return super().resolve_command(ctx, args if args[0] in self.commands else ["show", *args])
 
 
 def finite(_: click.Context, __: click.Parameter, value: float | None) -> float | None:
@@ -47,7 +58,12 @@ def output_option(about: str, **more: Any) -> Callable[[Command], Command]:
 
 
 def chosen_lists(
-    lists: Sequence[str], files: Sequence[str], own: Sequence[str], *, alone: bool = False
+    lists: Sequence[str],
+    files: Sequence[str],
+    own: Sequence[str],
+    *,
+    alone: bool = False,
+    bundled: Mapping[str, tuple[str, ...]] | None = None,
 ) -> dict[str, tuple[str, ...]]:
     """Return name -> phrases for what was asked for; nothing for nothing.
 
@@ -56,12 +72,13 @@ def chosen_lists(
         files: text files of phrases.
         own: phrases.
         alone: whether a phrase may be the only one of its list.
+        bundled: lists of a bundle's own, which go before shipped ones.
 
     Raises:
         PhraseListError: a list is unknown, empty, unreadable or too short, or two share a name.
 
     """
-    chosen = {name: phrases.load(name) for name in lists}
+    chosen = {name: (bundled or {}).get(name) or phrases.load(name) for name in lists}
     for file in files:
         name = names.as_text(Path(file).stem)
         if name in chosen or (own and name == phrases.OWN):
@@ -104,15 +121,19 @@ class Asked:
     recursive: bool
     exclude: Sequence[str]
 
-    def phrases(self) -> dict[str, tuple[str, ...]]:
+    def phrases(self, model: str | None) -> dict[str, tuple[str, ...]]:
         """Return name -> phrases for what was asked for, or for the default lists.
+
+        Args:
+            model: the model's name or folder; a bundle has lists of its own.
 
         Raises:
             PhraseListError: see `chosen_lists`.
 
         """
-        chosen = chosen_lists(self.lists, self.files, self.own)
-        return chosen or {name: phrases.load(name) for name in phrases.DEFAULTS}
+        bundled = lists_of(model)
+        chosen = chosen_lists(self.lists, self.files, self.own, bundled=bundled)
+        return chosen or bundled or {name: phrases.load(name) for name in phrases.DEFAULTS}
 
     def pictures(self) -> tuple[list[Path], int]:
         """Return the pictures that are meant, and the exit code that folders call for.
@@ -135,6 +156,21 @@ class Asked:
         if not paths:
             raise NothingWrittenError
         return paths, code
+
+
+def lists_of(model: str | None) -> dict[str, tuple[str, ...]]:
+    """Return name -> phrases of a bundle's lists; nothing for a whole model.
+
+    Raises:
+        ModelError: there is no such model, or its file is damaged.
+
+    """
+    found = registry.find(model)
+    _, variant = found.manifest.variant(None)
+    if not found.manifest.is_bundle or variant.phrases is None:
+        return {}
+    path = found.folder / variant.phrases.file
+    return dict(PhraseVectors(path, found.manifest.embedding_dim).lists)
 
 
 def asking_options(command: Command) -> Command:

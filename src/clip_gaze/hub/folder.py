@@ -20,7 +20,7 @@ from clip_gaze.system.files import whole
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from clip_gaze.model.manifest import Manifest
+    from clip_gaze.model.manifest import Manifest, ModelFile
     from clip_gaze.model.registry import Model
 
 
@@ -49,7 +49,7 @@ def copy(model: Model, variant: str | None, folder: Path) -> Files:
     }
     made = replace(
         manifest,
-        tokenizer=entries["tokenizer"],
+        tokenizer=entries.get("tokenizer"),
         variants={
             files.variant: manifest.variants[files.variant].with_files(
                 {role: file for role, file in entries.items() if role != "tokenizer"}
@@ -100,8 +100,8 @@ def _joined(made: Manifest, folder: Path, right: set[Path]) -> Manifest:
             raise ModelError(msg)
         return made
     there = manifests.read(folder / MANIFEST)
-    if there.download or (there.name, there.source, there.tokenizer.sha256) != (
-        made.name, made.source, made.tokenizer.sha256,
+    if there.download or (there.name, there.source, _digest(there.tokenizer)) != (
+        made.name, made.source, _digest(made.tokenizer),
     ):  # fmt: skip
         msg = f"{folder} has another model, {there.name}; choose a new or an empty folder"
         raise ModelError(msg)
@@ -113,3 +113,7 @@ def _joined(made: Manifest, folder: Path, right: set[Path]) -> Manifest:
             raise ModelError(msg)
     variants = {**there.variants, **made.variants}
     return replace(made, variants=variants, default_variant=there.default_variant)
+
+
+def _digest(file: ModelFile | None) -> str | None:
+    return None if file is None else file.sha256

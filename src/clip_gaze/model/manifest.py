@@ -28,7 +28,7 @@ _JSON = {
     "int | None": (int, type(None)), "str | None": (str, type(None)),
 }  # fmt: skip
 _T = TypeVar("_T")
-_ROLES = ("vision", "text", "vision_data", "text_data")
+_ROLES = ("vision", "text", "vision_data", "text_data", "phrases")
 _REQUIRES = re.compile(r"(onnxruntime(>=|<|!=)\d+(\.\d+)*(,(>=|<|!=)\d+(\.\d+)*)*)?")
 
 
@@ -85,15 +85,18 @@ class Variant:
     ONNX calls such weights external data; a graph names the file, which lies beside it.
 
     Attributes:
+        text: None in a bundle.
+        phrases: vectors of phrases, see `texts.vectors`.
         requires: the releases of onnxruntime that run it, such as "onnxruntime>=1.17,!=1.24.2";
             "": all that this package can be installed with.
 
     """
 
     vision: ModelFile
-    text: ModelFile
+    text: ModelFile | None = None
     vision_data: ModelFile | None = None
     text_data: ModelFile | None = None
+    phrases: ModelFile | None = None
     requires: str = ""
 
     def files(self) -> dict[str, ModelFile]:
@@ -116,6 +119,7 @@ class Manifest:
 
     Attributes:
         logit_scale: the exact factor on the cosine before the softmax (already exponentiated).
+        tokenizer: None in a bundle.
         embedding_dim: length of an image or text vector.
         download: whether the files lie in the Hub repository named by `source`.
         note: one line that every result made with this model must carry; may be empty.
@@ -130,11 +134,16 @@ class Manifest:
     embedding_dim: int
     logit_scale: float
     default_variant: str
-    tokenizer: ModelFile
+    tokenizer: ModelFile | None
     variants: Mapping[str, Variant] = field(default_factory=dict)
     download: bool = False
     note: str = ""
     format: int = FORMAT
+
+    @property
+    def is_bundle(self) -> bool:
+        """Whether there are vectors of some phrases in place of tokenizer and text tower."""
+        return self.tokenizer is None
 
     def variant(self, name: str | None) -> tuple[str, Variant]:
         """Return the variant called `name` (None: the default one) with its name.
@@ -156,7 +165,10 @@ class Manifest:
     def files(self, name: str | None = None) -> dict[str, ModelFile]:
         """Return the files that one variant needs, by role: "tokenizer", and a Variant's."""
         _, variant = self.variant(name)
-        return {"tokenizer": self.tokenizer, **variant.files()}
+        return {
+            **({} if self.tokenizer is None else {"tokenizer": self.tokenizer}),
+            **variant.files(),
+        }
 
     def with_files(self, known: Mapping[str, ModelFile]) -> Manifest:
         """Return the manifest with what is known by name of files whose digests it leaves open.
@@ -174,7 +186,8 @@ class Manifest:
             name: variant.with_files({role: complete(it) for role, it in variant.files().items()})
             for name, variant in self.variants.items()
         }
-        return replace(self, tokenizer=complete(self.tokenizer), variants=variants)
+        tokenizer = None if self.tokenizer is None else complete(self.tokenizer)
+        return replace(self, tokenizer=tokenizer, variants=variants)
 
 
 def to_json(manifest: Manifest) -> str:
@@ -237,9 +250,10 @@ def _manifest(data: Any) -> Manifest:
     known["source"] = _typed(Source(**_object(data["source"], "source")))
     known["image"] = _image(_object(data["image"], "image"))
     known["text"] = _typed(TextSettings(**_object(data["text"], "text")))
-    known["tokenizer"] = model_file(data["tokenizer"])
+    bundle = data["tokenizer"] is None
+    known["tokenizer"] = None if bundle else model_file(data["tokenizer"])
     known["variants"] = {
-        name: _variant(_object(towers, name))
+        name: _variant(_object(towers, name), bundle=bundle)
         for name, towers in _object(data["variants"], "variants").items()
     }
     manifest = _typed(Manifest(**known))
@@ -255,23 +269,25 @@ def _manifest(data: Any) -> Manifest:
     return manifest
 
 
-def _variant(data: dict[str, Any]) -> Variant:
+def _variant(data: dict[str, Any], *, bundle: bool) -> Variant:
     known = [*sorted(_ROLES), "requires"]
     if unknown := data.keys() - set(known):
         msg = f"a variant has {min(unknown)!r} where there are {', '.join(known)}"
         raise ValueError(msg)
     given = [role for role in _ROLES if role in data]
-    files = {role: model_file(data[role]) for role in dict.fromkeys(("vision", "text", *given))}
+    needed = ("vision", "phrases" if bundle else "text")
+    files = {role: model_file(data[role]) for role in dict.fromkeys((*needed, *given))}
+    if bundle and files.keys() & {"text", "text_data"}:
+        msg = "there is a text tower, and no tokenizer for it"
+        raise ValueError(msg)
     variant = _typed(Variant(**files, requires=data.get("requires", "")))
     if not _REQUIRES.fullmatch(variant.requires):
         msg = f"{variant.requires!r} names no releases as onnxruntime>=1.17 does"
         raise ValueError(msg)
-    for graph, weights in (
-        (variant.vision, variant.vision_data),
-        (variant.text, variant.text_data),
-    ):
+    for tower in ("vision", "text"):
+        weights = files.get(f"{tower}_data")
         # A graph names the file alone: in another folder, it would not be the one that was hashed.
-        if weights is not None and _parent(weights) != _parent(graph):
+        if weights is not None and _parent(weights) != _parent(graph := files[tower]):
             msg = f"the weights {weights.file!r} lie in another folder than {graph.file!r}"
             raise ValueError(msg)
     return variant

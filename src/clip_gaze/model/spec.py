@@ -10,11 +10,12 @@ class ModelSpec:
     """The arguments of a `Clip`; can be pickled and sent to another process.
 
     Attributes:
-        model: a name under models/, or a model folder; None: clip-vit-base-patch32.
+        model: a name under models/, a model folder or a bundle; None: clip-vit-base-patch32.
         variant: one of the model's variants; None: its default.
         threads: CPU threads for each graph, up to 256; None: all that this process may use.
         offline: never touch the network.
-        store: keep embeddings of phrases and files for later runs, and use those that are kept.
+        store: keep embeddings of phrases and files, and packed weights, for later runs, and use
+            what is kept. None: so it is, but a bundle keeps packed weights alone.
         max_megapixels: larger picture files are refused; None: see
             `load.most_pixels`.
         templates: such as "a painting {}": a phrase's embedding is the mean of its embeddings in
@@ -26,7 +27,7 @@ class ModelSpec:
     variant: str | None = None
     threads: int | None = None
     offline: bool = False
-    store: bool = True
+    store: bool | None = None
     max_megapixels: float | None = None
     templates: tuple[str, ...] = ()
 

@@ -82,6 +82,11 @@ class ImageEncoder:
         """What the store knows this encoder by."""
         return self._encoder
 
+    @property
+    def neutral_key(self) -> str:
+        """What the mean of the neutral pictures is known by."""
+        return f"{neutral.NAME}:{self._encoder}"
+
     def encode(self, images: Iterable[Picture]) -> Iterator[tuple[str, Outcome]]:
         """Encode pictures in threads and yield them in order, known ones from the store.
 

@@ -17,7 +17,8 @@ from clip_gaze.errors import ClosedError, GazeError
 from clip_gaze.store import rows
 from clip_gaze.store.file import StoreFile
 from clip_gaze.store.layout import FAILURES, FILE, is_lock, is_spare, others, take_over
-from clip_gaze.store.prune import clear, prune, size_limit, used_bytes
+from clip_gaze.store.prune import clear, prune, used_bytes
+from clip_gaze.system.shelf import size_limit
 
 if TYPE_CHECKING:
     import sqlite3

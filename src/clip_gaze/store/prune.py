@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sqlite3
 
-from clip_gaze.errors import GazeError
-
-VARIABLE = "CLIP_GAZE_STORE_SIZE"
-_DEFAULT, _DEFAULT_PACKED = "1 GB", "2 GB"
-_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 # Other processes get their turn between two batches.
 _BATCH = 1000
 # Of files that are gone, those that lie elsewhere now, and those that were the last of their kind.
@@ -30,40 +24,6 @@ _FORGET_VECTORS = """
 DELETE FROM vector WHERE id NOT IN (SELECT id FROM entry)
     AND id IN (SELECT id FROM doomed WHERE rowid > :first AND rowid <= :last)
 """
-
-
-def parse_size(text: str) -> int:
-    """Return bytes.
-
-    >>> parse_size("1.5 GB"), parse_size("200m"), parse_size("0")
-    (1500000000, 200000000, 0)
-
-    Raises:
-        GazeError: it is no size.
-
-    """
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*", text.upper(), re.ASCII)
-    if found is None:
-        msg = f"{text!r} is no size; write it like 500MB or 2GB"
-        raise GazeError(msg)
-    return int(float(found[1]) * _UNITS[found[2]])
-
-
-def size_limit(*, packed: bool = False) -> int:
-    """Return how large the store's file may become, in bytes; CLIP_GAZE_STORE_SIZE says so.
-
-    Args:
-        packed: whether the limit of packed weights is meant, which is larger by default.
-
-    Raises:
-        GazeError: the variable holds no size.
-
-    """
-    try:
-        return parse_size(os.environ.get(VARIABLE) or (_DEFAULT_PACKED if packed else _DEFAULT))
-    except GazeError as error:
-        msg = f"{VARIABLE}: {error}"
-        raise GazeError(msg) from error
 
 
 def prune(connection: sqlite3.Connection, most: int, today: int, before: int) -> int:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import tempfile
 from pathlib import Path
-
-import platformdirs
 
 from clip_gaze.errors import GazeError
 
@@ -27,13 +26,18 @@ def cache_folder() -> Path:
 
     The folder need not exist.
     """
-    folder = os.environ.get("CLIP_GAZE_CACHE")
-    if not folder:
-        try:
-            folder = platformdirs.user_cache_dir("clip-gaze", appauthor=False)
-        except RuntimeError:  # there is no home folder; older releases return the "~" as it is
-            folder = "~/.cache/clip-gaze"
-    return expanded(folder)
+    return expanded(os.environ.get("CLIP_GAZE_CACHE") or _of_platform())
+
+
+def _of_platform() -> str:
+    """Return the platform's own folder for our cache; "~" in it is the user's home."""
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA") or os.path.join("~", "AppData", "Local")  # noqa: PTH118 - unexpanded
+        return os.path.join(local, "clip-gaze", "Cache")  # noqa: PTH118
+    folder = os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(folder):  # noqa: PTH117 - which the XDG specification has ignored
+        folder = "~/Library/Caches" if sys.platform == "darwin" else "~/.cache"
+    return f"{folder}/clip-gaze"
 
 
 def packed_folder() -> Path:

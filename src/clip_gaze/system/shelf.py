@@ -1,15 +1,56 @@
-"""Hold folders that can be made again to a size: the least recently used go first."""
+"""Hold what can be made again to a size: of folders, the least recently used go first."""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import shutil
 from typing import TYPE_CHECKING
 
+from clip_gaze.errors import GazeError
 from clip_gaze.system import files
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+VARIABLE = "CLIP_GAZE_STORE_SIZE"
+_DEFAULT, _DEFAULT_PACKED = "1 GB", "2 GB"
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+def parse_size(text: str) -> int:
+    """Return bytes.
+
+    >>> parse_size("1.5 GB"), parse_size("200m"), parse_size("0")
+    (1500000000, 200000000, 0)
+
+    Raises:
+        GazeError: it is no size.
+
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*", text.upper(), re.ASCII)
+    if found is None:
+        msg = f"{text!r} is no size; write it like 500MB or 2GB"
+        raise GazeError(msg)
+    return int(float(found[1]) * _UNITS[found[2]])
+
+
+def size_limit(*, packed: bool = False) -> int:
+    """Return how large the store's file may become, in bytes; CLIP_GAZE_STORE_SIZE says so.
+
+    Args:
+        packed: whether the limit of packed weights is meant, which is larger by default.
+
+    Raises:
+        GazeError: the variable holds no size.
+
+    """
+    try:
+        return parse_size(os.environ.get(VARIABLE) or (_DEFAULT_PACKED if packed else _DEFAULT))
+    except GazeError as error:
+        msg = f"{VARIABLE}: {error}"
+        raise GazeError(msg) from error
 
 
 def sizes(shelf: Path) -> dict[Path, int]:

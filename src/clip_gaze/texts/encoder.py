@@ -10,9 +10,10 @@ from clip_gaze.analysis.similarity import normalise
 from clip_gaze.errors import PhraseListError
 from clip_gaze.system.malloc import give_back
 from clip_gaze.texts.templates import ensemble
+from clip_gaze.texts.vectors import made_by
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -21,26 +22,32 @@ if TYPE_CHECKING:
     from clip_gaze.model.session import Tower
     from clip_gaze.model.verify import Files
     from clip_gaze.store import Store
+    from clip_gaze.texts.vectors import PhraseVectors
 
 
 class TextEncoder:
-    """The text side of a model: its tokenizer, its text tower, and the store."""
+    """The text side of a model: vectors that came with it, the store, tokenizer and text tower."""
 
     def __init__(
-        self, manifest: Manifest, files: Files, store: Store, tower: Callable[[], Tower]
+        self,
+        manifest: Manifest,
+        files: Files,
+        vectors: PhraseVectors | None,
+        store: Store | None,
+        tower: Callable[[], Tower],
     ) -> None:
         """Prepare to encode.
 
         Args:
             manifest: of the model.
             files: the model's files.
-            store: where embeddings are kept.
+            vectors: those that came with the model, which are used first.
+            store: where embeddings are kept; None for a bundle, which has no others.
             tower: returns the text tower; called only if a phrase is not known.
 
         """
-        self._manifest = manifest
-        self._tokenizer = files.paths["tokenizer"]
-        self._key = f"text:{files.digest('text')}:{files.digests['tokenizer']}"
+        self._manifest, self._files = manifest, files
+        self._vectors = vectors
         self._store = store
         self._tower = tower
 
@@ -64,7 +71,8 @@ class TextEncoder:
             (n, d) float32, L2-normalised.
 
         Raises:
-            PhraseListError: a phrase has lone surrogates, as undecodable bytes leave them.
+            PhraseListError: a phrase has lone surrogates, as undecodable bytes leave them; or it
+                is not in a bundle.
         """
 
         def encode(texts: Sequence[str]) -> NDArray[np.float32]:
@@ -79,29 +87,38 @@ class TextEncoder:
             if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
                 msg = f"the phrase {text!r} is not text; is it encoded as UTF-8?"
                 raise PhraseListError(msg)
-        rows = {text: row for row, text in enumerate(dict.fromkeys(texts))}
-        embeds = np.empty((len(rows), self._manifest.embedding_dim), np.float32)
-        known = self._store.get(self._key, list(rows), self._manifest.embedding_dim)
-        for text, embedding in known.items():
-            embeds[rows[text]] = embedding
-        missing = [text for text in rows if text not in known]
-        if missing:
-            # The graph first: while it is loaded, there is more of it than afterwards. The
-            # tokenizer, 30 MB with CLIP's vocabulary, is gone before the graph runs.
-            from clip_gaze.texts.tokenizer import Tokenizer  # noqa: PLC0415 - 3 MB; warm lists need none
-
-            tower = self._tower()
-            context_length = self._manifest.text.context_length
-            batches = Tokenizer(self._tokenizer, context_length).batches(missing)
-            give_back()
-            done = 0
-            for some, input_ids in batches:
-                found = normalise(tower.texts(input_ids))
+        known = {}
+        if self._vectors is not None:
+            known = self._vectors.get(texts, every=self._store is None)
+        if self._store is not None:
+            key, dim = made_by(self._files), self._manifest.embedding_dim
+            asked = [text for text in dict.fromkeys(texts) if text not in known]
+            known |= self._store.get(key, asked, dim)
+            missing = [text for text in asked if text not in known]
+            for some, embeds in self._encoded(missing, progress) if missing else ():
+                found = dict(zip(some, embeds, strict=True))
                 if keep:
                     # At once: what is done stays done if the process is killed.
-                    self._store.put(self._key, dict(zip(some, found, strict=True)))
-                embeds[[rows[text] for text in some]] = found
-                done += len(some)
-                if progress is not None:
-                    progress(done, len(missing))
-        return embeds if len(rows) == len(texts) else embeds[[rows[text] for text in texts]]
+                    self._store.put(key, found)
+                known |= found
+        rows = np.array([known[text] for text in texts], np.float32)
+        return rows.reshape(len(texts), self._manifest.embedding_dim)
+
+    def _encoded(
+        self, texts: Sequence[str], progress: Progress | None
+    ) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
+        """Yield texts, in batches, with what the text tower makes of them."""
+        # The graph first: while it is loaded, there is more of it than afterwards. The
+        # tokenizer, 30 MB with CLIP's vocabulary, is gone before the graph runs.
+        from clip_gaze.texts.tokenizer import Tokenizer  # noqa: PLC0415 - 3 MB; warm lists need none
+
+        tower = self._tower()
+        context_length = self._manifest.text.context_length
+        batches = Tokenizer(self._files.paths["tokenizer"], context_length).batches(texts)
+        give_back()
+        done = 0
+        for some, input_ids in batches:
+            yield some, normalise(tower.texts(input_ids))
+            done += len(some)
+            if progress is not None:
+                progress(done, len(texts))

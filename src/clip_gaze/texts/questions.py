@@ -16,13 +16,18 @@ if TYPE_CHECKING:
 OTHERWISE = "genres"
 
 
-def questions(asked: Iterable[str], against: str | Iterable[str] | None = None) -> list[Question]:
+def questions(
+    asked: Iterable[str],
+    against: str | Iterable[str] | None = None,
+    lists: Mapping[str, tuple[str, ...]] | None = None,
+) -> list[Question]:
     """Return a question for each phrase: the phrase, and those that it is weighed against.
 
     Args:
         asked: phrases.
-        against: the name of a shipped list, or phrases; a phrase that is not among them is added,
-            for itself alone. None: the shortest shipped list that has the phrase, else `genres`.
+        against: the name of a list, or phrases; a phrase that is not among them is added, for
+            itself alone. None: the shortest list that has the phrase, else `genres`.
+        lists: name -> phrases, which come before those that ship.
 
     Raises:
         PhraseListError: a list is unknown, or a phrase is blank or would stand alone.
@@ -31,14 +36,19 @@ def questions(asked: Iterable[str], against: str | Iterable[str] | None = None) 
     ['movements', 'genres']
 
     """
+    lists = lists or {}
     others = None if against is None or isinstance(against, str) else phrases.checked(against)
     found = []
     for phrase in phrases.checked(asked):
         if not phrase.strip():
             msg = "a phrase is blank; write what to look for"
             raise PhraseListError(msg)
-        name = against if isinstance(against, str) else _shortest_with(phrase)
-        known = phrases.load(name) if others is None else tuple(dict.fromkeys(others))
+        name = against if isinstance(against, str) else _shortest_with(phrase, lists)
+        known = (
+            lists.get(name) or phrases.load(name)
+            if others is None
+            else tuple(dict.fromkeys(others))
+        )
         every = known if phrase in known else (*known, phrase)
         if len(every) < 2:
             msg = f"{phrase!r} has nothing to be weighed against; give a list of other phrases"
@@ -64,6 +74,8 @@ def of_first(first: Mapping[str, str], lists: Mapping[str, Sequence[str]]) -> li
     ]
 
 
-def _shortest_with(phrase: str) -> str:
-    holding = [name for name in phrases.names() if phrase in phrases.load(name)]
-    return min(holding, key=lambda name: len(phrases.load(name)), default=OTHERWISE)
+def _shortest_with(phrase: str, lists: Mapping[str, tuple[str, ...]]) -> str:
+    for known in (lists, {name: phrases.load(name) for name in phrases.names()}):
+        if holding := [name for name in known if phrase in known[name]]:
+            return min(holding, key=lambda name: len(known[name]))
+    return OTHERWISE

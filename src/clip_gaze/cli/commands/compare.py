@@ -58,7 +58,7 @@ def compare(
     with itself in grey, blurred and mirrored. Without --list, --phrases or --phrase: artists,
     movements and surfaces. These three options and --exclude can be repeated.
     """
-    chosen = asked.phrases()
+    chosen = asked.phrases(options["model"])
     paths, missed = asked.pictures()
     table, drawing = _places(kind, output)
     kind = kind or writers.kind_of(table) or "text"

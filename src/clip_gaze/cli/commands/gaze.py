@@ -84,7 +84,7 @@ def gaze(asked: Asked, output: Output, **options: Any) -> int:
     Without --list, --phrases or --phrase: artists, movements and surfaces. These three options
     and --exclude can be repeated.
     """
-    chosen = asked.phrases()
+    chosen = asked.phrases(options["model"])
     paths, missed = asked.pictures()
     return _gaze(paths, chosen, output, **options) or missed
 

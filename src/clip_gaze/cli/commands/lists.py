@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from clip_gaze.analysis import similarity
-from clip_gaze.cli.options import model_options
+from clip_gaze.cli.options import ByName, lists_of, model_options
 from clip_gaze.cli.progress import encoding, opened
 from clip_gaze.output import render, terminal, writers
 from clip_gaze.pictures import neutral
@@ -15,17 +15,7 @@ from clip_gaze.results import Bias, FavouredPhrase
 from clip_gaze.texts import phrases
 
 
-class _ByName(click.Group):
-    """A group for which a word that is no command is the name of a list."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Show the list where a list is named."""
-        return super().resolve_command(ctx, args if args[0] in self.commands else ["show", *args])
-
-
-@click.group(cls=_ByName, invoke_without_command=True, subcommand_metavar="[NAME | bias NAME]")
+@click.group(cls=ByName, invoke_without_command=True, subcommand_metavar="[NAME | bias NAME]")
 @click.pass_context
 def lists(context: click.Context) -> None:
     """Name the phrase lists that ship, or show the phrases of one."""
@@ -56,7 +46,7 @@ def bias(name: str, top: int, kind: str, **options: Any) -> None:
 
     NAME is a shipped list. What counts is the mean logit over pictures that show nothing.
     """
-    listed = phrases.load(name)
+    listed = lists_of(options["model"]).get(name) or phrases.load(name)
     with opened(**options) as clip, encoding() as bar:
         logits = clip.bias(listed, encoding=bar)
         shares = similarity.softmax(logits)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from clip_gaze.cli.options import ByName, lists_of
 from clip_gaze.cli.progress import SOME_FAILED, say
 from clip_gaze.errors import ModelError
 from clip_gaze.hub import download as downloads
@@ -23,14 +24,30 @@ if TYPE_CHECKING:
     from clip_gaze.model.registry import Model
 
 
-@click.group(invoke_without_command=True)
+@click.group(
+    cls=ByName, invoke_without_command=True, subcommand_metavar="[NAME|DIR... | check ...]"
+)
 @click.pass_context
 def models(context: click.Context) -> None:
-    """Name the models that ship or can be fetched: variants, sizes, what is here, licence."""
+    """Name the models that ship or can be fetched: variants, sizes, what is here, licence.
+
+    With names or folders, such as those of bundles: these alone.
+    """
     if context.invoked_subcommand is None:
-        for name in known_models.names():
-            for line in _described(known_models.find(name)):
-                click.echo(line)
+        _show(known_models.names())
+
+
+@models.command(hidden=True)
+@click.argument("names", nargs=-1)
+def show(names: Sequence[str]) -> None:
+    """Describe models and folders."""
+    _show(names)
+
+
+def _show(names: Sequence[str]) -> None:
+    for name in names:
+        for line in _described(known_models.find(name)):
+            click.echo(line)
 
 
 @models.command()
@@ -71,7 +88,7 @@ def download(model: str | None, variant: str | None, to: Path | None) -> None:
     else:
         files = downloads.ready(found, supported.variant(found.manifest, variant))
     size = sum(path.stat().st_size for path in files.paths.values())
-    where = to or files.paths["tokenizer"].parent
+    where = to or files.paths.get("tokenizer", files.paths["vision"]).parent
     name = found.manifest.name
     click.echo(f"{name} ({files.variant}), {megabytes(size)}, verified, in {where}")
     if to:
@@ -81,7 +98,11 @@ def download(model: str | None, variant: str | None, to: Path | None) -> None:
 def _described(model: Model) -> Iterator[str]:
     manifest, source = model.manifest, model.manifest.source
     default = ", the default model" if manifest.name == known_models.DEFAULT else ""
-    yield f"{manifest.name}{default}; licence: {manifest.licence}"
+    kind = ", a bundle" if manifest.is_bundle else ""
+    yield f"{manifest.name}{default}{kind}; licence: {manifest.licence}"
+    if lists := lists_of(str(model.folder)):
+        has = ", ".join(f"{name} ({len(listed)})" for name, listed in lists.items())
+        yield f"  answers: {has}"
     if manifest.download:
         known = pins.is_commit(source.revision)
         revision = source.revision if known else "not known before the first use"

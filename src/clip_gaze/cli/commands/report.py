@@ -55,7 +55,7 @@ def report(
     --phrase: artists, movements and surfaces. These three options and --exclude can be repeated.
     """  # fmt: skip
     reports.check(output)
-    chosen = asked.phrases()
+    chosen = asked.phrases(options["model"])
     paths, missed = asked.pictures()
     if title is None and len(asked.images) == 1 and Path(asked.images[0]).is_dir():
         title = Path(asked.images[0]).resolve().name

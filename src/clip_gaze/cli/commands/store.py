@@ -6,7 +6,7 @@ import contextlib
 
 import click
 
-from clip_gaze.store import FILE, Store, parse_size, size_limit, used_by
+from clip_gaze.store import FILE, Store, used_by
 from clip_gaze.system import shelf
 from clip_gaze.system.paths import cache_folder, packed_folder
 from clip_gaze.wording import megabytes
@@ -46,9 +46,9 @@ def prune(max_size: str | None) -> None:
 
     Vectors of pictures that are gone go first, then what was not used for longest.
     """
-    most = None if max_size is None else parse_size(max_size)
+    most = None if max_size is None else shelf.parse_size(max_size)
     folder = cache_folder()
-    freed = shelf.prune(packed_folder(), size_limit(packed=True) if most is None else most)
+    freed = shelf.prune(packed_folder(), shelf.size_limit(packed=True) if most is None else most)
     with contextlib.closing(Store(folder)) as kept:
         before = used_by(folder)
         forgotten = kept.prune(most)
