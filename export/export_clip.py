@@ -25,6 +25,7 @@ import command
 from clip_gaze.errors import ModelError
 from clip_gaze.model import manifest as manifests
 from clip_gaze.model.manifest import ImageSettings, Manifest, Source, TextSettings
+from clip_gaze.system.resources import free_bytes
 from quantize import add_variants, chosen, file_entry, listed, remove, scratch, variant_of, write
 from variants.checks import compare, sample_inputs, table, unit
 from variants.graphs import save, strip
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 
 OPSET = 18
 BICUBIC = 3
+# Bytes at the peak: 1.7 GB were seen for ViT-B/32 (0.6 GB of weights), 3.8 GB for the shape of
+# ViT-L/14 (1.7 GB); torch and its exporter are the rest.
+BASE_BYTES, BYTES_PER_WEIGHT = 600_000_000, 2 * 4
 # How far a number of fp32's normalised vectors may be from torch's.
 BOUND = 1e-5
 
@@ -161,12 +165,15 @@ def load(
         commit = origin.revision
         kind = CLIPConfig.get_config_dict(source, revision=commit)[0].get("model_type")
         if kind == "clip":
+            check_memory(source, CLIPConfig.from_pretrained(source, revision=commit))
             model, info = CLIPModel.from_pretrained(
                 source, revision=commit, dtype=torch.float32,
                 output_loading_info=True, ignore_mismatched_sizes=True,
             )  # fmt: skip
             processor = CLIPImageProcessorPil.from_pretrained(source, revision=commit)
             tokenizer = CLIPTokenizer.from_pretrained(source, revision=commit)
+    except ModelError:
+        raise
     except Exception as error:
         # There is no end to what transformers raises over files that are not as they should be.
         reason = str(error).partition(". ")[0] or type(error).__name__
@@ -184,6 +191,22 @@ def load(
         msg = f"{source}: {wrong}"
         raise ModelError(msg)
     return model.eval(), tokenizer, processor, origin
+
+
+def check_memory(source: str, config: CLIPConfig) -> None:
+    """Say how much memory a checkpoint takes; weights are neither fetched nor read for it.
+
+    Raises:
+        ModelError: there is less.
+
+    """
+    with torch.device("meta"):
+        count = sum(weights.numel() for weights in CLIPModel(config).parameters())
+    need, free = BASE_BYTES + BYTES_PER_WEIGHT * count, free_bytes()
+    click.echo(f"{source}: {count:,} weights; needs about {need / 1e9:.1f} GB of memory", err=True)
+    if free is not None and free < need:
+        msg = f"{source}: needs about {need / 1e9:.1f} GB of memory, and {free / 1e9:.1f} are free"
+        raise ModelError(msg)
 
 
 def wrong_weights(model: CLIPModel, info: Mapping[str, Iterable]) -> str:

@@ -23,6 +23,7 @@ from clip_gaze.model import registry
 from hub_server import Hub, publish
 from missing import (  # noqa: F401 - hooks
     pytest_addoption,
+    pytest_collection_modifyitems,
     pytest_make_collect_report,
     pytest_runtest_makereport,
     pytest_sessionfinish,

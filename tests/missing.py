@@ -34,6 +34,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what asks the Hub, unless -m names it."""
+    if "hub" not in config.option.markexpr:
+        config.hook.pytest_deselected(items=[each for each in items if _asks_hub(each)])
+        items[:] = [each for each in items if not _asks_hub(each)]
+
+
+def _asks_hub(item: pytest.Item) -> bool:
+    return item.get_closest_marker("hub") is not None
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(
     collector: pytest.Collector,

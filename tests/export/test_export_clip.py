@@ -290,6 +290,19 @@ def test_a_folder_has_no_revision(tiny_checkpoint: Path, tmp_path: Path) -> None
         export(tiny_checkpoint, tmp_path / "out", "--revision", "main")
 
 
+def test_memory_that_is_not_there_is_said_before_weights_are_read(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    shutil.copytree(tiny_checkpoint, tmp_path / "checkpoint")
+    (tmp_path / "checkpoint" / "model.safetensors").unlink()
+    monkeypatch.setattr(export_clip, "free_bytes", lambda: 500_000_000)
+    with pytest.raises(ModelError, match=r"needs about 0\.6 GB of memory, and 0\.5 are free$"):
+        export(tmp_path / "checkpoint", tmp_path / "out")
+    assert "weights; needs about 0.6 GB of memory" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_vectors_of_phrases_are_written_for_each_variant(
     tiny_checkpoint: Path, tiny_model: Path, tmp_path: Path
 ) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 
 from clip_gaze.errors import GazeError
 from clip_gaze.store import pictures
-from clip_gaze.store.layout import INDEX
 from clip_gaze.system.files import whole
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ class Index:
         self.store, self._encoder, self.dim = store, encoder, dim
         self._record = np.dtype([("digest", SHA256), ("vector", "<f4", (dim,))])
         name = hashlib.sha256(encoder.encode()).hexdigest()[:16]
-        self.path = folder / f"{INDEX}{name}.f32"
+        self.path = folder / f"{pictures.INDEX}{name}.f32"
         self._map()
 
     def stored(self) -> Digests:

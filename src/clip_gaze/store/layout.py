@@ -8,6 +8,8 @@ import os
 import sqlite3
 from typing import TYPE_CHECKING
 
+from clip_gaze.store.pictures import INDEX
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -18,7 +20,6 @@ FILE = "vectors-2.sqlite"
 _OLD = "vectors-1.sqlite"
 _ANY = "vectors-*"
 _DAMAGED = ".damaged-"
-INDEX = "vectors-index-"  # how files begin that copy vectors, to be searched quickly
 TAILS = ("-journal", "-shm", "-wal", "")
 # A wrecked schema can make sqlite3 fail while it decodes, with no error of its own.
 FAILURES = (sqlite3.Error, OSError, UnicodeError)

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Collection
 
+INDEX = "vectors-index-"  # how files begin that copy vectors, to be searched quickly
 _PER_QUERY = 500
 # Of one encoder, all that has a SHA-256 for its content, in the order of these.
 _OF = """
