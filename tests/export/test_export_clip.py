@@ -16,7 +16,7 @@ import pytest
 
 import export_clip
 import hub_server
-from clip_gaze import Clip, ModelError, PhraseListError
+from clip_gaze import SURFACES, Clip, ModelError, PhraseListError
 from clip_gaze.model import manifest
 from clip_gaze.model.manifest import Source, TextSettings
 from quantize import add_variants, listed
@@ -25,6 +25,7 @@ from variants import graphs
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from PIL import Image
     from torch import Tensor
 
     from hub_server import Hub
@@ -288,6 +289,37 @@ def test_a_revision_that_there_is_not_is_refused(
 def test_a_folder_has_no_revision(tiny_checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(click.UsageError, match="is here, not on the Hub, and so has no revision"):
         export(tiny_checkpoint, tmp_path / "out", "--revision", "main")
+
+
+def test_a_checkpoint_as_those_of_openclip_is_exported(
+    checkpoint: Path, tmp_path: Path, picture: Callable[..., Image.Image]
+) -> None:
+    """ViT-H/14 and ViT-bigG/14: GELU, 2 for the end token, padding of its own, halves in shards."""
+    import torch
+    from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
+
+    for tower in ("text_config", "vision_config"):
+        change(checkpoint / "config.json", tower, "hidden_act", value="gelu")
+    for name, token in (("bos_token_id", 0), ("eos_token_id", 2), ("pad_token_id", 1)):
+        change(checkpoint / "config.json", "text_config", name, value=token)
+    halves = CLIPModel.from_pretrained(checkpoint, dtype=torch.float16)
+    (checkpoint / "model.safetensors").unlink()
+    halves.save_pretrained(checkpoint, max_shard_size="4MB")
+    assert len(list(checkpoint.glob("model-*.safetensors"))) > 1
+    assert export(checkpoint, tmp_path / "out", "--variants", "fp32") == 0
+
+    model = CLIPModel.from_pretrained(checkpoint, dtype=torch.float32).eval()
+    assert model.config.text_config.hidden_act == "gelu"
+    tokens = CLIPTokenizer.from_pretrained(checkpoint)(
+        list(SURFACES), padding="max_length", max_length=77, return_tensors="pt"
+    )
+    pixels = CLIPImageProcessorPil.from_pretrained(checkpoint)(picture(), return_tensors="pt")
+    with torch.no_grad():
+        # Padding is no part of it: the end token comes before.
+        expected = torch.softmax(model(**tokens, **pixels).logits_per_image, dim=1)[0]
+    with Clip(tmp_path / "out", offline=True, store=False) as clip:
+        found = clip.probabilities(picture(), SURFACES)
+    np.testing.assert_allclose([p for _, p in found], expected.numpy(), atol=1e-5)
 
 
 def test_memory_that_is_not_there_is_said_before_weights_are_read(
