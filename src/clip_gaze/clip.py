@@ -347,7 +347,7 @@ class Clip:
         *,
         encoding: Progress | None = None,
     ) -> Comparison:
-        """Return the phrases whose log-odds differ most between pictures, both ways.
+        """Return the phrases whose probabilities differ most between pictures, both ways.
 
         Args:
             images: two or more, see `embed_many`; the first that can be read is the reference. A

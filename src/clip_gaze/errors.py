@@ -22,7 +22,18 @@ class ModelError(GazeError):
 
 
 class DownloadError(ModelError):
-    """Model files that could not be fetched."""
+    """Model files that could not be fetched.
+
+    Attributes:
+        what: what happened.
+        more: what can be done, each by itself, and details; the message has all in one line.
+
+    """
+
+    def __init__(self, what: str, *more: str) -> None:
+        """Make one line of what happened and of what can be done."""
+        super().__init__("; ".join([what, *more]))
+        self.what, self.more = what, more
 
 
 class ClosedError(GazeError):

@@ -36,7 +36,9 @@ def gaze(
     model: str | os.PathLike[str] | None = None,
     *,
     corrected: bool = False,
-) -> object:
+) -> (
+    list[str] | list[tuple[str, float]] | dict[str, list[str]] | dict[str, list[tuple[str, float]]]
+):
     """Return the phrases that CLIP finds most likely for a picture, best first.
 
     Args:

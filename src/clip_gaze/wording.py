@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 _LARGE = 1e6
+CLEAR = 0.00995  # what is shown as 1.0%
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -46,6 +47,24 @@ def rounded(share: float) -> str:
         return ">99.9%"
     tenths = math.floor(10 * share + 0.5)  # halves go up, as browsers have it
     return f"{tenths / 10:.1f}%" if tenths < 100 or share >= 99.5 else f"{math.floor(share + 0.5)}%"
+
+
+def is_clear(probability: float) -> bool:
+    """Return whether the first phrase of a list wins: with one per cent at least.
+
+    >>> is_clear(0.0099), is_clear(0.01)
+    (False, True)
+    """
+    return probability >= CLEAR
+
+
+def no_winner(phrase: str, probability: float) -> str:
+    """Return what is said in place of a list whose first phrase does not win.
+
+    >>> no_winner("by hans holbein", 0.004)
+    'no clear winner; the first, with 0.4%: by hans holbein'
+    """
+    return f"no clear winner; the first, with {rounded(100 * probability)}: {phrase}"
 
 
 def factor(difference: float) -> str:

@@ -24,6 +24,7 @@ from PIL import Image
 import clip_gaze
 from clip_gaze import Clip, GazeError, wording
 from clip_gaze.analysis.compare import changes
+from clip_gaze.analysis.similarity import probability
 from clip_gaze.drawing import canvas, chart
 from clip_gaze.errors import PhraseListError, PictureError
 from clip_gaze.output import render, tables
@@ -68,10 +69,24 @@ def test_what_was_painted_leads_both_ways(clip: Clip, paintings: Path) -> None:
     (tonal,) = found.images
     rows = tonal.lists["movements"]
     assert len(rows) == 6
-    assert (rows[0].phrase, rows[-1].phrase) == ("tonalism movement", "pop art movement")
-    assert rows[0].difference > 5
-    assert rows[-1].difference < -5
-    assert [row.difference for row in rows] == sorted((r.difference for r in rows), reverse=True)
+    first = {row.phrase: row for row in rows[:2]}
+    assert first.keys() == {"tonalism movement", "pop art movement"}
+    assert first["tonalism movement"].difference > 5
+    assert first["pop art movement"].difference < -5
+    changed = [abs(probability(row.after) - probability(row.before)) for row in rows]
+    assert changed == sorted(changed, reverse=True)
+
+
+def test_what_changed_most_for_a_person_stands_first_and_dwarfs_are_counted() -> None:
+    """From 99.8 % to 4 % is more than from 0.0001 % to 0.05 %, whose odds change more."""
+    rows = (
+        Change("huge", 6.2, -3.2, -9.4), Change("small", -5.0, -4.0, 1.0),
+        Change("dwarf", -13.8, -7.6, 6.2), Change("other", -9.0, -9.5, -0.5),
+    )  # fmt: skip
+    found = Comparison("a", "m", "v", (), (Compared("b", {"list": rows}),))
+    shown = "".join(render.comparison(found)).splitlines()
+    assert [line.split()[0] for line in shown[-3:]] == ["huge", "small", "and"]
+    assert shown[-1] == "  and 2 more, below 1% in each"
 
 
 def test_grey_tells_of_black_and_white_and_a_mirror_of_little(clip: Clip, tmp_path: Path) -> None:
@@ -296,7 +311,10 @@ def test_json_and_csv_hold_every_digit() -> None:
     assert json.loads(render.json_object(KNOWN)) == json.loads(json.dumps(asdict(KNOWN)))
     rows = list(csv.DictReader(io.StringIO("".join(tables.csv_compared(KNOWN)))))
     assert [row["image"] for row in rows] == ["b.jpg", "b.jpg", "bad.jpg"]
-    assert float(rows[0]["difference"]) == math.log(16)
+    assert float(rows[0]["log_odds_difference"]) == math.log(16)
+    for when in ("before", "after"):
+        odds = float(rows[0][f"log_odds_{when}"])
+        assert float(rows[0][f"probability_{when}"]) == pytest.approx(1 / (1 + math.exp(-odds)))
     assert rows[0]["phrase"] == "<b>bold</b> & \x1b[31m"
     assert rows[2]["error"] == "bad.jpg: is no picture"
 

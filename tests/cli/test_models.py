@@ -174,13 +174,16 @@ def test_a_terminal_shows_bars_unless_they_are_switched_off(
     assert ("100%" in done.stderr) == (not variable)
 
 
-def test_a_download_that_fails_is_one_line(run: Run, hub: Hub) -> None:
+def test_a_download_that_fails_says_one_way_out_a_line(run: Run, hub: Hub) -> None:
     hub.stop()
     done = run("download")
     assert (done.returncode, done.stdout) == (2, "")
-    (line,) = done.stderr.splitlines()
+    line, demo, network, none, *_, wrong = done.stderr.splitlines()
     assert line.startswith(f"clip-gaze: error: {hubs.NAME} (q4) is not complete here: {hub.url}")
-    assert "--model demo" in line
+    assert demo == "  to try things out: --model demo"
+    assert network == f"  with a network: `clip-gaze download {hubs.NAME} --variant q4`"
+    assert none.startswith("  without one: `clip-gaze download ")
+    assert wrong.startswith("  missing or wrong: tokenizer.json")
 
 
 def test_the_default_model_looks_at_a_picture(run: Run, painting: Path, tmp_path: Path) -> None:

@@ -41,10 +41,18 @@ def test_of_log_odds() -> None:
 
 def test_in_the_terminal() -> None:
     scores = tuple(PhraseScore(f"phrase {at}", share) for at, share in enumerate(SHARES))
+    scores = (PhraseScore("the winner", 1.0), *scores)
     shown = "".join(render.text([PictureResult("", "", "", {"list": scores})]))
     lines = [line for line in shown.splitlines() if line.startswith("  phrase")]
     assert [line.split()[-1] for line in lines] == TEXTS
     assert len({len(line) for line in lines}) == 1
+
+
+def test_where_nothing_wins_one_line_says_so() -> None:
+    scores = tuple(PhraseScore(f"by {at}", 0.0094 - at / 1000) for at in range(5))
+    shown = "".join(render.text([PictureResult("", "", "", {"list": scores})]))
+    assert shown.splitlines()[-1] == "  no clear winner; the first, with 0.9%: by 0"
+    assert "by 1" not in shown
 
 
 @pytest.mark.parametrize("file", ["web/static/words.js", "output/templates/report_data.js"])

@@ -40,7 +40,7 @@ def compare(
     variant: str,
     templates: tuple[str, ...] = (),
 ) -> Comparison:
-    """Return the phrases whose log-odds differ most between pictures, both ways.
+    """Return the phrases whose probabilities differ most between pictures, both ways.
 
     Args:
         pictures: each picture's name, and its (d,) embedding or why it could not be read; the
@@ -89,11 +89,11 @@ def changes(
     """Return the positions of the phrases that rise most, and of those that fall most.
 
     Args:
-        before: (m,) log-odds in the reference.
-        after: (m,) log-odds in another picture.
+        before: (m,) probabilities in the reference.
+        after: (m,) probabilities in another picture.
         top: how many of each; None or 0 for all.
 
-    >>> changes(np.array([0.0, 0.0, 0.0]), np.array([-1.0, 2.0, 0.0]), 5)
+    >>> changes(np.array([0.2, 0.5, 0.3]), np.array([0.1, 0.6, 0.3]), 5)
     ([1], [0])
 
     """
@@ -104,19 +104,18 @@ def changes(
 
 
 def _shown(values: NDArray[np.float64], top: int | None) -> list[int]:
-    """Return which phrases are shown: by the largest difference, from a rise to a fall.
+    """Return which phrases are shown, those first whose probability changes most.
 
     Args:
         values: (n, m) log-odds, the reference first.
         top: see `compare`.
     """
-    count = values.shape[1]
-    differences = values[1:] - values[0]
-    largest = differences[np.abs(differences).argmax(axis=0), np.arange(count)]
-    wanted = set(range(count))
+    likely = np.exp(-np.logaddexp(0, -values))  # the logistic function, without overflow
+    wanted = set(range(values.shape[1]))
     if top:
-        sides = [changes(values[0], row, top) for row in values[1:]]
+        sides = [changes(likely[0], row, top) for row in likely[1:]]
         wanted = {at for rise, fall in sides for at in (*rise, *fall)}
+    largest = np.abs(likely[1:] - likely[0]).max(axis=0)
     return [at for at in similarity.best(largest, None) if at in wanted]
 
 

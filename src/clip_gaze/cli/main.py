@@ -13,7 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from clip_gaze.cli.progress import NOTHING_DONE, NothingWrittenError, say
-from clip_gaze.errors import GazeError
+from clip_gaze.errors import DownloadError, GazeError
 
 # The module of each command, and its line in the help: a module is loaded when it is run.
 _COMMANDS = {
@@ -55,6 +55,8 @@ class _OneLine(click.Group):
             sys.exit(1)
         except NothingWrittenError:
             sys.exit(NOTHING_DONE)
+        except DownloadError as error:
+            _fail(error.what, *error.more)
         except GazeError as error:
             _fail(str(error))
         except OSError as error:
@@ -93,9 +95,11 @@ class _OneLine(click.Group):
         return found
 
 
-def _fail(message: str) -> NoReturn:
+def _fail(message: str, *more: str) -> NoReturn:
     one_line = " ".join(message.split())
     say(f"clip-gaze: error: {one_line}")
+    for line in more:
+        say(f"  {line}")
     sys.exit(NOTHING_DONE)
 
 

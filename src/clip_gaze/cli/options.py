@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from clip_gaze.cli.complete import LISTS, MODELS, VARIANTS
 from clip_gaze.cli.progress import SOME_FAILED, NothingWrittenError, say
 from clip_gaze.errors import PhraseListError
 from clip_gaze.model import registry
@@ -21,11 +22,19 @@ from clip_gaze.texts.vectors import PhraseVectors
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from click.shell_completion import CompletionItem
+
     Command = Callable[..., Any]
 
 
 class ByName(click.Group):
     """A group for which a word that is no command is the name of what `show` shows."""
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return what a word may become: a name, a command or an option."""
+        argument = self.commands["show"].params[0]
+        names = argument.type.shell_complete(ctx, argument, incomplete)
+        return [*names, *super().shell_complete(ctx, incomplete)]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -188,14 +197,23 @@ def asking_options(command: Command) -> Command:
     return added(run, argument, list_options, picture_options)
 
 
+def _each(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names in the values of an option, each once."""
+    names = (name.strip() for value in values for name in value.split(","))
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
 def list_options(command: Command) -> Command:
     """Add the options that choose phrases."""
     return added(
         command,
-        click.option("--list", "lists", multiple=True, metavar="NAME", help="A shipped list."),
+        click.option(
+            "-l", "--list", "lists", multiple=True, metavar="NAME", type=LISTS,
+            callback=_each, help="A shipped list, or several with commas between.",
+        ),
         click.option("--phrases", "files", multiple=True, metavar="FILE", help="A text file."),
         click.option("--phrase", "own", multiple=True, metavar="TEXT", help="A phrase."),
-    )
+    )  # fmt: skip
 
 
 def picture_options(command: Command) -> Command:
@@ -220,10 +238,13 @@ def model_options(command: Command) -> Command:
     return added(
         command,
         click.option(
-            "--model", metavar="NAME|DIR",
+            "-m", "--model", metavar="NAME|DIR", type=MODELS,
             help=f"Model or model folder.  [default: {registry.DEFAULT}]",
         ),
-        click.option("--variant", metavar="NAME", help="Variant of the model: fp32, q8, q4, ..."),
+        click.option(
+            "--variant", metavar="NAME", type=VARIANTS,
+            help="Variant of the model: fp32, q8, q4, ...",
+        ),
         click.option(
             "--template", "templates", multiple=True, metavar="TEXT",
             help='Put each phrase into "a painting {}"; of several, the mean is taken.',

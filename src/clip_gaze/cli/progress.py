@@ -31,7 +31,7 @@ class NothingWrittenError(Exception):
 
 def say(line: str) -> None:
     """Write a line on stderr: without control characters, and not into a bar that is shown."""
-    line = terminal.clean(line)
+    line = terminal.wrapped(terminal.clean(line), sys.stderr)
     if loaded := sys.modules.get("tqdm"):
         loaded.tqdm.write(line, file=sys.stderr)
     else:

@@ -127,12 +127,14 @@ def _incomplete(model: Model, variant: str, why: str) -> DownloadError:
     local = locate(replace(model, manifest=manifest), variant).values()
     files = ", ".join(each.file.file for each in local if not each.right)
     repository, revision = manifest.source.repository, manifest.source.revision
-    copy_to = ""
+    command = f"clip-gaze download {model.reference} --variant {variant}"
+    choices = [
+        "to try things out: --model demo",
+        f"with a network: `{command}`",
+        f"without one: `{command} --to FOLDER` on another machine, and --model FOLDER here",
+    ]
     # A file that is copied must be known by its digest.
     if pins.is_commit(revision) and all(each.file.sha256 for each in local):
-        copy_to = f"copy them to {address.snapshot(repository, revision)}, or "
-    return DownloadError(
-        f"{manifest.name} ({variant}) is not complete here: {why}; missing or wrong: {files}; "
-        f"{copy_to}run `clip-gaze download {model.reference} --variant {variant} --to FOLDER` on "
-        "another machine, bring FOLDER here and use --model FOLDER; or use --model demo"
-    )
+        choices.append(f"or copy the files to {address.snapshot(repository, revision)}")
+    choices.append(f"missing or wrong: {files}")
+    return DownloadError(f"{manifest.name} ({variant}) is not complete here: {why}", *choices)

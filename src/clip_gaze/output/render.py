@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import string
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from clip_gaze.output.terminal import BLOCKS, clean, pad, shorten, width_of
 from clip_gaze.results import CorrectedScore, PhraseScore
-from clip_gaze.wording import factor, made_by, per_cent, rounded
+from clip_gaze.wording import CLEAR, factor, is_clear, made_by, no_winner, per_cent, rounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -48,6 +49,10 @@ def text(results: Iterable[PictureResult], columns: int | None = None) -> Iterat
             if result.corrected:
                 title += ": corrected, and plain"
             yield _title(title, columns)
+            if scores and not is_clear(scores[0].probability):
+                said = no_winner(clean(scores[0].phrase), scores[0].probability)
+                yield f"{_INDENT}{said if columns is None else shorten(said, columns - 3)}\n"
+                continue
             for score in scores:
                 yield _line(score, widest, columns)
 
@@ -92,8 +97,13 @@ def comparison(found: Comparison, columns: int | None = None) -> Iterator[str]:
             f"{letter:>9}{'':8}" for _, letter in zip(groups, letters[1:], strict=False)
         )
         yield f"  {'':{wide}} {'A':>7}{heads}".rstrip() + "\n"
-        for changes in zip(*groups, strict=True):
-            yield _compared(changes, wide)
+        rows = list(zip(*groups, strict=True))
+        small = [row for row in rows if _is_small(row)]
+        for changes in rows:
+            if len(small) == len(rows) or changes not in small:
+                yield _compared(changes, wide)
+        if 0 < len(small) < len(rows):
+            yield f"  and {len(small)} more, below {CLEAR:.0%} in each\n"
 
 
 def json_array(results: Iterable[PictureResult | HeatMap], indent: int | None = 1) -> Iterator[str]:
@@ -163,9 +173,15 @@ def _line(score: Score, widest: int, columns: int | None) -> str:
 
 def _bar(share: float, room: int) -> str:
     """Return a bar of at most `room` cells, to an eighth of a cell."""
-    eighths = round(share * room * 8)
+    eighths = max(1, round(share * room * 8)) if room else 0  # what is there can be seen
     full, rest = divmod(eighths, 8)
     return BLOCKS[8] * full + (BLOCKS[rest] if rest else "")
+
+
+def _is_small(changes: Sequence[Change]) -> bool:
+    """Return whether a phrase is below CLEAR in all pictures."""
+    least = math.log(CLEAR / (1 - CLEAR))
+    return max(changes[0].before, *(change.after for change in changes)) < least
 
 
 def _compared(changes: Sequence[Change], wide: int) -> str:

@@ -8,6 +8,7 @@ import re
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from clip_gaze.analysis.similarity import probability
 from clip_gaze.errors import GazeError
 from clip_gaze.output.names import spelled
 
@@ -23,7 +24,8 @@ COLUMNS = ("image", *SETTINGS, "status", "list", "phrase", "probability", "plain
 _WIDE = ("image", *SETTINGS, "status", "error")
 COMPARED = (
     "reference", "image", "model", "variant", "templates", "status", "list", "phrase",
-    "before", "after", "difference", "error",
+    "probability_before", "probability_after",
+    "log_odds_before", "log_odds_after", "log_odds_difference", "error",
 )  # fmt: skip
 MARK = "\ufeff"  # what a CSV file begins with: without it, Excel does not take it for UTF-8
 _BETWEEN = " | "  # templates
@@ -106,10 +108,11 @@ def csv_compared(comparison: Comparison) -> Iterator[str]:
             _BETWEEN.join(comparison.templates), each.status,
         ]  # fmt: skip
         if each.status == "error":
-            yield csv_line([*start, "", "", "", "", "", each.error])
+            yield csv_line([*start, *[""] * 7, each.error])
         for name, changes in each.lists.items():
             for change in changes:
-                figures = (change.before, change.after, change.difference)
+                odds = (change.before, change.after)
+                figures = (*map(probability, odds), *odds, change.difference)
                 yield csv_line([*start, name, change.phrase, *figures, ""])
 
 

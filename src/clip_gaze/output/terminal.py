@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import sys
+import textwrap
 import unicodedata
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+    from typing import TextIO
 
 _T = TypeVar("_T")
 
@@ -18,6 +22,7 @@ BLOCKS = " ▏▎▍▌▋▊▉█"
 _CONTROLS = dict.fromkeys((*range(32), *range(127, 160), 0x2028, 0x2029), "\ufffd") | {
     0xDC00 + byte: f"%{byte:02X}" for byte in range(128, 256)
 }
+_EMPHASIS = re.compile("\x1b\\[[0-9;]*m")
 _NO_WIDTH = "\u200b\u200c\u200d\u2060"
 
 
@@ -55,6 +60,24 @@ def shorten(text: str, width: int, *, at_start: bool = False) -> str:
     return "…" + kept if at_start else kept + "…"
 
 
+def wrapped(line: str, stream: TextIO) -> str:
+    """Return a line as lines that a terminal shows without breaking a word, if it is one."""
+    if not stream.isatty():
+        return line
+    room = max(20, shutil.get_terminal_size().columns - 1)
+    indent = line[: len(line) - len(line.lstrip())] + "  "
+    return "\n".join(
+        textwrap.wrap(
+            line, room, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+        )
+    )
+
+
+def is_plain() -> bool:
+    """Return whether a terminal shall get text alone: https://no-color.org, or one that is dumb."""
+    return bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+
+
 def columns() -> int | None:
     """Return the width of the terminal that standard output is; None where it is none."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
@@ -77,6 +100,8 @@ def fitted(
     pieces = text(what, width)
     if width is None:
         return pieces
+    if is_plain():
+        pieces = (_EMPHASIS.sub("", piece) for piece in pieces)
     try:
         BLOCKS.encode(sys.stdout.encoding)
     except UnicodeEncodeError:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from clip_gaze.analysis import similarity
+from clip_gaze.cli.complete import LISTS
 from clip_gaze.cli.options import ByName, lists_of, model_options
 from clip_gaze.cli.progress import encoding, opened
 from clip_gaze.output import render, terminal, writers
@@ -28,14 +29,14 @@ def lists(context: click.Context) -> None:
 
 
 @lists.command(hidden=True)
-@click.argument("name")
+@click.argument("name", type=LISTS)
 def show(name: str) -> None:
     """Show the phrases of a list."""
     click.echo("\n".join(phrases.load(name)))
 
 
 @lists.command()
-@click.argument("name")
+@click.argument("name", type=LISTS)
 @click.option("--top", type=click.IntRange(min=0), default=10, show_default=True, help="0: all.")
 @click.option(
     "--format", "kind", type=click.Choice(("text", "json")), default="text", show_default=True

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from clip_gaze.cli.complete import MODELS, VARIANTS
 from clip_gaze.cli.options import ByName, lists_of
 from clip_gaze.cli.progress import SOME_FAILED, say
 from clip_gaze.errors import ModelError
@@ -38,7 +39,7 @@ def models(context: click.Context) -> None:
 
 
 @models.command(hidden=True)
-@click.argument("names", nargs=-1)
+@click.argument("names", nargs=-1, type=MODELS)
 def show(names: Sequence[str]) -> None:
     """Describe models and folders."""
     _show(names)
@@ -51,7 +52,7 @@ def _show(names: Sequence[str]) -> None:
 
 
 @models.command()
-@click.argument("names", nargs=-1, metavar="[NAME|DIR]...")
+@click.argument("names", nargs=-1, metavar="[NAME|DIR]...", type=MODELS)
 def check(names: Sequence[str]) -> int:
     """Hash every file that is here anew, and say which are right; exit 1 if one is wrong.
 
@@ -71,8 +72,11 @@ def check(names: Sequence[str]) -> int:
 
 
 @click.command()
-@click.argument("model", required=False, metavar="[NAME|DIR]")
-@click.option("--variant", metavar="NAME", help="Variant of the model.  [default: the model's own]")
+@click.argument("model", required=False, metavar="[NAME|DIR]", type=MODELS)
+@click.option(
+    "--variant", metavar="NAME", type=VARIANTS,
+    help="Variant of the model.  [default: the model's own]",
+)  # fmt: skip
 @click.option(
     "--to", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
     help="Make a folder there that --model FOLDER runs on any machine.",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clip_gaze.analysis.occlusion import QUALITIES
+from clip_gaze.cli.complete import LISTS
 from clip_gaze.cli.options import megapixels_option, model_options, output_option
 from clip_gaze.cli.progress import bar, encoding, opened
 from clip_gaze.drawing import canvas, heatmap
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("image", metavar="IMAGE")
 @click.argument("asked", nargs=-1, required=True, metavar="PHRASE...")
-@click.option("--list", "name", metavar="NAME", help="A shipped list to weigh the phrases against.")
+@click.option(
+    "-l", "--list", "name", metavar="NAME", type=LISTS,
+    help="A shipped list to weigh the phrases against.",
+)  # fmt: skip
 @click.option("--phrases", "file", metavar="FILE", help="A text file to weigh them against.")
 @output_option("Where to write: .png, .jpg, .webp, .svg or .json.")
 @click.option(
