@@ -9,6 +9,10 @@ class PictureError(GazeError):
     """A picture that cannot be opened or read."""
 
 
+class PictureUnreachableError(PictureError):
+    """A picture that cannot be had now, as its server does not answer; it may be had later."""
+
+
 class PictureSizeError(PictureError):
     """A picture with more pixels than are allowed."""
 
@@ -23,6 +27,21 @@ class ModelError(GazeError):
 
 class DownloadError(ModelError):
     """Model files that could not be fetched."""
+
+
+class StorageError(GazeError):
+    """A folder, bucket or file that cannot be read or written.
+
+    Attributes:
+        lasting: whether to ask again would not help.
+
+    """
+
+    lasting = False
+
+
+class BrokenOffError(GazeError):
+    """A run over a collection that ended early; what it finished stays."""
 
 
 class ClosedError(GazeError):
