@@ -83,8 +83,8 @@ def made(
         with _bar(partial(_count, asked, dataset)) as done:
             try:
                 embed.run(
-                    clip, job, collection, embed.Told(done, _wrong, _dashboard), ranking=ranking,
-                    cluster=cluster, resume=target.resume, summary=summary,
+                    clip, job, collection, embed.Told(done, _wrong, _wrong, _dashboard),
+                    ranking=ranking, cluster=cluster, resume=target.resume, summary=summary,
                 )  # fmt: skip
             except KeyboardInterrupt:
                 msg = f"stopped; {_so_far(summary)}; the same command with --resume goes on"
@@ -141,7 +141,7 @@ def _count(asked: Asked, dataset: Dataset | None) -> int | None:
 
 def _exit_code(summary: Summary, place: str) -> int:
     """Say how far it is, and return the exit code."""
-    if not summary.failed:
+    if summary.there + summary.made and not summary.failed:
         say(f"clip-gaze: {place}: {_so_far(summary)}")
     elif summary.there + summary.made:
         far = f"{place}: is not complete, {_so_far(summary)}"

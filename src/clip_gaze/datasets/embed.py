@@ -62,10 +62,19 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What a run calls as it goes on: with pictures that are done, and with what is wrong."""
+    """What a run calls as it goes on.
+
+    Attributes:
+        done: called with how many pictures more are done.
+        wrong: called with what is wrong with a picture.
+        failed: called with why a part could not be made.
+        dashboard: called with the address at which a cluster shows its work.
+
+    """
 
     done: Callable[[int], object] = lambda _: None
     wrong: Callable[[str], object] = lambda _: None
+    failed: Callable[[str], object] = lambda _: None
     dashboard: Callable[[str], object] = lambda _: None
 
 
@@ -183,25 +192,14 @@ def run(
         BrokenOffError: the run ended early.
 
     """
-    there = begun(job, resume=resume)
     summary = summary or Summary()
+    there: set[str] = set()
     asked: set[str] = set()
-
-    def missing() -> Iterator[Partition]:
-        for each in collection:
-            if each.file in asked:
-                continue
-            asked.add(each.file)
-            if each.file in there:
-                summary.there += each.count
-                told.done(each.count)
-            else:
-                yield each
-
-    for partition, outcome in _engine(clip, job, ranking, cluster, missing(), told):
+    missing = _missing(job, collection, there, asked, summary, told, resume=resume)
+    for partition, outcome in _engine(clip, job, ranking, cluster, missing, told):
         if isinstance(outcome, BaseException):
             summary.failed += 1
-            told.wrong(f"{partition.file}: {_first_line(outcome)}")
+            told.failed(f"{partition.file}: {_first_line(outcome)}")
             _check(outcome, summary)
         else:
             summary.made += outcome.count
@@ -214,6 +212,33 @@ def run(
         for file in there - asked:  # of pictures that have changed, or are gone
             folder.remove(file)
     return summary
+
+
+def _missing(
+    job: Job,
+    collection: Iterable[Partition],
+    there: set[str],
+    asked: set[str],
+    summary: Summary,
+    told: Told,
+    *,
+    resume: bool,
+) -> Iterator[Partition]:
+    """Yield what is not there, and note what is, and what was asked for.
+
+    The dataset is begun when there is a cluster to make it, and something to put into it.
+    """
+    for each in collection:
+        if not asked:
+            there |= begun(job, resume=resume)
+        if each.file in asked:
+            continue
+        asked.add(each.file)
+        if each.file in there:
+            summary.there += each.count
+            told.done(each.count)
+        else:
+            yield each
 
 
 def _engine(
@@ -317,20 +342,20 @@ def embed(
         place = tempfile.mkdtemp(prefix="clip-gaze-") if output is None else os.fspath(output)
         description = about(clip, half=half, source=[*sources] if known else None)
         summary = Summary()
-        wrong: list[str] = []
+        why: list[str] = []
 
         def failed(error: Exception) -> None:
             summary.unlisted += 1
-            wrong.append(str(error))
+            why.append(str(error))
 
         pictures = listing.listed(sources, failed)
         run(
             clip, job_of(clip, place, description), partitions(pictures, per_part),
-            Told(progress or (lambda _: None), wrong.append),
+            Told(progress or (lambda _: None), failed=why.append),
             cluster=cluster, resume=resume, summary=summary,
         )  # fmt: skip
     if summary.failed or summary.unlisted:
-        msg = f"{place}: {summary.failed} parts are missing; go on with resume=True: {wrong[-1]}"
+        msg = f"{place}: {summary.failed} parts are missing; go on with resume=True: {why[-1]}"
         raise BrokenOffError(msg)
     found = Dataset(place)
     if output is None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import csv
-import io
 import os
 import sys
 from pathlib import Path
@@ -131,7 +131,7 @@ def _lines(stream: Iterable[bytes]) -> Iterator[str]:
 
 
 def _csv(stream: IO[bytes], file: str, column: str | None) -> Iterator[str]:
-    rows = csv.reader(io.TextIOWrapper(stream, "utf-8-sig", newline=""))
+    rows = csv.reader(codecs.iterdecode(stream, "utf-8-sig"))
     try:
         at = _place(next(rows, []), file, column)
         for row in rows:
