@@ -151,7 +151,9 @@ def _paged(fs: Any, top: str) -> Iterator[dict[str, Any]]:
     """Yield what an S3 file system tells of all files below a path."""
     from fsspec.asyn import sync  # noqa: PLC0415 - see `opened`
 
-    files = fs._iterdir(f"{top.rstrip('/')}/", delimiter="")  # noqa: SLF001 - no other streams
+    bucket, _, folder = top.strip("/").partition("/")
+    prefix = folder and f"{folder}/"
+    files = fs._iterdir(bucket, delimiter="", prefix=prefix)  # noqa: SLF001 - no other streams
 
     async def page() -> list[dict[str, Any]]:
         found = []
