@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -265,3 +267,34 @@ def test_other_files_of_a_model_are_refused(scans: Path, tmp_path: Path) -> None
 def test_what_is_no_cluster_is_said(cluster: str) -> None:
     with pytest.raises(clip_gaze.GazeError, match=f"^{cluster}: "), engines.connected(cluster):
         pass
+
+
+@pytest.mark.parametrize(
+    ("missing", "cluster", "source", "said"),
+    [
+        ("pyarrow", None, "", r"a dataset needs pyarrow; .* 'clip-gaze\[cluster\]'"),
+        ("dask", "local", "", r"a cluster needs dask\[distributed\]; .* 'clip-gaze\[cluster\]'"),
+        ("s3fs", None, "s3://bucket/", "needs s3fs; install it with: pip install s3fs"),
+        ("gcsfs", None, "gs://bucket/", "needs gcsfs; install it with: pip install gcsfs"),
+        ("aiohttp", None, "https://x.org/", "needs aiohttp; install it with: pip install aiohttp"),
+    ],
+)
+def test_what_is_not_installed_is_said_in_one_line(
+    missing: str, cluster: str | None, source: str, said: str, scans: Path, tmp_path: Path
+) -> None:
+    code = (
+        "import sys, clip_gaze\n"
+        "missing, cluster, source, place = sys.argv[1:]\n"
+        "sys.modules[missing] = None\n"
+        "try:\n"
+        "    clip_gaze.embed(source, place, model='demo', cluster=cluster or None)\n"
+        "except clip_gaze.GazeError as error:\n"
+        "    print(error)\n"
+    )
+    words = [missing, cluster or "", source or str(scans), str(tmp_path / "vectors")]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=False
+    )
+    assert re.search(said, done.stdout), done.stdout + done.stderr
+    assert done.stdout.count("\n") == 1
+    assert not (tmp_path / "vectors").exists()

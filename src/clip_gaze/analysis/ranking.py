@@ -79,12 +79,10 @@ class Ranking:
         _, text_embeds = self.lists[name]
         # A matrix product of all is far quicker than the sums of `similarity.logits`.
         logits = image_embeds @ text_embeds.T * np.float32(self.logit_scale)
-        likely = similarity.softmax(logits - self._bias(name))
-        order = similarity.best_of_each(likely, top)
-        plain = None
-        if self.neutral is not None:
-            plain = np.take_along_axis(similarity.softmax(logits), order, axis=1)
-        return order, np.take_along_axis(likely, order, axis=1), plain
+        values = np.asarray(logits - self._bias(name), np.float32)
+        order = similarity.best_of_each(values, top)
+        plain = None if self.neutral is None else similarity.softmax_at(logits, order)
+        return order, similarity.softmax_at(values, order), plain
 
     def _best(self, embedding: NDArray[np.float32], name: str, top: int | None) -> list[Score]:
         phrases, _ = self.lists[name]
