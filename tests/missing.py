@@ -19,6 +19,7 @@ EXTRAS = {
     "torch": "export", "transformers": "export", "onnx": "quantize", "google": "quantize",
     "starlette": "page", "anyio": "page", "uvicorn": "page", "python_multipart": "page",
     "jinja2": "report", "pyarrow": "parquet", "pandas": "parquet", "polars": "parquet",
+    "dask": "cluster", "distributed": "cluster", "moto": "test", "s3fs": "test",
     "pillow_heif": "heic", "platformdirs": "test", "safetensors": "export", "fastapi": "test",
     "playwright": "page", "schemathesis": "page",
     "axe_playwright_python": "page",

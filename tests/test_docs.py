@@ -61,7 +61,9 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("line", cases(COMMAND))
 def test_command(line: str) -> None:
     words = shlex.split(line)[1:]
-    sees = words[0] in ("compare", "find", "gaze", "prompt", "report", "see") or words[:2] == [
+    sees = words[0] in ("compare", "embed", "find", "gaze", "prompt", "report", "see") or words[
+        :2
+    ] == [
         "lists",
         "bias",
     ]

@@ -42,7 +42,8 @@ ROOMS = {
     "drawing": {"pictures", "system", *VALUES},
     "output": {"analysis", "drawing", "pictures", "system", *VALUES},
     "web": {"clip", "drawing", "output", *ENGINE},
-    "cli": {"clip", "drawing", "gaze", "output", "web", *ENGINE},
+    "datasets": {"clip", "output", *ENGINE},
+    "cli": {"clip", "datasets", "drawing", "gaze", "output", "web", *ENGINE},
 }
 EVERYTHING = {"__init__", "__main__"}
 EXPORT_ONLY = {"torch", "torchvision", "transformers", "onnx", "onnxscript", "onnx_ir", "export"}

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from clip_gaze.clip import Clip
+    from clip_gaze.datasets.dataset import Dataset
+    from clip_gaze.datasets.embed import embed
+    from clip_gaze.datasets.work import embed_rows
     from clip_gaze.errors import (
         ClosedError,
         DownloadError,
@@ -70,6 +73,7 @@ __all__ = [
     "ClosedError",
     "Comparison",
     "CorrectedScore",
+    "Dataset",
     "DownloadError",
     "Duplicates",
     "GazeError",
@@ -82,6 +86,8 @@ __all__ = [
     "PictureResult",
     "PromptLine",
     "Search",
+    "embed",
+    "embed_rows",
     "gaze",
     "probabilities",
     "to_frame",
@@ -93,6 +99,9 @@ _switch_off()
 
 _MODULES = {
     "Clip": "clip",
+    "Dataset": "datasets.dataset",
+    "embed": "datasets.embed",
+    "embed_rows": "datasets.work",
     "ModelSpec": "model.spec",
     "to_frame": "output.tables",
     **dict.fromkeys(

@@ -127,6 +127,16 @@ class Clip:
         return cls(**asdict(spec))
 
     @property
+    def digests(self) -> dict[str, str]:
+        """The SHA-256 of each of the model's files, by what it is for."""
+        return dict(self._files.digests)
+
+    @property
+    def encoder(self) -> str:
+        """What the embeddings of pictures depend on: the vision tower's files and its pixels."""
+        return self._images().key
+
+    @property
     def templates(self) -> tuple[str, ...]:
         """The sentences that phrases are put into."""
         return self.spec.templates
@@ -162,7 +172,7 @@ class Clip:
         """Yield the embedding of each picture, in order; nothing is done before the first is taken.
 
         Args:
-            images: paths, bytes and binary files of pictures, opened upright; PIL images and
+            images: paths, URLs, bytes and binary files of pictures, opened upright; PIL images and
                 arrays of uint8 (see `source.source` for their shapes), taken as they are.
                 They are asked for as results are taken, so that not all need to be in memory.
 
@@ -458,7 +468,7 @@ class Clip:
     def find(
         self,
         query: Sequence[str | Picture],
-        images: Iterable[Picture] | None = None,
+        images: Iterable[Picture] | Gallery | None = None,
         *,
         without: Sequence[str | Picture] = (),
         top: int | None = 10,
@@ -471,7 +481,8 @@ class Clip:
         Args:
             query: strings are words; anything else is a picture, see `embed_many`: name its file
                 by a `pathlib.Path`. Their embeddings are added up.
-            images: what is searched, see `embed_many`; None: all that the store has.
+            images: what is searched, see `embed_many`; or a `Gallery` of embeddings, such as
+                `Dataset.gallery` returns; None: all that the store has.
             without: words and pictures whose embeddings are taken away.
             top: how many are returned at most; None or 0 for all.
             least: pictures with a lower cosine are left out.
@@ -490,7 +501,7 @@ class Clip:
 
     def duplicates(
         self,
-        images: Iterable[Picture] | None = None,
+        images: Iterable[Picture] | Gallery | None = None,
         threshold: float = search.NEAR,
         *,
         progress: Progress | None = None,
@@ -555,7 +566,11 @@ class Clip:
         pictures = self.encode_images(each for each in terms if not isinstance(each, str))
         return np.concatenate([words, pictures])
 
-    def _gallery(self, images: Iterable[Picture] | None, progress: Progress | None) -> Gallery:
+    def _gallery(
+        self, images: Iterable[Picture] | Gallery | None, progress: Progress | None
+    ) -> Gallery:
+        if isinstance(images, gallery.Gallery):
+            return images
         pictures, dim = self._images(), self.manifest.embedding_dim
         index = None
         if (store := self._store()) is not None:
@@ -643,4 +658,5 @@ class Clip:
             self._runtime.pools,
             self.spec.threads or usable_cpus(),
             self.spec.max_pixels,
+            offline=self.spec.offline,
         )

@@ -9,6 +9,10 @@ class PictureError(GazeError):
     """A picture that cannot be opened or read."""
 
 
+class PictureUnreachableError(PictureError):
+    """A picture that cannot be had now, as its server does not answer; it may be had later."""
+
+
 class PictureSizeError(PictureError):
     """A picture with more pixels than are allowed."""
 
@@ -34,6 +38,21 @@ class DownloadError(ModelError):
         """Make one line of what happened and of what can be done."""
         super().__init__("; ".join([what, *more]))
         self.what, self.more = what, more
+
+
+class StorageError(GazeError):
+    """A folder, bucket or file that cannot be read or written.
+
+    Attributes:
+        lasting: whether to ask again would not help.
+
+    """
+
+    lasting = False
+
+
+class BrokenOffError(GazeError):
+    """A run over a collection that ended early; what it finished stays."""
 
 
 class ClosedError(GazeError):

@@ -60,6 +60,30 @@ class Ranking:
         """Return the `top` likeliest phrases of each list (None or 0: all), likeliest first."""
         return {name: tuple(self._best(embedding, name, top)) for name in self.lists}
 
+    def best_of_each(
+        self, image_embeds: NDArray[np.float32], name: str, top: int | None
+    ) -> tuple[NDArray[np.intp], NDArray[np.float64], NDArray[np.float64] | None]:
+        """Return the likeliest phrases of a list for each of many pictures, likeliest first.
+
+        Args:
+            image_embeds: (n, d) float32, L2-normalised.
+            name: of the list.
+            top: how many phrases; None or 0 for all.
+
+        Returns:
+            Where they stand in the list, (n, top); their probabilities, (n, top); and what these
+            are without the correction, where there is one. They differ from those of
+            `probabilities` in the last bits of float32.
+
+        """
+        _, text_embeds = self.lists[name]
+        # A matrix product of all is far quicker than the sums of `similarity.logits`.
+        logits = image_embeds @ text_embeds.T * np.float32(self.logit_scale)
+        values = np.asarray(logits - self._bias(name), np.float32)
+        order = similarity.best_of_each(values, top)
+        plain = None if self.neutral is None else similarity.softmax_at(logits, order)
+        return order, similarity.softmax_at(values, order), plain
+
     def _best(self, embedding: NDArray[np.float32], name: str, top: int | None) -> list[Score]:
         phrases, _ = self.lists[name]
         (values,) = self.probabilities(embedding[None], name)

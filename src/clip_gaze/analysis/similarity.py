@@ -10,6 +10,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_FEW = 32  # so many highest values are found one by one sooner than by sorting
+
 
 def normalise(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return each row at length 1 (L2); a row of zeros stays as it is.
@@ -70,6 +72,43 @@ def best(values: NDArray[np.float64], top: int | None) -> list[int]:
 
     """
     order: list[int] = np.argsort(-values, kind="stable")[: top or None].tolist()
+    return order
+
+
+def softmax_at(values: NDArray[np.float32], places: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Return the softmax over the last axis at some places alone, with powers in float32.
+
+    Args:
+        values: (n, m) float32.
+        places: (n, k), where in a row.
+
+    >>> softmax_at(np.array([[0, 0, -900]], dtype=np.float32), np.array([[1, 2]])).tolist()
+    [[0.5, 0.0]]
+
+    """
+    powers = np.exp(values - values.max(axis=-1, keepdims=True, initial=-np.inf))
+    total = powers.sum(axis=-1, keepdims=True, dtype=np.float64)
+    return np.asarray(np.take_along_axis(powers, places, axis=-1) / total)
+
+
+def best_of_each(values: NDArray[np.float32], top: int | None) -> NDArray[np.intp]:
+    """Return what `best` does for each row, (n, top), without sorting all of it.
+
+    Args:
+        values: (n, m) float32.
+        top: how many, m at most; None or 0 for all.
+
+    >>> best_of_each(np.array([[0.2, 0.5, 0.2, 0.1], [0.1, 0.2, 0.3, 0.4]]), 2).tolist()
+    [[1, 0], [3, 2]]
+
+    """
+    if not top or top >= min(values.shape[1], _FEW):
+        return np.argsort(-values, axis=1, kind="stable")[:, : top or None]
+    left, rows = values.copy(), np.arange(len(values))
+    order = np.empty((len(values), top), np.intp)
+    for at in range(top):
+        order[:, at] = left.argmax(axis=1)  # the first of several that are equal
+        left[rows, order[:, at]] = -np.inf
     return order
 
 

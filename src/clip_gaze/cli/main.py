@@ -21,6 +21,7 @@ _COMMANDS = {
     "compare": ("compare", "Say which phrases are likelier in one picture than in others."),
     "demo": ("gaze", "Show what clip-gaze does, with a picture and a model that ship."),
     "download": ("models", "Fetch a model, verify it, and copy it for another machine."),
+    "embed": ("embed", "Make a dataset of the vectors of pictures, here or on a cluster."),
     "find": ("find", "Find pictures by words, by other pictures, or by a sum of both."),
     "gaze": ("gaze", "Say which phrases of each list CLIP finds most likely."),
     "lists": ("lists", "Name the phrase lists that ship, or show the phrases of one."),

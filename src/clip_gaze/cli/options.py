@@ -12,6 +12,8 @@ import click
 
 from clip_gaze.cli.complete import LISTS, MODELS, VARIANTS
 from clip_gaze.cli.progress import SOME_FAILED, NothingWrittenError, say
+from clip_gaze.datasets import listing
+from clip_gaze.datasets.dataset import Dataset, is_dataset
 from clip_gaze.errors import PhraseListError
 from clip_gaze.model import registry
 from clip_gaze.output import names
@@ -20,7 +22,9 @@ from clip_gaze.texts import phrases
 from clip_gaze.texts.vectors import PhraseVectors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from clip_gaze.pictures.source import File, Remote
 
     from click.shell_completion import CompletionItem
 
@@ -120,6 +124,8 @@ class Asked:
         own: phrases.
         recursive: whether folders inside folders are meant.
         exclude: patterns of files that are not meant.
+        names: a file that names more pictures.
+        column: which of its columns does.
 
     """
 
@@ -129,6 +135,8 @@ class Asked:
     own: Sequence[str]
     recursive: bool
     exclude: Sequence[str]
+    names: str | None = None
+    column: str | None = None
 
     def phrases(self, model: str | None) -> dict[str, tuple[str, ...]]:
         """Return name -> phrases for what was asked for, or for the default lists.
@@ -144,7 +152,21 @@ class Asked:
         chosen = chosen_lists(self.lists, self.files, self.own, bundled=bundled)
         return chosen or bundled or {name: phrases.load(name) for name in phrases.DEFAULTS}
 
-    def pictures(self) -> tuple[list[Path], int]:
+    def sources(self) -> Iterator[str | File | Remote]:
+        """Yield the pictures, folders, URLs and patterns that are meant."""
+        yield from self.images
+        if self.names is not None:
+            yield from listing.names(self.names, self.column)
+
+    def dataset(self) -> Dataset | None:
+        """Return the dataset that is meant in place of pictures; None for pictures."""
+        some = [image for image in self.images if is_dataset(image)]
+        if some and (len(self.images) > 1 or self.names is not None):
+            msg = f"{some[0]}: is a dataset; name it alone"
+            raise click.UsageError(msg)
+        return Dataset(some[0]) if some else None
+
+    def pictures(self) -> tuple[list[Path | Remote], int]:
         """Return the pictures that are meant, and the exit code that folders call for.
 
         What of a folder cannot be read is named on stderr.
@@ -155,7 +177,9 @@ class Asked:
 
         """
         paths, code = [], 0
-        meant = collect.pictures(self.images, recursive=self.recursive, exclude=self.exclude)
+        meant = collect.pictures(
+            listing.spread(self.sources()), recursive=self.recursive, exclude=self.exclude
+        )
         for path, error in meant:
             if error is None:
                 paths.append(path)
@@ -184,17 +208,49 @@ def lists_of(model: str | None) -> dict[str, tuple[str, ...]]:
 
 def asking_options(command: Command) -> Command:
     """Add the arguments and options that say what is looked at; the command gets an `Asked`."""
+    argument = click.argument("images", nargs=-1, required=True, metavar="IMAGE|FOLDER...")
+    return added(_asking(command), argument, list_options, picture_options)
 
+
+def collection_options(command: Command) -> Command:
+    """Add those that name a collection, also in a file; the command gets an `Asked`."""
+
+    def given(context: click.Context, argument: click.Parameter, value: Sequence[str]) -> object:
+        if not value and context.params.get("names") is None:
+            raise click.MissingParameter(ctx=context, param=argument)
+        return value
+
+    return added(
+        _asking(command),
+        click.argument(
+            "images", nargs=-1, callback=given, metavar="IMAGE|FOLDER|URL|DATASET..."
+        ),
+        click.option(
+            "--from", "names", metavar="FILE", is_eager=True,
+            help="Take the paths and URLs in FILE: one a line, or a column of .csv or .parquet.",
+        ),
+        click.option("--column", metavar="NAME", help="The column of --from FILE."),
+        picture_options,
+    )  # fmt: skip
+
+
+def _asking(command: Command) -> Command:
     @functools.wraps(command)
     def run(
-        *, images: Sequence[str], lists: Sequence[str], files: Sequence[str], own: Sequence[str],
-        recursive: bool, exclude: Sequence[str], **options: Any,
+        *, images: Sequence[str], recursive: bool, exclude: Sequence[str],
+        lists: Sequence[str] = (), files: Sequence[str] = (), own: Sequence[str] = (),
+        names: str | None = None, column: str | None = None, **options: Any,
     ) -> Any:  # fmt: skip
-        asked = Asked(images, lists, files, own, recursive, exclude)
+        asked = Asked(images, lists, files, own, recursive, exclude, names, column)
         return command(asked=asked, **options)
 
-    argument = click.argument("images", nargs=-1, required=True, metavar="IMAGE|FOLDER...")
-    return added(run, argument, list_options, picture_options)
+    return run
+
+
+cluster_option = click.option(
+    "--cluster", metavar="local[:N]|ADDRESS",
+    help="Work on a Dask cluster: N processes here, or the scheduler at tcp://... or tls://...",
+)  # fmt: skip
 
 
 def _each(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:

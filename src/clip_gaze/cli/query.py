@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from clip_gaze.cli.progress import say
+from clip_gaze.datasets.dataset import is_dataset
 from clip_gaze.errors import PictureError
 from clip_gaze.pictures import collect
+from clip_gaze.system.storage import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,9 +52,14 @@ def where(query: Sequence[str]) -> tuple[Sequence[str], str]:
         if is_path and not os.path.lexists(word):
             msg = f"{word}: no such file or folder; check the name and the folder"
             raise PictureError(msg)
-    if query and (query[-1] == ALL or Path(query[-1]).is_dir()):
+    if query and (query[-1] == ALL or Path(query[-1]).is_dir() or _is_remote(query[-1])):
         return query[:-1], query[-1]
     return query, ALL
+
+
+def _is_remote(word: str) -> bool:
+    """Return whether a word is the URL of a dataset."""
+    return is_url(word) and is_dataset(word)
 
 
 def term(word: str) -> str | Path:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from clip_gaze.system.files import cut
+from clip_gaze.system.storage import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,11 +27,13 @@ def as_text(name: str) -> str:
 
     Bytes of the name that are no text become "%FF", and a "%" that stands before two hexadecimal
     digits becomes "%25"; other names stay as they are. The way back is
-    `urllib.parse.unquote(text, errors=sys.getfilesystemencodeerrors())`.
+    `urllib.parse.unquote(text, errors=sys.getfilesystemencodeerrors())`. A URL stays as it is.
 
     >>> as_text("café 50%.jpg"), as_text("a%41.jpg")
     ('café 50%.jpg', 'a%2541.jpg')
     """
+    if is_url(name):  # which has escapes of its own
+        return name
     errors = sys.getfilesystemencodeerrors()
     return _ESCAPED.sub(
         lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode("utf-8", errors)), name

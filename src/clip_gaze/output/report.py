@@ -19,6 +19,7 @@ from clip_gaze.errors import GazeError, PictureError
 from clip_gaze.pictures import thumbnails
 from clip_gaze.pictures.preprocess import rgb
 from clip_gaze.system.files import check_place, is_device, whole
+from clip_gaze.system.storage import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -199,6 +200,8 @@ def _gather(
 
 def link(image: str, folder: Path) -> str:
     """Return where the picture lies, as seen from the page's folder."""
+    if is_url(image):
+        return image
     try:
         near = os.path.relpath(image, folder)
     except ValueError:  # another drive

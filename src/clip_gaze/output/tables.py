@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from clip_gaze.analysis.similarity import probability
 from clip_gaze.errors import GazeError
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SETTINGS = ("model", "variant", "templates", "corrected")
 COLUMNS = ("image", *SETTINGS, "status", "list", "phrase", "probability", "plain", "error")
 _WIDE = ("image", *SETTINGS, "status", "error")
+KINDS = {"probability": "float64", "plain": "float64"}  # of columns; the others are text
 COMPARED = (
     "reference", "image", "model", "variant", "templates", "status", "list", "phrase",
     "probability_before", "probability_after",
@@ -33,16 +34,28 @@ _FORMULA = re.compile("'*[=+@\t\r-]")  # what a spreadsheet would compute, and i
 _ROWS_PER_GROUP = 65_536
 
 
-def to_frame(results: Iterable[PictureResult]) -> list[dict[str, Any]]:
+class _Framed(Protocol):
+    """What has rows of its own: a `Dataset`."""
+
+    def to_frame(self) -> list[dict[str, Any]]:
+        """Return them."""
+
+
+def to_frame(results: Iterable[PictureResult] | _Framed) -> list[dict[str, Any]]:
     """Return one row for each picture and phrase, as pandas.DataFrame and polars.DataFrame take it.
 
     A picture that could not be read has one row, with its error.
+
+    Args:
+        results: what `Clip.gaze_many` yields; or a `Dataset`, see `Dataset.to_frame`.
 
     Returns:
         Rows with the keys image, model, variant, templates, corrected, status, list, phrase,
         probability, plain (of a corrected probability: what it was) and error; what does not
         apply is None.
     """
+    if hasattr(results, "to_frame"):
+        return results.to_frame()
     return [row for result in results for row in rows(spelled(result))]
 
 
@@ -148,8 +161,7 @@ def write_parquet(results: Iterable[PictureResult], path: Path) -> None:
     except ImportError as error:
         msg = "Parquet needs pyarrow; `pip install 'clip-gaze[parquet]'` brings it"
         raise GazeError(msg) from error
-    kinds = {"probability": pa.float64(), "plain": pa.float64()}
-    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in COLUMNS])
+    schema = pa.schema([(name, getattr(pa, KINDS.get(name, "string"))()) for name in COLUMNS])
     waiting: list[dict[str, Any]] = []
     with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
         for result in results:

@@ -1,18 +1,24 @@
-"""Find pictures in files and folders."""
+"""Find pictures in files and folders, here and at URLs, also by patterns."""
 
 from __future__ import annotations
 
+import glob
 import logging
 import os
+import re
 import stat
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clip_gaze.errors import PictureError
+from clip_gaze.errors import GazeError, PictureError, StorageError
+from clip_gaze.pictures.source import File, Remote
+from clip_gaze.system import storage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    Found = tuple[Path | Remote, PictureError | None]
 
 logger = logging.getLogger(__name__)
 
@@ -20,14 +26,15 @@ logger = logging.getLogger(__name__)
 _PLAIN = ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif"
 SUFFIXES = frozenset((*_PLAIN, ".heic", ".heif"))
 _MOUNT_POINT = 0xA0000003  # IO_REPARSE_TAG_MOUNT_POINT, which `stat` has on Windows alone
+_IN = "in this folder"
 
 
 def pictures(
-    paths: Iterable[str | os.PathLike[str]],
+    paths: Iterable[str | os.PathLike[str] | File | Remote],
     *,
     recursive: bool = True,
     exclude: Sequence[str] = (),
-) -> Iterator[tuple[Path, PictureError | None]]:
+) -> Iterator[Found]:
     """Yield the pictures in files and folders, each folder's in the order of their names.
 
     A file that is named is taken whatever it is called. In folders, hidden files and folders are
@@ -35,25 +42,25 @@ def pictures(
     Windows' junctions. No file is opened, and of each folder only the names are in memory at once.
 
     Args:
-        paths: files and folders.
+        paths: files and folders; URLs of them, as strings, a folder's ending in "/" where its
+            server tells no folders; files that are named as such; patterns such as
+            "scans/*/*.jpg" or "s3://bucket/**", in which "**" goes into folders.
         recursive: go into folders inside the folders.
         exclude: patterns such as "*_small.*" or "drafts"; what a file's or folder's name, or its
             path below the named folder, matches is passed over.
 
     Yields:
-        A path with None; or with an error, for a folder or an entry of one that cannot be read.
+        A path, or what lies at a URL, with None; or with an error, for a folder or an entry of one
+        that cannot be read.
 
     Raises:
         PictureError: folders were named, and there is no picture in any of them, nor a file.
+        GazeError: a kind of URL is unknown, or needs a package that is not installed.
     """
     some = False
     empty = []
-    for path in map(Path, paths):
-        if not os.path.isdir(path):  # noqa: PTH112 - `Path.is_dir` fails where it may not look
-            some = True
-            yield path, None
-            continue
-        inside = _walk(path, recursive=recursive, exclude=exclude)
+    for path in paths:
+        inside = _inside(path, recursive=recursive, exclude=exclude)
         first = next(inside, None)
         if first is None:
             empty.append(path)
@@ -62,15 +69,109 @@ def pictures(
         yield first
         yield from inside
     if empty and not some:
-        msg = f"{empty[0]}: no picture in this folder; {', '.join(sorted(SUFFIXES))} are taken"
+        msg = f"{empty[0]}: no picture {_IN}; {', '.join(sorted(SUFFIXES))} are taken"
         raise PictureError(msg)
     for path in empty:
-        logger.warning("%s: no picture in this folder", path)
+        logger.warning("%s: no picture %s", path, _IN)
 
 
-def _walk(
-    top: Path, *, recursive: bool, exclude: Sequence[str]
-) -> Iterator[tuple[Path, PictureError | None]]:
+def _inside(
+    path: str | os.PathLike[str] | File | Remote, *, recursive: bool, exclude: Sequence[str]
+) -> Iterator[Found]:
+    """Yield what a path, a URL or a pattern stands for."""
+    if isinstance(path, File | Remote):
+        return iter([(path.path if isinstance(path, File) else path, None)])
+    if isinstance(path, str) and storage.is_url(path):
+        return _remote(path, recursive=recursive, exclude=exclude)
+    path = Path(path)
+    if os.path.isdir(path):  # noqa: PTH112 - `Path.is_dir` fails where it may not look
+        return _walk(path, recursive=recursive, exclude=exclude)
+    if glob.has_magic(str(path)) and not os.path.lexists(path):
+        return _matching(path, exclude)
+    return iter([(path, None)])
+
+
+def _matching(pattern: Path, exclude: Sequence[str]) -> Iterator[Found]:
+    """Yield the pictures whose paths match a pattern."""
+    parts = pattern.parts
+    at = next(at for at, part in enumerate(parts) if glob.has_magic(part))
+    top, below = Path(*parts[:at]), "/".join(parts[at:])
+    fits = _translated(below)
+    for path, error in _walk(top, recursive="/" in below or "**" in below, exclude=exclude):
+        if error or fits(Path(str(path)).relative_to(top).as_posix()):
+            yield path, error
+
+
+def _translated(pattern: str) -> Callable[[str], object]:
+    """Return what tells whether a path matches: "*" stays in a folder, and "**" does not.
+
+    >>> [bool(_translated("*/**/a?.jpg")(path)) for path in ("x/a1.jpg", "x/y/z/a1.jpg", "a1.jpg")]
+    [True, True, False]
+    """
+    pieces = re.split(r"(\*\*/?|\*|\?|\[!?[^\]]+\])", pattern)
+    known = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+
+    def translated(piece: str) -> str:
+        inner = piece[1:-1].replace("\\", r"\\")
+        if piece[:1] == "[" and inner:
+            return f"[^{inner[1:]}]" if inner[0] == "!" else f"[{inner}]"
+        return known.get(piece) or re.escape(piece)
+
+    return re.compile("".join(map(translated, pieces))).fullmatch
+
+
+def _remote(url: str, *, recursive: bool, exclude: Sequence[str]) -> Iterator[Found]:
+    """Yield the picture at a URL, or those in a folder or of a pattern there."""
+    head, chain, tail = url.partition("::")
+    folder, star, _ = head.partition("*")
+    try:
+        if not star:
+            if not _is_folder(url, head):
+                yield Remote(url), None
+                return
+            top, fits = url, None
+        else:
+            base = folder.rpartition("/")[0] + "/"
+            fits = _translated(head.removeprefix(base))
+            top, recursive = base + chain + tail, "/" in head.removeprefix(base) or "**" in head
+        fs, root = storage.opened(top)
+        for entry in storage.entries(top, recursive=recursive):
+            below = entry.path.removeprefix(root).lstrip("/")
+            if _passed_over(below, exclude) or (fits and not fits(below)):
+                continue
+            if Path(below).suffix.lower() in SUFFIXES:
+                yield Remote(fs.unstrip_protocol(entry.path) + chain + tail, entry.stamp), None
+    except (FileNotFoundError, NotADirectoryError):
+        yield Remote(url), PictureError(f"{url}: no such file or folder; check the address")
+    except (PermissionError, StorageError) as error:
+        reason = str(error) if isinstance(error, GazeError) else f"{url}: may not be read"
+        yield Remote(url), PictureError(reason)
+
+
+def _is_folder(url: str, head: str) -> bool:
+    """Return whether a URL is that of a folder, and ask its server only where it does not show."""
+    if head.endswith("/"):
+        return True
+    if Path(head).suffix.lower() in SUFFIXES or head.lower().startswith(("http:", "https:")):
+        return False
+    fs, path = storage.opened(url)
+    with storage.reached(url):
+        return bool(fs.isdir(path))
+
+
+def _passed_over(below: str, exclude: Sequence[str]) -> bool:
+    """Return whether a path below a folder is hidden or excluded, or lies in a folder that is."""
+    parts = below.split("/")
+    return any(
+        part.startswith(".")
+        or any(
+            fnmatch(name, each) for each in exclude for name in (part, "/".join(parts[: at + 1]))
+        )
+        for at, part in enumerate(parts)
+    )
+
+
+def _walk(top: Path, *, recursive: bool, exclude: Sequence[str]) -> Iterator[Found]:
     def passed_over(entry: os.DirEntry[str]) -> bool:
         names = (entry.name, Path(entry.path).relative_to(top).as_posix()) if exclude else ()
         return _hidden(entry) or any(

@@ -17,8 +17,9 @@ from clip_gaze.errors import PictureError
 from clip_gaze.pictures import neutral
 from clip_gaze.pictures.load import decoded, explained, most_pixels, upright
 from clip_gaze.pictures.preprocess import normalised, pixel_values, seen, square
-from clip_gaze.pictures.source import Content, Decoded, File, source
+from clip_gaze.pictures.source import Content, Decoded, Embedded, File, Remote, source
 from clip_gaze.system.files import sha256
+from clip_gaze.system.storage import is_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -29,11 +30,13 @@ if TYPE_CHECKING:
     from clip_gaze.model.manifest import Manifest
     from clip_gaze.model.session import Tower
     from clip_gaze.pictures.pools import Pools
-    from clip_gaze.pictures.source import Picture
+    from clip_gaze.pictures.source import Picture, Source
     from clip_gaze.store import Store
 
     Vector = NDArray[np.float32]
     Outcome = Vector | PictureError
+    # What may be asked for together with others.
+    Named = File | Remote | Content | Embedded
 
 # What decides pixels beside the model: a change of ours needs another number (2: pictures of more
 # than 8 bits), and Pillow 13 resizes in another order than 12.
@@ -57,6 +60,8 @@ class ImageEncoder:
         pools: Pools,
         workers: int,
         max_pixels: int | None,
+        *,
+        offline: bool,
     ) -> None:
         """Prepare to encode.
 
@@ -68,7 +73,9 @@ class ImageEncoder:
             pools: where the threads come from.
             workers: how many files are decoded and encoded in parallel, each in a thread.
             max_pixels: larger files are refused; None: see `load.most_pixels`.
+            offline: whether URLs that lead to other machines are refused.
         """
+        self._offline = offline
         self._manifest = manifest
         self._encoder = f"vision:{digest}:{astuple(manifest.image)}:{PREPROCESSING}"
         self._store = store
@@ -124,8 +131,12 @@ class ImageEncoder:
                     continue
                 known = self._known(taken)
                 for each in taken:
-                    vector = known.get(each.name)
-                    begun = pool.submit(self._from_file, each) if vector is None else vector
+                    if isinstance(each, Embedded):
+                        begun: Outcome | Future[Outcome] = each.outcome
+                    elif (vector := known.get(each.name)) is not None:
+                        begun = vector
+                    else:
+                        begun = pool.submit(self._from_file, each)
                     waiting.append((each.name, begun))
                     if len(waiting) > _AHEAD * self._workers:
                         yield next_one()
@@ -163,7 +174,7 @@ class ImageEncoder:
             PictureError: it cannot be read.
 
         """
-        found = source(image)
+        found = self._source(image)
         opened = upright(found, self._max_pixels)
         size = self._manifest.image.size
         with explained(found.name):
@@ -177,17 +188,17 @@ class ImageEncoder:
 
     def _taken(
         self, images: Iterable[Picture]
-    ) -> Iterator[list[File | Content] | tuple[str, NDArray[np.float32] | PictureError]]:
+    ) -> Iterator[list[Named] | tuple[str, NDArray[np.float32] | PictureError]]:
         """Yield files in growing groups, the content of one alone, and what is decoded as pixels.
 
         Nothing here keeps a decoded picture once it is pixels.
         """
-        group: list[File | Content] = []
+        group: list[Named] = []
         size = 1
         for image in images:
             found = self._read(image)
             del image
-            if isinstance(found, File):
+            if isinstance(found, File | Remote | Embedded):
                 group.append(found)
                 if len(group) >= size:
                     yield group
@@ -201,13 +212,13 @@ class ImageEncoder:
         if group:
             yield group
 
-    def _read(
-        self, image: Picture
-    ) -> File | Content | tuple[str, NDArray[np.float32] | PictureError]:
+    def _read(self, image: Picture) -> Named | tuple[str, NDArray[np.float32] | PictureError]:
         """Return what to read a picture from, or the pixels of one that is decoded already."""
+        if isinstance(image, Embedded):
+            return image
         name = ""
         try:
-            found = source(image)
+            found = self._source(image)
             if not isinstance(found, Decoded):
                 return found
             name = found.name
@@ -215,7 +226,20 @@ class ImageEncoder:
         except PictureError as error:
             return name, error
 
-    def _known(self, sources: list[File | Content]) -> dict[str, Vector]:
+    def _source(self, image: Picture) -> Source:
+        """Return what a picture is read from, if it may be.
+
+        Raises:
+            PictureError: it is no picture, or lies on another machine, which must not be asked.
+
+        """
+        found = source(image)
+        if self._offline and isinstance(found, Remote) and not is_here(found.name):
+            msg = f"{found.name}: --offline forbids to fetch it"
+            raise PictureError(msg)
+        return found
+
+    def _known(self, sources: list[Named]) -> dict[str, Vector]:
         """Return the vectors of files that have not changed since they were encoded, by name."""
         if self._store is None:
             return {}
@@ -231,12 +255,12 @@ class ImageEncoder:
             if (digest := digests.get(each.path)) in vectors
         }
 
-    def _from_file(self, file: File | Content) -> Outcome:
+    def _from_file(self, file: File | Remote | Content) -> Outcome:
         """Return the vector of a file, from the store where its content was encoded before."""
-        before = file.stamp()
+        before = file.stamp() if isinstance(file, File) else None
         try:
             with file.open() as stream:
-                if self._store is None or before is None or isinstance(file, Content):
+                if self._store is None or before is None or not isinstance(file, File):
                     return self._look(stream, file.name)
                 with explained(file.name):
                     digest = sha256(stream)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from clip_gaze.analysis.search import Take
     from clip_gaze.pictures.encoder import ImageEncoder
     from clip_gaze.pictures.source import Picture
     from clip_gaze.store import Store
@@ -35,67 +37,27 @@ if TYPE_CHECKING:
     Names = Callable[[Sequence[bytes]], dict[bytes, list[str]]]
 
 
+@dataclass(frozen=True, slots=True)
 class Gallery:
-    """Pictures with their vectors; files of the same content are one picture of several names.
+    """Pictures with their vectors.
 
     Attributes:
         count: how many pictures.
+        take: returns the vectors at some positions, (k, d) float32, L2-normalised.
+        named: returns the names of the pictures at some positions: several for one content, none
+            for what is gone or has changed.
         unread: the names of those that could not be read, with their errors.
 
     """
 
-    def __init__(
-        self,
-        digests: NDArray[np.bytes_],
-        names: Names,
-        index: Index | None,
-        found: dict[bytes, Vectors],
-        dim: int,
-        unread: Sequence[tuple[str, PictureError]] = (),
-    ) -> None:
-        """Put a gallery together.
-
-        Args:
-            digests: what tells a picture from others, 32 bytes each.
-            names: returns what pictures are called; none for what is gone or has changed.
-            index: has the vectors of some.
-            found: vectors of those that it may lack, which are left out where they are not here.
-            dim: length of a vector.
-            unread: see `unread`.
-
-        """
-        rows = np.full(len(digests), -1) if index is None else index.rows(digests)
-        self._kept = np.empty((0, dim), np.float32) if index is None else index.vectors
-        lacking = np.flatnonzero(rows < 0)
-        here = [at for at in lacking if bytes(digests[at : at + 1].tobytes()) in found]
-        rows[here] = len(self._kept) + np.arange(len(here))
-        self._new = np.array([found[digests[at : at + 1].tobytes()] for at in here], np.float32)
-        self._digests, self._rows = digests[rows >= 0], rows[rows >= 0]
-        self._names = names
-        self.count = len(self._rows)
-        self.unread = tuple(unread)
-
-    def take(self, positions: NDArray[np.intp]) -> Vectors:
-        """Return the vectors of the pictures at some positions, (k, d) float32, L2-normalised."""
-        rows, split = self._rows[positions], len(self._kept)
-        if len(rows) and rows[-1] < split and (np.diff(rows) == 1).all():
-            return self._kept[rows[0] : rows[-1] + 1]  # as they lie in the file, without a copy
-        found = np.empty((len(rows), self._kept.shape[1]), np.float32)
-        kept = rows < split
-        found[kept] = self._kept[rows[kept]]
-        if not kept.all():
-            found[~kept] = self._new[rows[~kept] - split]
-        return found
+    count: int
+    take: Take
+    named: Callable[[NDArray[np.intp]], list[list[str]]]
+    unread: Sequence[tuple[str, PictureError]] = ()
 
     def unreadable(self) -> tuple[Unread, ...]:
         """Return the pictures that could not be read, and why."""
         return tuple(Unread(name, str(error)) for name, error in self.unread)
-
-    def named(self, positions: Sequence[int] | NDArray[np.intp]) -> list[list[str]]:
-        """Return the names of the pictures at some positions; none for what is gone or changed."""
-        digests = listed(self._digests[positions])
-        names = self._names(digests)
-        return [names.get(digest, []) for digest in digests]
 
     def best(
         self, values: NDArray[np.float32], top: int | None = None, least: float | None = None
@@ -255,7 +217,53 @@ def gathered(
     for name, digest in pairs:
         names.setdefault(digest, []).append(name)
     digests = np.frombuffer(b"".join(names), SHA256)
-    return Gallery(digests, lambda _: names, index, found, dim, unread)
+    return _gallery(digests, lambda _: names, index, found, dim, unread)
+
+
+def _gallery(
+    digests: NDArray[np.bytes_],
+    names: Names,
+    index: Index | None,
+    found: dict[bytes, Vectors],
+    dim: int,
+    unread: Sequence[tuple[str, PictureError]] = (),
+) -> Gallery:
+    """Return files as a gallery; those of the same content are one picture of several names.
+
+    Args:
+        digests: what tells a picture from others, 32 bytes each.
+        names: returns what pictures are called; none for what is gone or has changed.
+        index: has the vectors of some.
+        found: vectors of those that it may lack, which are left out where they are not here.
+        dim: length of a vector.
+        unread: see `Gallery`.
+
+    """
+    rows = np.full(len(digests), -1) if index is None else index.rows(digests)
+    kept = np.empty((0, dim), np.float32) if index is None else index.vectors
+    lacking = np.flatnonzero(rows < 0)
+    here = [at for at in lacking if bytes(digests[at : at + 1].tobytes()) in found]
+    rows[here] = len(kept) + np.arange(len(here))
+    new = np.array([found[digests[at : at + 1].tobytes()] for at in here], np.float32)
+    known, rows = digests[rows >= 0], rows[rows >= 0]
+
+    def take(positions: NDArray[np.intp]) -> Vectors:
+        some, split = rows[positions], len(kept)
+        if len(some) and some[-1] < split and (np.diff(some) == 1).all():
+            return kept[some[0] : some[-1] + 1]  # as they lie in the file, without a copy
+        taken = np.empty((len(some), dim), np.float32)
+        old = some < split
+        taken[old] = kept[some[old]]
+        if not old.all():
+            taken[~old] = new[some[~old] - split]
+        return taken
+
+    def named(positions: NDArray[np.intp]) -> list[list[str]]:
+        asked = listed(known[positions])
+        there = names(asked)
+        return [there.get(digest, []) for digest in asked]
+
+    return Gallery(len(rows), take, named, tuple(unread))
 
 
 def _everything(index: Index | None) -> Gallery:
@@ -266,7 +274,7 @@ def _everything(index: Index | None) -> Gallery:
     lacking = digests[index.rows(digests) < 0]
     if index.renew(len(lacking)):
         lacking = digests[index.rows(digests) < 0]
-    return Gallery(digests, partial(_there, index.store), index, index.lacking(lacking), index.dim)
+    return _gallery(digests, partial(_there, index.store), index, index.lacking(lacking), index.dim)
 
 
 def _known(index: Index, paths: Mapping[Path, str]) -> dict[str, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import stat
@@ -12,10 +13,13 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from PIL import Image
 
-from clip_gaze.errors import PictureError
+from clip_gaze.errors import PictureError, PictureUnreachableError, StorageError
+from clip_gaze.system import storage
 from clip_gaze.system.stamps import stamp
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 
@@ -59,6 +63,66 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
+class Remote:
+    """A picture file at a URL, which is its name.
+
+    Attributes:
+        name: the URL.
+        known: its stamp, where a listing has told it; None: it is asked for.
+
+    """
+
+    name: str
+    known: str | None = None
+
+    def __str__(self) -> str:
+        """Return the URL."""
+        return self.name
+
+    def open(self) -> IO[bytes]:
+        """Fetch the file, and return its content.
+
+        Raises:
+            PictureError: there is no such file, or it may not be read.
+            PictureUnreachableError: it cannot be had now.
+            GazeError: this kind of URL is unknown, or needs another package.
+
+        """
+        with self._explained():
+            return io.BytesIO(storage.read(self.name))
+
+    def stamp(self) -> str | None:
+        """Return its ETag, or its size and time, or None; raises what `open` does."""
+        if self.known is not None:
+            return self.known
+        with self._explained():
+            return storage.stamp(self.name)
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except StorageError as error:
+            raise (PictureError if error.lasting else PictureUnreachableError)(
+                str(error)
+            ) from error
+        except PermissionError as error:
+            msg = f"{self.name}: may not be read"
+            raise PictureError(msg) from error
+        except OSError as error:
+            msg = f"{self.name}: no such file; check the address"
+            raise PictureError(msg) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """A picture whose embedding is there already, (d,) float32, L2-normalised, or its error."""
+
+    name: str
+    outcome: NDArray[np.float32] | PictureError
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
     """The content of a picture file, in memory."""
 
@@ -81,31 +145,31 @@ class Decoded:
     name: str = ""
 
 
-Source: TypeAlias = File | Content | Decoded
+Source: TypeAlias = File | Remote | Content | Decoded
 if TYPE_CHECKING:
     Encoded: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
-    Picture: TypeAlias = Encoded | Image.Image | NDArray[np.uint8] | Source
+    Picture: TypeAlias = Encoded | Image.Image | NDArray[np.uint8] | Source | Embedded
 
 
 def source(picture: Picture) -> Source:
     """Return what a picture is read from.
 
     Args:
-        picture: a path; the bytes of a picture file; a binary file, which is read here from where
-            it stands, and left open; a PIL image; or an array, or what numpy makes one of: uint8,
-            (height, width) for grey, (height, width, 3) or (3, height, width) for RGB,
-            (height, width, 4) for RGBA.
+        picture: a path or, as a string, a URL; the bytes of a picture file; a binary file, which is
+            read here from where it stands, and left open; a PIL image; or an array, or what numpy
+            makes one of: uint8, (height, width) for grey, (height, width, 3) or
+            (3, height, width) for RGB, (height, width, 4) for RGBA.
 
     Raises:
         PictureError: it is something else, or the file cannot be read.
 
     """
-    if isinstance(picture, File | Content | Decoded):
+    if isinstance(picture, File | Remote | Content | Decoded):
         return picture
     if isinstance(picture, Image.Image):
         return Decoded(picture)
-    if isinstance(picture, str | os.PathLike):
-        return File(os.fsdecode(picture))
+    if isinstance(picture, str | os.PathLike | Embedded):
+        return named(picture.name if isinstance(picture, Embedded) else os.fsdecode(picture))
     if isinstance(picture, bytes | bytearray | memoryview):
         return Content(bytes(picture))
     if hasattr(picture, "__array__"):
@@ -117,6 +181,11 @@ def source(picture: Picture) -> Source:
         "a PIL image or an array of uint8 is taken"
     )
     raise PictureError(msg)
+
+
+def named(name: str) -> File | Remote:
+    """Return the file that has a name, here or at a URL."""
+    return Remote(name) if storage.is_url(name) else File(name)
 
 
 def _content(file: Any) -> bytes:

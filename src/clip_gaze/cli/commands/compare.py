@@ -99,7 +99,7 @@ def _places(kind: str | None, output: Path | None) -> tuple[Path | None, Path | 
     return output, None
 
 
-def _check(paths: Sequence[Path], kind: str, drawing: Path | None, *, edits: bool) -> None:
+def _check(paths: Sequence[object], kind: str, drawing: Path | None, *, edits: bool) -> None:
     """Refuse what cannot be done before the model is opened."""
     if edits and len(paths) != 1:
         raise click.UsageError("--edits goes with one picture")

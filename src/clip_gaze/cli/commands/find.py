@@ -12,14 +12,18 @@ from clip_gaze.cli.options import Asked, model_options, output_option, picture_o
 from clip_gaze.cli.progress import SOME_FAILED, NothingWrittenError, bar, encoding, opened, say
 from clip_gaze.cli.query import ALL, Minus, term, where
 from clip_gaze.cli.sheets import KINDS, Out, put
+from clip_gaze.datasets.dataset import Dataset, is_dataset
 from clip_gaze.results import Duplicates, Search
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from clip_gaze.pictures.gallery import Gallery
+    from clip_gaze.pictures.source import Remote
+
 
 @click.command(cls=Minus)
-@click.argument("query", nargs=-1, metavar="QUERY... [FOLDER|all]")
+@click.argument("query", nargs=-1, metavar="QUERY... [FOLDER|DATASET|all]")
 @click.option("--like", multiple=True, metavar="PICTURE", help="A picture that is looked for.")
 @click.option(
     "--not", "without", multiple=True, metavar="TEXT|PICTURE",
@@ -58,9 +62,9 @@ def find(
 ) -> int:
     """Find the pictures that are nearest to words, to pictures, or to a sum of both.
 
-    The last word may be a folder, or `all`, which is the default: all pictures that clip-gaze has
-    looked at. Words are pictures where there is such a file. What has a - before it is taken
-    away: clip-gaze find "a harbour" -"boats" sketch.jpg my_scans
+    The last word may be a folder, a dataset that `embed` made, or `all`, which is the default: all
+    pictures that clip-gaze has looked at. Words are pictures where there is such a file. What has
+    a - before it is taken away: clip-gaze find "a harbour" -"boats" sketch.jpg my_scans
     """
     out = Out(*(options.pop(each) for each in ("output", "kind", "null", "show")))
     words, place = where(query)
@@ -69,12 +73,18 @@ def find(
         what = "--duplicates takes a folder, and no query"
         raise click.UsageError(what if asked else "say what to look for: words or a picture")
     out.check(duplicates=duplicates)
-    images: list[Path] | None = None  # all that were seen
+    images: list[Path | Remote] | Gallery | None = None  # all that were seen
     code, recursive, exclude = 0, options.pop("recursive"), options.pop("exclude")
-    if place != ALL:
+    dataset = None
+    if place != ALL and is_dataset(place):
+        dataset = Dataset(place)
+        images, options = dataset.gallery(), dataset.options(options)
+    elif place != ALL:
         images, code = Asked([place], (), (), (), recursive, exclude).pictures()
     terms = [*map(term, words), *map(Path, like)]
     with opened(**options) as clip, encoding() as encoded, bar("looking", " pictures") as looking:
+        if dataset is not None:
+            dataset.check_model(clip)
         answer: Search | Duplicates
         if duplicates:
             with bar("comparing", " pictures") as comparing:
@@ -87,7 +97,7 @@ def find(
         note = clip.manifest.note
     for each in answer.unread:
         say(f"clip-gaze: error: {each.error}")
-    if images is not None and len(answer.unread) == len(images):
+    if answer.unread and not answer.searched:
         raise NothingWrittenError
     if isinstance(answer, Search) and answer.gone:
         what = "picture is" if answer.gone == 1 else "pictures are"

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import functools
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from clip_gaze.cli import collection
 from clip_gaze.cli.options import (
     added,
-    asking_options,
+    cluster_option,
+    collection_options,
+    list_options,
     model_options,
-    output_option,
     threads_option,
 )
 from clip_gaze.cli.progress import Counted, bar, encoding, opened
+from clip_gaze.datasets.dataset import Dataset, is_dataset
 from clip_gaze.drawing import heatmap
 from clip_gaze.errors import GazeError, PictureError
 from clip_gaze.output import names, terminal
 from clip_gaze.output.writers import ENDINGS, GROWING, Output, Writer, kind_of
+from clip_gaze.pictures.source import Embedded
 from clip_gaze.results import PictureResult
 from clip_gaze.system.paths import shipped
+from clip_gaze.system.storage import is_url
 from clip_gaze.texts import phrases
 from clip_gaze.texts.questions import of_first
 
@@ -31,6 +37,7 @@ if TYPE_CHECKING:
 
     from clip_gaze.cli.options import Asked
     from clip_gaze.clip import Clip
+    from clip_gaze.pictures.source import Picture, Remote
 
 
 def output_options(command: Callable[..., int]) -> Callable[..., int]:
@@ -38,17 +45,24 @@ def output_options(command: Callable[..., int]) -> Callable[..., int]:
 
     @functools.wraps(command)
     def run(
-        *, output: Path | None, kind: str | None, top: int, wide: bool = False,
+        *, output: str | None, kind: str | None, top: int, wide: bool = False,
         resume: bool = False, **options: Any,
     ) -> int:  # fmt: skip
-        kind = kind or kind_of(output) or "text"
+        path = None if output is None else Path(output)
+        kind = kind or kind_of(path)
+        if output and _is_place(output, kind, options.get("asked"), options.get("cluster")):
+            if wide or kind:
+                msg = f"{output}: is a folder, for a dataset; leave out --format and --wide"
+                raise click.UsageError(msg)
+            return command(output=collection.Target(output, top, resume), **options)
+        kind = kind or "text"
         if wide and kind != "csv":
             raise click.UsageError("--wide goes with --format csv")
         if resume and (output is None or kind not in GROWING):
             raise click.UsageError("--resume goes with -o FILE and --format jsonl or csv")
         if kind == "parquet" and output is None:
             raise click.UsageError("--format parquet goes with -o FILE")
-        return command(output=Output(output, kind, top, wide, resume), **options)
+        return command(output=Output(path, kind, top, wide, resume), **options)
 
     return added(
         run,
@@ -64,27 +78,59 @@ def output_options(command: Callable[..., int]) -> Callable[..., int]:
             "--format", "kind", type=click.Choice(tuple(ENDINGS)),
             help="[default: what FILE ends in, else text]",
         ),
-        output_option("Write here instead of to standard output."),
+        click.option(
+            "-o", "--output", metavar="FILE|DATASET",
+            help="Write here instead of to standard output.",
+        ),
     )  # fmt: skip
 
 
+def _is_place(output: str, kind: str | None, asked: Asked | None, cluster: str | None) -> bool:
+    """Return whether what -o names is a dataset rather than a file."""
+    if is_url(output) or output.endswith(("/", os.sep)) or Path(output).is_dir():
+        return True
+    images = asked.images if asked else ()
+    return not kind and (cluster is not None or any(map(is_dataset, images)))
+
+
 @click.command()
-@asking_options
+@list_options
+@collection_options
 @output_options
+@cluster_option
 @click.option(
     "--see", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
     help="Draw heat maps for what comes first of each list, a picture each, into FOLDER.",
 )  # fmt: skip
 @click.option("--wide", is_flag=True, help="CSV with one row a picture, one column a phrase.")
-@click.option("--resume", is_flag=True, help="Go on with -o FILE, JSON Lines or CSV.")
+@click.option(
+    "--resume", is_flag=True, help="Go on with -o FILE, JSON Lines or CSV, or with -o DATASET."
+)
 @model_options
-def gaze(asked: Asked, output: Output, **options: Any) -> int:
+def gaze(
+    asked: Asked, output: Output | collection.Target, cluster: str | None, **options: Any
+) -> int:
     """Say which phrases of each list CLIP finds most likely for each picture.
 
     Without --list, --phrases or --phrase: artists, movements and surfaces. These three options
-    and --exclude can be repeated.
+    and --exclude can be repeated. -o writes a dataset where it names a folder or URL, or with
+    --cluster.
     """
+    dataset = asked.dataset()
+    if dataset is not None:
+        options = dataset.options(options)
     chosen = asked.phrases(options["model"])
+    if isinstance(output, collection.Target):
+        if options.pop("see") is not None:
+            raise click.UsageError("--see goes with no dataset")
+        questions = collection.Questions(chosen, options.pop("corrected"))
+        return collection.made(asked, output, questions, cluster=cluster, **options)
+    if cluster is not None:
+        raise click.UsageError("--cluster goes with -o DATASET")
+    if dataset is not None:
+        if options["see"] is not None:
+            raise click.UsageError("--see opens pictures; name them in place of a dataset")
+        return _gaze(dataset, chosen, output, **options)
     paths, missed = asked.pictures()
     return _gaze(paths, chosen, output, **options) or missed
 
@@ -92,8 +138,11 @@ def gaze(asked: Asked, output: Output, **options: Any) -> int:
 @click.command()
 @output_options
 @threads_option
-def demo(output: Output, **options: Any) -> int:
+def demo(output: Output | collection.Target, **options: Any) -> int:
     """Show what clip-gaze does, with a picture and a small model that ship; needs no network."""
+    if isinstance(output, collection.Target):
+        msg = f"{output.place}: name a file"
+        raise click.UsageError(msg)
     image = shipped("models") / "demo" / "demo.jpg"
     names = ("movements", "surfaces", "painting_materials")
     lists = {name: phrases.load(name) for name in names}
@@ -101,7 +150,7 @@ def demo(output: Output, **options: Any) -> int:
 
 
 def _gaze(
-    paths: Sequence[Path],
+    paths: Dataset | Sequence[Path | Remote],
     lists: Mapping[str, Sequence[str]],
     output: Output,
     *,
@@ -118,22 +167,29 @@ def _gaze(
             msg = f"{see}: no folder can be made here ({error.strerror}); name another"
             raise GazeError(msg) from error
     with opened(**options) as clip, encoding() as told:
+        if isinstance(paths, Dataset):
+            paths.check_model(clip)
         done = writer.resume(
             PictureResult(
                 "", clip.manifest.name, clip.variant, templates=clip.templates, corrected=corrected
             )
         )
-        left = [path for path in paths if names.as_text(str(path)) not in done]
-        if not left:
+        count = len(paths)
+        left: Iterable[Picture] = paths
+        if done:
+            named = ((e.name if isinstance(e, Embedded) else str(e), e) for e in paths)
+            left = [each for name, each in named if names.as_text(name) not in done]
+            count = len(left)
+        if not count:
             return 0
         best = None if output.wide else output.top or None
         found = clip.gaze_many(left, lists, best, corrected=corrected, encoding=told)
-        if see is not None:
+        if see is not None and not isinstance(paths, Dataset):
             found = _with_maps(clip, found, paths, lists, see)
         # Results that come on the terminal say themselves how far it is, and a bar would stand in
         # one line with them.
         bar = output.path is not None or terminal.columns() is None
-        results = Counted(found, len(left), bar=bar)
+        results = Counted(found, count, bar=bar)
         with writer.opened() as write:
             write(results)
             return results.exit_code  # an error leaves an old file as it was
@@ -142,12 +198,12 @@ def _gaze(
 def _with_maps(
     clip: Clip,
     results: Iterable[PictureResult],
-    paths: Sequence[Path],
+    paths: Sequence[Path | Remote],
     lists: Mapping[str, Sequence[str]],
     folder: Path,
 ) -> Iterator[PictureResult]:
     """Pass results on; draw the maps of each good picture into the folder."""
-    files = names.of_maps(paths)
+    files = names.of_maps([Path(str(path)) for path in paths])
     for result in results:
         if result.status == "error":
             yield result

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clip_gaze.analysis.occlusion import QUALITIES
-from clip_gaze.cli.options import asking_options, model_options, output_option
+from clip_gaze.cli.options import (
+    collection_options,
+    list_options,
+    model_options,
+    output_option,
+)
 from clip_gaze.cli.progress import Counted, NothingWrittenError, encoding, opened, say
 from clip_gaze.output import report as reports
 from clip_gaze.pictures.load import most_pixels
@@ -22,7 +27,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from clip_gaze.cli.options import Asked
+    from clip_gaze.datasets.dataset import Dataset
     from clip_gaze.errors import PictureError
+    from clip_gaze.pictures.source import Remote
     from clip_gaze.results import HeatMap
 
     Found = tuple[str, NDArray[np.float32] | PictureError]
@@ -33,7 +40,8 @@ _EDGE, _EDGE_OF_MANY = 320, 160
 
 
 @click.command()
-@asking_options
+@list_options
+@collection_options
 @output_option("The page.", default="report.html", show_default=True)
 @click.option(
     "--see", is_flag=True,
@@ -55,11 +63,18 @@ def report(
     --phrase: artists, movements and surfaces. These three options and --exclude can be repeated.
     """  # fmt: skip
     reports.check(output)
+    paths: Dataset | list[Path | Remote]
+    dataset, missed = asked.dataset(), 0
+    if dataset is None:
+        paths, missed = asked.pictures()
+    else:
+        paths, options = dataset, dataset.options(options)
     chosen = asked.phrases(options["model"])
-    paths, missed = asked.pictures()
     if title is None and len(asked.images) == 1 and Path(asked.images[0]).is_dir():
         title = Path(asked.images[0]).resolve().name
     with opened(**options) as clip, encoding() as bar:
+        if dataset is not None:
+            dataset.check_model(clip)
         ranking = clip.ranking(chosen, encoding=bar)
 
         def maps(name: str, embedding: NDArray[np.float32]) -> list[HeatMap]:

@@ -1,0 +1,185 @@
+"""Make a dataset of a collection, show how far that is, and say how to go on where it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from clip_gaze.cli.progress import SOME_FAILED, NothingWrittenError, encoding, opened, say
+from clip_gaze.datasets import listing
+from clip_gaze.datasets.partitions import USUAL, partitions
+from clip_gaze.errors import BrokenOffError
+from clip_gaze.results import PictureResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from clip_gaze.analysis.occlusion import Progress
+    from clip_gaze.analysis.ranking import Ranking
+    from clip_gaze.cli.options import Asked
+    from clip_gaze.clip import Clip
+    from clip_gaze.datasets.dataset import Dataset
+    from clip_gaze.datasets.embed import Summary
+    from clip_gaze.datasets.work import Job
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A dataset that is to be made.
+
+    Attributes:
+        place: its folder or URL.
+        top: for answers, how many phrases of each list; 0 for all.
+        resume: whether to go on with one that is there.
+        half: whether vectors are float16.
+        per_part: pictures in a part, on an average.
+
+    """
+
+    place: str
+    top: int = 0
+    resume: bool = False
+    half: bool = False
+    per_part: int = USUAL
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """What is asked about each picture: name -> phrases, and whether corrected."""
+
+    lists: Mapping[str, Sequence[str]]
+    corrected: bool
+
+
+def made(
+    asked: Asked,
+    target: Target,
+    questions: Questions | None = None,
+    *,
+    cluster: str | None,
+    **options: Any,
+) -> int:
+    """Make a dataset, of vectors, or of answers to questions; return the exit code."""
+    from clip_gaze.datasets import embed  # noqa: PLC0415 - loads onnxruntime, as in `opened`
+
+    dataset = asked.dataset()
+    summary = embed.Summary()
+
+    def failed(error: Exception) -> None:
+        summary.unlisted += 1
+        _wrong(str(error))
+
+    if dataset is not None:
+        options = dataset.options(options)
+        collection = dataset.partitions()
+    else:
+        collection = partitions(_listed(asked, failed), target.per_part)
+    with opened(**options) as clip, encoding() as told:
+        job, ranking = _job(clip, asked, target, questions, dataset, told)
+        with _bar(partial(_count, asked, dataset)) as done:
+            try:
+                embed.run(
+                    clip, job, collection, embed.Told(done, _wrong, _wrong, _dashboard),
+                    ranking=ranking, cluster=cluster, resume=target.resume, summary=summary,
+                )  # fmt: skip
+            except KeyboardInterrupt:
+                msg = f"stopped; {_so_far(summary)}; the same command with --resume goes on"
+                raise BrokenOffError(msg) from None
+            except BrokenOffError as error:
+                _wrong(str(error))
+                summary.failed += 1
+    return _exit_code(summary, target.place)
+
+
+def _job(
+    clip: Clip,
+    asked: Asked,
+    target: Target,
+    questions: Questions | None,
+    dataset: Dataset | None,
+    told: Progress,
+) -> tuple[Job, Ranking | None]:
+    """Return what the parts are made with, and the lists of the questions."""
+    from clip_gaze.datasets import embed  # noqa: PLC0415 - as in `made`
+
+    if dataset is None:
+        source = {
+            "images": list(asked.images), "from": asked.names, "column": asked.column,
+            "recursive": asked.recursive, "exclude": list(asked.exclude),
+        }  # fmt: skip
+        about = embed.about(clip, half=target.half, source=source)
+    else:
+        dataset.check_model(clip)
+        about = {**dataset.about, "source": dataset.url}
+    if questions is None:
+        return embed.job_of(clip, target.place, about), None
+    like = PictureResult(
+        "", clip.manifest.name, clip.variant, templates=clip.templates,
+        corrected=questions.corrected,
+    )  # fmt: skip
+    about = embed.about_answers(about, questions.lists, like, target.top)
+    ranking = clip.ranking(questions.lists, corrected=questions.corrected, encoding=told)
+    return embed.job_of(clip, target.place, about, like=like, top=target.top), ranking
+
+
+def _listed(asked: Asked, failed: Callable[[Exception], object]) -> Iterator[listing.Named]:
+    return listing.listed(asked.sources(), failed, recursive=asked.recursive, exclude=asked.exclude)
+
+
+def _count(asked: Asked, dataset: Dataset | None) -> int | None:
+    """Return how many pictures are meant; None where that cannot be told twice."""
+    if dataset is not None:
+        return len(dataset)
+    if listing.STDIN in (*asked.images, asked.names):
+        return None
+    return sum(1 for _ in _listed(asked, lambda _: None))
+
+
+def _exit_code(summary: Summary, place: str) -> int:
+    """Say how far it is, and return the exit code."""
+    if summary.there + summary.made and not summary.failed:
+        say(f"clip-gaze: {place}: {_so_far(summary)}")
+    elif summary.there + summary.made:
+        far = f"{place}: is not complete, {_so_far(summary)}"
+        _wrong(f"{far}; the same command with --resume goes on")
+    if summary.there + summary.made <= summary.bad:
+        raise NothingWrittenError
+    return SOME_FAILED if summary.bad or summary.failed or summary.unlisted else 0
+
+
+def _so_far(summary: Summary) -> str:
+    there = f", {summary.there:,} of them before" if summary.there else ""
+    return f"{summary.there + summary.made:,} pictures are there{there}"
+
+
+def _wrong(text: str) -> None:
+    say(f"clip-gaze: error: {text}")
+
+
+def _dashboard(address: str) -> None:
+    say(f"clip-gaze: the cluster shows its work at {address}")
+
+
+@contextlib.contextmanager
+def _bar(count: Callable[[], int | None]) -> Iterator[Callable[[int], object]]:
+    """Show a bar on a terminal; yields what is told how many pictures more are done.
+
+    Pictures are counted meanwhile, in a thread: until that is done, no time left is shown.
+    """
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from tqdm import tqdm  # noqa: PLC0415 - takes 5 MB, which are saved where no bar is shown
+
+    with tqdm(unit=" pictures") as bar:
+
+        def counted() -> None:
+            with contextlib.suppress(Exception):  # whoever lists them to work on says what is wrong
+                bar.total = count()
+
+        threading.Thread(target=counted, daemon=True).start()
+        yield bar.update

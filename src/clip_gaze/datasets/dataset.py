@@ -1,0 +1,199 @@
+"""A dataset of vectors or answers: a folder or URL of Parquet files, and what they hold."""
+
+from __future__ import annotations
+
+import io
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from clip_gaze.datasets import parts
+from clip_gaze.datasets.partitions import Partition, count
+from clip_gaze.datasets.partitions import parts as parts_of
+from clip_gaze.errors import GazeError, ModelError, PictureError
+from clip_gaze.pictures.gallery import Gallery
+from clip_gaze.pictures.source import Embedded
+from clip_gaze.system.storage import Folder, is_url
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from clip_gaze.clip import Clip
+    from clip_gaze.datasets.parts import Rows
+
+# The options that choose a model, and what a dataset calls them.
+_OPTIONS = {"model": "reference", "variant": "variant"}
+# Parts in memory while a dataset is searched.
+_KEPT = 8
+
+
+def is_dataset(place: str | os.PathLike[str]) -> bool:
+    """Return whether a folder or URL holds a dataset."""
+    url = str(place)
+    if not is_url(url):
+        return Path(url, parts.ABOUT).is_file()
+    if Path(url).suffix:  # a picture's, a list's
+        return False
+    return parts.ABOUT in Folder(url)
+
+
+class Dataset:
+    """A dataset; iterating gives its pictures with their embeddings, for `Clip`'s methods.
+
+    Attributes:
+        url: its folder or URL.
+        about: what it holds, as its metadata say: the model's name, digests and more.
+
+    """
+
+    def __init__(self, url: str | os.PathLike[str]) -> None:
+        """Open a dataset.
+
+        Args:
+            url: its folder or URL.
+
+        Raises:
+            GazeError: there is none, or pyarrow is not installed.
+
+        """
+        parts.arrow()
+        self.url = str(url)
+        self._folder = Folder(self.url)
+        if parts.ABOUT not in self._folder:
+            msg = f"{self.url}: is no dataset of clip-gaze; `clip-gaze embed` makes one"
+            raise GazeError(msg)
+        self.about = self._about()
+
+    def _about(self) -> Mapping[str, Any]:
+        found = parts.about(self._folder.read(parts.ABOUT))
+        if found is None:
+            msg = f"{self.url}: {parts.ABOUT} in it is not one that clip-gaze wrote"
+            raise GazeError(msg)
+        return found
+
+    def files(self) -> list[str]:
+        """Return the names of its parts, sorted."""
+        return parts_of(self._folder.names())
+
+    def partitions(self) -> Iterator[Partition]:
+        """Yield its parts, to be asked about.
+
+        Raises:
+            GazeError: it holds answers.
+
+        """
+        self.check()
+        return (Partition(file, dataset=self.url) for file in self.files())
+
+    def check(self) -> None:
+        """Make sure that it holds vectors.
+
+        Raises:
+            GazeError: it holds answers.
+
+        """
+        if self.about.get("holds") != "vectors":
+            msg = f"{self.url}: holds answers; name a dataset of vectors, which `embed` makes"
+            raise GazeError(msg)
+
+    def options(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Return the options of a model, where none is named those of the vectors' own model."""
+        if options.get("model") is None and options.get("variant") is None:
+            return options | {key: self.about[at] for key, at in _OPTIONS.items()}
+        return options
+
+    def check_model(self, clip: Clip) -> None:
+        """Make sure that the vectors are of a model.
+
+        Raises:
+            ModelError: they are of another one.
+
+        """
+        here, there = clip.digests, self.about["digests"]
+        if any(here[role] != there[role] for role in here.keys() & there.keys()):
+            msg = (
+                f"{self.url}: holds vectors of {self.about['model']} ({self.about['variant']}), "
+                "with other files than those here; choose that model by --model and --variant"
+            )
+            raise ModelError(msg)
+
+    def rows(self, file: str) -> Rows:
+        """Return the pictures of a part.
+
+        Raises:
+            GazeError: it is damaged.
+
+        """
+        content = self._folder.read(file)
+        try:
+            return parts.rows(content)
+        except (parts.arrow()[0].ArrowException, KeyError) as error:
+            msg = f"{self.url}/{file}: is damaged; remove it, and make it again with --resume"
+            raise GazeError(msg) from error
+
+    def __len__(self) -> int:
+        """Return how many pictures it has, those that could not be read among them."""
+        return sum(map(count, self.files()))
+
+    def __iter__(self) -> Iterator[Embedded]:
+        """Yield its pictures, with their embeddings or errors, part by part."""
+        self.check()
+        for file in self.files():
+            found = self.rows(file)
+            for name, vector, error in zip(found.names, found.vectors, found.errors, strict=True):
+                yield Embedded(name, vector if error is None else PictureError(error))
+
+    def gallery(self) -> Gallery:
+        """Return its pictures to be searched, see `Clip.find`; vectors are read when needed."""
+        self.check()
+        files = self.files()
+        unread: list[tuple[str, PictureError]] = []
+        places: list[NDArray[np.intp]] = []  # of the good rows of each part
+        rows = lru_cache(_KEPT)(self.rows)
+        for file in files:
+            found = rows(file)
+            bad = [at for at, error in enumerate(found.errors) if error is not None]
+            unread += [(found.names[at], PictureError(str(found.errors[at]))) for at in bad]
+            places.append(np.setdiff1d(np.arange(len(found.names)), bad).astype(np.intp))
+        ends = np.cumsum([0, *map(len, places)])
+
+        def groups(positions: NDArray[np.intp]) -> Iterator[tuple[NDArray[np.intp], Rows, Any]]:
+            """Yield which of the positions lie in a part, the part, and where in it they lie."""
+            owners = np.searchsorted(ends, positions, side="right") - 1
+            for owner in np.unique(owners):
+                here = np.flatnonzero(owners == owner)
+                yield here, rows(files[owner]), places[owner][positions[here] - ends[owner]]
+
+        def take(positions: NDArray[np.intp]) -> NDArray[np.float32]:
+            taken = np.empty((len(positions), self.about["dim"]), np.float32)
+            for here, found, inside in groups(positions):
+                taken[here] = found.vectors[inside]
+            return taken
+
+        def named(positions: NDArray[np.intp]) -> list[list[str]]:
+            names: list[list[str]] = [[] for _ in positions]
+            for here, found, inside in groups(np.asarray(positions)):
+                for at, row in zip(here, inside, strict=True):
+                    names[at] = [found.names[row]]
+            return names
+
+        return Gallery(int(ends[-1]), take, named, tuple(unread))
+
+    def to_frame(self) -> list[dict[str, Any]]:
+        """Return its rows as pandas.DataFrame and polars.DataFrame take them.
+
+        Returns:
+            Of vectors: name, stamp, vector, an (d,) float32 array or None, and error; of answers:
+            see `clip_gaze.to_frame`.
+
+        """
+        if self.about.get("holds") != "vectors":
+            _, parquet = parts.arrow()
+            tables = (parquet.read_table(io.BytesIO(self._folder.read(e))) for e in self.files())
+            return [row for table in tables for row in table.to_pylist()]
+        return [row for file in self.files() for row in self.rows(file).records()]

@@ -1,0 +1,363 @@
+"""Make a dataset of a collection: all parts that are missing, in threads or on a cluster."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import weakref
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clip_gaze.clip import Clip
+from clip_gaze.datasets import answers, engines, listing, parts, work
+from clip_gaze.datasets.dataset import Dataset
+from clip_gaze.datasets.partitions import USUAL, Partition, partitions
+from clip_gaze.datasets.partitions import parts as parts_of
+from clip_gaze.errors import (
+    BrokenOffError,
+    GazeError,
+    ModelError,
+    PictureUnreachableError,
+    StorageError,
+)
+from clip_gaze.model.spec import ModelSpec
+from clip_gaze.system.storage import Folder, is_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from clip_gaze.analysis.ranking import Ranking
+    from clip_gaze.datasets.work import Job
+    from clip_gaze.results import PictureResult
+
+FORMAT = 1
+# So many parts may fail before one succeeds.
+_MOST_FAILED = 5
+
+
+@dataclass(slots=True)
+class Summary:
+    """How far a run is.
+
+    Attributes:
+        there: pictures of parts that were there before.
+        made: pictures of parts that were made, bad ones among them.
+        bad: pictures that could not be read.
+        failed: parts that could not be made.
+        unlisted: folders that could not be read.
+
+    """
+
+    there: int = 0
+    made: int = 0
+    bad: int = 0
+    failed: int = 0
+    unlisted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a run calls as it goes on.
+
+    Attributes:
+        done: called with how many pictures more are done.
+        wrong: called with what is wrong with a picture.
+        failed: called with why a part could not be made.
+        dashboard: called with the address at which a cluster shows its work.
+
+    """
+
+    done: Callable[[int], object] = lambda _: None
+    wrong: Callable[[str], object] = lambda _: None
+    failed: Callable[[str], object] = lambda _: None
+    dashboard: Callable[[str], object] = lambda _: None
+
+
+def about(clip: Clip, *, half: bool = False, source: object = None) -> dict[str, Any]:
+    """Return what a dataset of vectors holds, for its metadata.
+
+    Args:
+        clip: what encodes.
+        half: whether vectors are float16.
+        source: what the collection is, so that another one is not mixed with it; None: unknown.
+
+    """
+    model = clip.spec.model
+    return {
+        "format": FORMAT,
+        "holds": "vectors",
+        "model": clip.manifest.name,
+        # A folder's path as it is seen from anywhere.
+        "reference": os.path.abspath(model) if model and Path(model).is_dir() else model,  # noqa: PTH100 - keeps links
+        "variant": clip.variant,
+        "digests": clip.digests,
+        "encoder": clip.encoder,
+        "dim": clip.manifest.embedding_dim,
+        "half": half,
+        "source": source,
+    }
+
+
+def about_answers(
+    vectors: Mapping[str, Any],
+    lists: Mapping[str, Sequence[str]],
+    like: PictureResult,
+    top: int,
+) -> dict[str, Any]:
+    """Return what a dataset of answers holds, for its metadata.
+
+    Args:
+        vectors: see `about`.
+        lists: name -> phrases.
+        like: a result of this run, for its settings.
+        top: how many phrases of each list; 0 for all.
+
+    """
+    digests = {
+        name: hashlib.sha256(json.dumps(listed).encode()).hexdigest()
+        for name, listed in lists.items()
+    }
+    return {
+        **vectors, "holds": "answers", "lists": digests, "templates": list(like.templates),
+        "corrected": like.corrected, "top": top,
+    }  # fmt: skip
+
+
+def begun(job: Job, *, resume: bool) -> set[str]:
+    """Begin a dataset, or go on with it, and return the parts that are there.
+
+    Raises:
+        GazeError: there is one already, or one of something else.
+
+    """
+    folder = Folder(job.target)
+    there = set(parts_of(folder.names()))
+    if parts.ABOUT in folder:
+        if not resume:
+            msg = f"{job.target}: holds a dataset; go on with --resume, or name another place"
+            raise GazeError(msg)
+        held = Dataset(job.target).about
+        # As JSON has it: without tuples.
+        wanted = json.loads(json.dumps(dict(job.about)))
+        for key in {**held, **wanted}:
+            if held.get(key) != wanted.get(key):
+                msg = (
+                    f"{job.target}: holds a dataset with another {key}, {held.get(key)!r} and not "
+                    f"{wanted.get(key)!r}; name another place"
+                )
+                raise GazeError(msg)
+        return there
+    if there:
+        msg = f"{job.target}: holds parts of a dataset that does not say what they are"
+        raise GazeError(msg)
+    if folder.names():
+        msg = f"{job.target}: holds other files; name a new or an empty folder for a dataset"
+        raise GazeError(msg)
+    kind = parts.schema if job.like is None else answers.schema
+    folder.put(parts.ABOUT, parts.packed(kind(job.about).empty_table()))
+    return there
+
+
+def run(
+    clip: Clip,
+    job: Job,
+    collection: Iterable[Partition],
+    told: Told,
+    *,
+    ranking: Ranking | None = None,
+    cluster: Any = None,
+    resume: bool = False,
+    summary: Summary | None = None,
+) -> Summary:
+    """Make all parts of a dataset that are not there; remove those of what is there no longer.
+
+    Args:
+        clip: the model, open in this process.
+        job: what the parts are made with.
+        collection: its partitions.
+        told: what is called meanwhile.
+        ranking: the lists, for answers.
+        cluster: see `engines.connected`; None: threads of this process.
+        resume: whether to go on with a dataset that is there.
+        summary: whoever lists the collection counts `unlisted` in it.
+
+    Raises:
+        GazeError: the dataset is another one, or nothing can be done.
+        ModelError: workers have no model, or another one.
+        BrokenOffError: the run ended early.
+
+    """
+    summary = summary or Summary()
+    there: set[str] = set()
+    asked: set[str] = set()
+    missing = _missing(job, collection, there, asked, summary, told, resume=resume)
+    for partition, outcome in _engine(clip, job, ranking, cluster, missing, told):
+        if isinstance(outcome, BaseException):
+            summary.failed += 1
+            told.failed(f"{partition.file}: {_first_line(outcome)}")
+            _check(outcome, summary)
+        else:
+            summary.made += outcome.count
+            summary.bad += len(outcome.errors)
+            for error in outcome.errors:
+                told.wrong(error)
+            told.done(outcome.count)
+    if not summary.unlisted and not summary.failed:
+        folder = Folder(job.target)
+        for file in there - asked:  # of pictures that have changed, or are gone
+            folder.remove(file)
+    return summary
+
+
+def _missing(
+    job: Job,
+    collection: Iterable[Partition],
+    there: set[str],
+    asked: set[str],
+    summary: Summary,
+    told: Told,
+    *,
+    resume: bool,
+) -> Iterator[Partition]:
+    """Yield what is not there, and note what is, and what was asked for.
+
+    The dataset is begun when there is a cluster to make it, and something to put into it.
+    """
+    for each in collection:
+        if not asked:
+            there |= begun(job, resume=resume)
+        if each.file in asked:
+            continue
+        asked.add(each.file)
+        if each.file in there:
+            summary.there += each.count
+            told.done(each.count)
+        else:
+            yield each
+
+
+def _engine(
+    clip: Clip,
+    job: Job,
+    ranking: Ranking | None,
+    cluster: Any,
+    missing: Iterator[Partition],
+    told: Told,
+) -> Iterator[engines.Done]:
+    if cluster is None:
+        task = partial(work.part, clip, job, ranking=ranking)
+        try:
+            yield from engines.in_threads(task, missing)
+        except BaseException as error:
+            clip.__exit__(type(error), error, None)  # or the parts under way would be finished
+            raise
+        return
+    with engines.connected(cluster) as client:
+        told.dashboard(client.dashboard_link)
+        if isinstance(cluster, str) and cluster.startswith("local"):
+            client.wait_for_workers(1)
+        engines.check(client, work.check, job)
+        yield from engines.on_cluster(client, partial(work.part_on_worker, job), ranking, missing)
+
+
+def _check(error: BaseException, summary: Summary) -> None:
+    """Raise what makes it useless to go on."""
+    if isinstance(error, ModelError):
+        raise error
+    passing = isinstance(error, PictureUnreachableError | StorageError)
+    if isinstance(error, GazeError) and not passing:
+        raise error
+    if summary.failed >= _MOST_FAILED and not summary.made:
+        msg = f"{summary.failed} parts failed, and none was made; go on with --resume"
+        raise BrokenOffError(msg)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return (
+        lines[0]
+        if isinstance(error, GazeError) and lines
+        else (f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__)
+    )
+
+
+def job_of(clip: Clip, output: str, description: Mapping[str, Any], **answering: Any) -> Job:
+    """Return what the parts of a dataset are made with.
+
+    Args:
+        clip: the model.
+        output: folder or URL of the dataset.
+        description: see `about`.
+        answering: `Job.like` and `Job.top`, for answers.
+
+    """
+    target = output if is_url(output) else os.path.abspath(output)  # noqa: PTH100 - keeps links
+    spec = replace(clip.spec, model=description["reference"])
+    return work.Job(spec, clip.encoder, target, description, os.getcwd(), **answering)  # noqa: PTH109 - a text
+
+
+def embed(
+    source: str | os.PathLike[str] | Iterable[str],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    cluster: Any = None,
+    model: str | os.PathLike[str] | ModelSpec | None = None,
+    half: bool = False,
+    resume: bool = False,
+    per_part: int = USUAL,
+    progress: Callable[[int], object] | None = None,
+) -> Dataset:
+    """Make a dataset of the embeddings of a collection.
+
+    Args:
+        source: a folder, a pattern or a URL of pictures; or paths and URLs, which are asked for as
+            they are worked on.
+        output: a folder or URL for the dataset, which all workers must see at the same place;
+            None: a folder that goes with the returned object, for a run on this machine.
+        cluster: "local" or "local:4", worker processes on this machine; the address of a Dask
+            scheduler, "tcp://..." or "tls://..."; a Dask client or cluster; None: threads.
+        model: a model's name or folder, or what `Clip.spec` says of one.
+        half: write float16.
+        resume: go on with a dataset that is there.
+        per_part: pictures in a part, on an average.
+        progress: called with numbers of pictures as they are done.
+
+    Returns:
+        The dataset; a picture that cannot be read is a row with its error.
+
+    Raises:
+        GazeError: nothing can be done, or parts are missing in the end.
+
+    """
+    name = None if model is None or isinstance(model, ModelSpec) else os.fspath(model)
+    spec = model if isinstance(model, ModelSpec) else ModelSpec(name)
+    known = isinstance(source, str | os.PathLike)
+    sources = [os.fspath(source)] if isinstance(source, str | os.PathLike) else source
+    with Clip.from_spec(spec) as clip:
+        place = tempfile.mkdtemp(prefix="clip-gaze-") if output is None else os.fspath(output)
+        description = about(clip, half=half, source=[*sources] if known else None)
+        summary = Summary()
+        why: list[str] = []
+
+        def failed(error: Exception) -> None:
+            summary.unlisted += 1
+            why.append(str(error))
+
+        pictures = listing.listed(sources, failed)
+        run(
+            clip, job_of(clip, place, description), partitions(pictures, per_part),
+            Told(progress or (lambda _: None), failed=why.append),
+            cluster=cluster, resume=resume, summary=summary,
+        )  # fmt: skip
+    if summary.failed or summary.unlisted:
+        msg = f"{place}: {summary.failed} parts are missing; go on with resume=True: {why[-1]}"
+        raise BrokenOffError(msg)
+    found = Dataset(place)
+    if output is None:
+        weakref.finalize(found, shutil.rmtree, place, ignore_errors=True)
+    return found

@@ -1,0 +1,203 @@
+"""Run tasks over partitions: in threads of this process, or on the workers of a Dask cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from clip_gaze.errors import BrokenOffError, GazeError, ModelError
+from clip_gaze.system.resources import usable_cpus
+
+# What Dask logs of workers that are lost has tracebacks; its results say what matters.
+_QUIET = dict.fromkeys(("distributed", "distributed.client", "tornado.application"), "critical")
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from clip_gaze.datasets.partitions import Partition
+    from clip_gaze.datasets.work import Job, Outcome
+
+    Done = tuple[Partition, Outcome | BaseException]
+
+# Partitions for each thread of the workers: one that is worked on, and one that is there when it
+# is done. In this process the threads of a `Clip` have the next one where one comes to its end.
+_AHEAD = 2
+# How often Dask tries a task again that has failed, on any worker.
+_RETRIES = 3
+_LOCAL = "local"
+
+
+def in_threads(
+    task: Callable[[Partition], Outcome], partitions: Iterable[Partition]
+) -> Iterator[Done]:
+    """Yield partitions with what a task made of them, or what it raised, in order.
+
+    Args:
+        task: called with each partition.
+        partitions: asked for as they are worked on.
+
+    """
+    waiting: deque[tuple[Partition, Future[Outcome]]] = deque()
+
+    def first() -> Done:
+        partition, future = waiting.popleft()
+        error = future.exception()
+        return partition, future.result() if error is None else error
+
+    pool = ThreadPoolExecutor(_AHEAD)
+    try:
+        for partition in partitions:
+            waiting.append((partition, pool.submit(task, partition)))
+            if len(waiting) > _AHEAD:
+                yield first()
+        while waiting:
+            yield first()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def connected(cluster: Any) -> Iterator[Any]:
+    """Yield a Dask client of a cluster, and close what was opened for it.
+
+    Args:
+        cluster: "local", or "local:4" for as many worker processes; the address of a scheduler,
+            such as "tcp://10.0.0.1:8786"; a Dask client; or a cluster object of Dask's.
+
+    Raises:
+        GazeError: dask[distributed] is not installed, the address is none, or nobody answers there.
+
+    """
+    try:
+        # Large, and needed for clusters alone.
+        import dask  # noqa: PLC0415
+
+        if dask.config.get("logging", None) is None:
+            dask.config.set({"logging": _QUIET})
+        import distributed  # noqa: PLC0415
+    except ImportError as error:
+        msg = "a cluster needs dask[distributed]; install it with: pip install 'clip-gaze[cluster]'"
+        raise GazeError(msg) from error
+    if isinstance(cluster, distributed.Client):
+        yield cluster
+        return
+    with contextlib.ExitStack() as stack:
+        if isinstance(cluster, str):
+            cluster = stack.enter_context(_local(distributed, cluster)) or cluster
+        try:
+            client = distributed.Client(cluster, set_as_default=False)
+        except (OSError, TypeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            msg = f"{cluster}: no scheduler can be reached ({reason}); start one: dask scheduler"
+            raise GazeError(msg) from error
+        stack.callback(_closed, client)
+        yield client
+
+
+@contextlib.contextmanager
+def _local(distributed: Any, cluster: str) -> Iterator[Any]:
+    """Yield a cluster of processes on this machine; None where another one is meant."""
+    name, _, number = cluster.partition(":")
+    if name != _LOCAL:
+        if "://" not in cluster:
+            msg = f"{cluster}: is no cluster; name local, local:N, tcp://HOST:PORT or tls://..."
+            raise GazeError(msg)
+        yield None
+        return
+    if number and not (number.isdecimal() and int(number)):
+        msg = f"{cluster}: name a number of processes, such as local:2"
+        raise GazeError(msg)
+    with distributed.LocalCluster(
+        int(number or usable_cpus()), threads_per_worker=1, processes=True,
+        dashboard_address=":0", silence_logs=logging.CRITICAL,
+    ) as found:  # fmt: skip
+        yield found
+
+
+def _closed(client: Any) -> None:
+    with contextlib.suppress(Exception):  # its scheduler may be gone
+        client.close()
+
+
+def check(client: Any, task: Callable[[Job], str], job: Job) -> list[str]:
+    """Run a check on all workers, and return the names of their hosts.
+
+    Raises:
+        ModelError: it fails on some; the message names them.
+
+    """
+    found = client.run(task, job, on_error="return")
+    wrong = {name: each for name, each in found.items() if isinstance(each, BaseException)}
+    if wrong:
+        reasons = "; ".join(f"worker {name} {error}" for name, error in wrong.items())
+        msg = f"{len(wrong)} of {len(found)} workers cannot be used: {reasons}"
+        raise ModelError(msg)
+    return list(found.values())
+
+
+def on_cluster(
+    client: Any,
+    task: Callable[..., Outcome],
+    common: Any,
+    partitions: Iterable[Partition],
+) -> Iterator[Done]:
+    """Yield partitions with what a task made of them, or what it raised, as they get done.
+
+    Dask decides where a task runs, and runs it again where its worker is lost or it fails.
+
+    Args:
+        client: of the cluster.
+        task: called with a partition and what is common.
+        common: what every worker gets once.
+        partitions: asked for as they are worked on; there are twice as many under way as the
+            workers have threads.
+
+    Raises:
+        BrokenOffError: the scheduler is gone.
+
+    """
+    from distributed import as_completed  # noqa: PLC0415 - as in `connected`
+
+    shared = None
+    if common is not None:
+        # As one object: of a mapping, each value would be scattered.
+        (shared,) = client.scatter([common], broadcast=True)
+    done = as_completed(loop=client.loop)
+    under_way: dict[Any, Partition] = {}
+
+    def first() -> Done:
+        future = next(done)
+        partition = under_way.pop(future)
+        if future.status == "finished":
+            return partition, future.result()
+        error = future.exception() if future.status == "error" else None
+        if error is None or client.status != "running":
+            raise _lost(client)
+        return partition, error
+
+    try:
+        for partition in partitions:
+            future = client.submit(
+                task, partition, shared, key=f"clip-gaze-{partition.file}", retries=_RETRIES,
+                pure=False,
+            )  # fmt: skip
+            under_way[future] = partition
+            done.add(future)
+            del future
+            while len(under_way) >= max(_AHEAD, _AHEAD * sum(client.nthreads().values())):
+                yield first()
+        while under_way:
+            yield first()
+    except OSError as error:  # what was asked of the scheduler
+        raise _lost(client) from error
+    finally:
+        with contextlib.suppress(Exception):  # the scheduler may be gone
+            client.cancel(list(under_way), force=True)
+
+
+def _lost(client: Any) -> BrokenOffError:
+    where = getattr(client.scheduler, "address", "of the cluster")
+    return BrokenOffError(f"the scheduler {where} is gone; start it, and go on with --resume")

@@ -1,0 +1,146 @@
+"""Write and read the parts of a dataset: whole Parquet files of vectors or answers."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+import numpy as np
+
+from clip_gaze.analysis.similarity import normalise
+from clip_gaze.errors import GazeError
+from clip_gaze.output.names import as_text
+from clip_gaze.system.storage import is_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    About = Mapping[str, Any]
+
+# A file of a schema alone, as other writers of datasets have it; readers pass over its name.
+ABOUT = "_common_metadata"
+_KEY = b"clip_gaze"
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Pictures of a part.
+
+    Attributes:
+        names: paths and URLs.
+        stamps: ETag, or size and time, of each; None where none is known.
+        vectors: (n, d) float32, L2-normalised; zeros for a picture that could not be read.
+        errors: why it could not be read; None where it could.
+
+    """
+
+    names: Sequence[str]
+    stamps: Sequence[str | None]
+    vectors: NDArray[np.float32]
+    errors: Sequence[str | None]
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return the rows, whose keys are the columns of a dataset."""
+        each = zip(self.names, self.stamps, self.vectors, self.errors, strict=True)
+        return [
+            {"name": name, "stamp": stamp, "vector": None if error else vector, "error": error}
+            for name, stamp, vector, error in each
+        ]
+
+
+def arrow() -> tuple[Any, Any]:
+    """Return pyarrow and its module for Parquet.
+
+    Raises:
+        GazeError: it is not installed.
+
+    """
+    try:
+        # Large, and needed for datasets alone.
+        import pyarrow as pa  # noqa: PLC0415
+        from pyarrow import parquet  # noqa: PLC0415
+    except ImportError as error:
+        msg = "a dataset needs pyarrow; install it with: pip install 'clip-gaze[cluster]'"
+        raise GazeError(msg) from error
+    return pa, parquet
+
+
+def schema(about: About) -> Any:
+    """Return the schema of vectors.
+
+    Args:
+        about: what the dataset holds, for the schema's metadata; "dim" is the length of a vector,
+            "half" whether it is float16.
+
+    """
+    pa, _ = arrow()
+    number = pa.float16() if about["half"] else pa.float32()
+    fields = {
+        "name": pa.string(),
+        "stamp": pa.string(),
+        "vector": pa.list_(number, about["dim"]),
+        "error": pa.string(),
+    }
+    return pa.schema(fields.items(), {_KEY: json.dumps(about)})
+
+
+def vectors(rows: Rows, about: About) -> Any:
+    """Return rows as a table of Arrow."""
+    pa, _ = arrow()
+    kind = np.float16 if about["half"] else np.float32
+    bad = pa.array([error is not None for error in rows.errors])
+    flat = pa.array(rows.vectors.astype(kind).ravel())
+    columns = [
+        pa.array([as_text(name) for name in rows.names], pa.string()),
+        pa.array(rows.stamps, pa.string()),
+        pa.FixedSizeListArray.from_arrays(flat, about["dim"], mask=bad),
+        pa.array([error and as_text(error) for error in rows.errors], pa.string()),
+    ]
+    return pa.table(columns, schema=schema(about))
+
+
+def packed(table: Any) -> bytes:
+    """Return a table as a Parquet file; equal tables give equal files."""
+    pa, parquet = arrow()
+    file = io.BytesIO()
+    words = [field.name for field in table.schema if pa.types.is_string(field.type)]
+    parquet.write_table(table, file, compression="zstd", use_dictionary=words)
+    return file.getvalue()
+
+
+def rows(content: bytes) -> Rows:
+    """Return the pictures of a part."""
+    _, parquet = arrow()
+    table = parquet.read_table(io.BytesIO(content), use_threads=False).combine_chunks()
+    lists = table.column("vector").combine_chunks()
+    dim = lists.type.list_size
+    errors = table.column("error").to_pylist()
+    found = np.zeros((len(table), dim), np.float32)
+    good = np.array([error is None for error in errors], bool)
+    # `flatten` leaves out what is null.
+    some = np.asarray(lists.flatten()).reshape(-1, dim)
+    found[good] = normalise(some.astype(np.float32)) if some.dtype == np.float16 else some
+    names = [name_of(text) for text in table.column("name").to_pylist()]
+    return Rows(names, table.column("stamp").to_pylist(), found, errors)
+
+
+def about(content: bytes) -> dict[str, Any] | None:
+    """Return what a Parquet file's metadata say of a dataset of ours; None where they do not."""
+    pa, parquet = arrow()
+    try:
+        metadata = parquet.read_schema(io.BytesIO(content)).metadata or {}
+        found = json.loads(metadata[_KEY])
+    except (pa.ArrowInvalid, KeyError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def name_of(text: str) -> str:
+    """Return the path of which `as_text` made a text."""
+    return text if is_url(text) else unquote(text, errors=sys.getfilesystemencodeerrors())

@@ -1,0 +1,145 @@
+"""The command `clip-gaze embed`, and the commands that take its dataset in place of pictures."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+import pytest
+
+import clip_gaze
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from PIL import Image
+
+LISTS = ["--list", "surfaces", "--list", "movements"]
+
+
+@pytest.fixture
+def scans(tmp_path: Path, picture: Callable[..., Image.Image]) -> Path:
+    """Return a folder of pictures that differ, and of one that is none."""
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    for seed in range(6):
+        picture(seed=seed).save(folder / f"{seed}.png")
+    (folder / "bad.png").write_text("no", encoding="utf-8")
+    return folder
+
+
+def run(*words: object, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "clip_gaze", *map(str, words)]
+    return subprocess.run(
+        command, input=stdin, capture_output=True, text=True, encoding="utf-8", check=False
+    )
+
+
+def read(folder: Path) -> pl.DataFrame:
+    return pl.read_parquet(str(folder / "part-*.parquet"))
+
+
+def test_a_dataset_is_made_and_asked(scans: Path, tmp_path: Path) -> None:
+    vectors, answers = tmp_path / "vectors", tmp_path / "answers"
+    done = run("embed", scans, "-o", vectors, "--model", "demo")
+    assert done.returncode == 1  # one of the pictures is bad
+    assert "bad.png: is not a picture" in done.stderr
+    assert done.stderr.splitlines()[-1] == f"clip-gaze: {vectors}: 7 pictures are there"
+    again = run("embed", scans, "-o", vectors, "--model", "demo")
+    assert (again.returncode, again.stderr.count("--resume")) == (2, 1)
+    again = run("embed", scans, "-o", vectors, "--model", "demo", "--resume")
+    assert again.returncode == 0
+    assert "7 pictures are there, 7 of them before" in again.stderr
+
+    # The model is that of the dataset; a folder without an ending is a dataset, too.
+    done = run("gaze", vectors, *LISTS, "-o", answers, "--top", "0")
+    assert done.returncode == 1
+    table = read(answers)
+    run("gaze", scans, *LISTS, "--model", "demo", "--top", "0", "-o", tmp_path / "all.parquet")
+    expected = pl.read_parquet(tmp_path / "all.parquet")
+    keys = ["image", "list", "phrase"]
+    table, expected = (each.sort(keys, nulls_last=True) for each in (table, expected))
+    for name in expected.columns:
+        if name == "probability":
+            assert np.allclose(table[name].drop_nulls(), expected[name].drop_nulls(), atol=1e-5)
+        else:
+            assert table[name].equals(expected[name]), name
+    assert table.group_by("list").len().sort("list")["len"].to_list()[1:] == [
+        6 * len(clip_gaze.MOVEMENTS),
+        6 * len(clip_gaze.SURFACES),
+    ]
+
+    page = tmp_path / "page.html"
+    assert run("report", vectors, *LISTS, "-o", page).returncode == 1
+    assert "5.png" in page.read_text(encoding="utf-8")
+    found = run("find", "a stormy sea", vectors, "--format", "csv", "--top", "2")
+    assert found.returncode == 1
+    assert found.stdout.count(".png") == 2
+    assert run("gaze", vectors, *LISTS, "--model", "demo", "--variant", "q8").returncode == 2
+
+
+def test_corrected_answers_are_those_for_pictures(scans: Path, tmp_path: Path) -> None:
+    words = ("--model", "demo", "--list", "surfaces", "--corrected")
+    assert run("gaze", scans, *words, "-o", f"{tmp_path / 'answers'}/").returncode == 1
+    run("gaze", scans, *words, "-o", tmp_path / "answers.parquet")
+    keys = ["image", "list", "probability"]
+    table, expected = (
+        each.sort(keys) for each in (read(tmp_path / "answers"), pl.read_parquet(
+            tmp_path / "answers.parquet"))
+    )  # fmt: skip
+    assert table["corrected"].drop_nulls().unique().to_list() == ["corrected"]
+    for name in ("probability", "plain"):
+        assert np.allclose(table[name].drop_nulls(), expected[name].drop_nulls(), atol=1e-5)
+    assert table["phrase"].equals(expected["phrase"])
+
+
+@pytest.mark.parametrize("command", ["embed", "gaze", "report"])
+def test_files_and_pipes_name_pictures(command: str, scans: Path, tmp_path: Path) -> None:
+    names = [str(scans / f"{number}.png") for number in range(3)]
+    (tmp_path / "names.csv").write_text("id,path\n" + "".join(f"1,{name}\n" for name in names))
+    out = {"embed": "vectors", "gaze": "answers.csv", "report": "page.html"}[command]
+    words = [command, "-o", tmp_path / out, "--model", "demo"]
+    words += [] if command == "embed" else ["--list", "surfaces"]
+    done = run(*words, "--from", tmp_path / "names.csv", "--column", "path")
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+    if command == "embed":
+        assert sorted(read(tmp_path / out)["name"]) == names
+        words[2] = tmp_path / "piped"
+    done = run(*words, "-", stdin="\n".join(names))
+    assert done.returncode == 0
+    if command == "gaze":
+        table = pl.read_csv(io.BytesIO((tmp_path / out).read_bytes()))
+        assert sorted(table["image"].unique()) == names
+    assert run(*words[:3]).returncode == 2  # no picture is named
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["embed", "scans"], "Missing option '-o'"),
+        (["embed", "-o", "vectors"], "Missing argument"),
+        (["embed", "scans", "-o", "vectors", "--cluster", "nowhere"], "is no cluster"),
+        (["embed", "scans", "-o", "vectors", "--column", "a", "--from", "n.txt"], "--column goes"),
+        (["embed", "scans/*.jpg", "-o", "vectors"], "no picture in this folder"),
+        (["embed", "scans", "-o", "scans"], "holds other files"),
+        (["gaze", "scans", "--cluster", "local"], "--cluster goes with -o DATASET"),
+        (["gaze", "scans", "-o", "answers/", "--wide"], "leave out --format and --wide"),
+        (["gaze", "scans", "-o", "answers/", "--see", "maps"], "--see goes with no dataset"),
+        (["demo", "-o", "answers/"], "name a file"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_line(
+    words: list[str], said: str, scans: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(scans.parent)
+    done = run(*words, *([] if words[0] == "demo" else ["--model", "demo"]))
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("error") == 1
+    assert not (scans.parent / "vectors").exists()

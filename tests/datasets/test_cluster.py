@@ -1,0 +1,200 @@
+"""Whatever of a cluster dies, a dataset comes to equal that of a run without faults."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+import clip_gaze
+from clip_gaze.errors import ModelError
+from dask_processes import PATIENCE, SLOW, Processes, processes, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Processes]:
+    """Return what starts schedulers and workers."""
+    with processes(tmp_path / "processes") as started:
+        yield started
+
+
+def content(dataset: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in dataset.iterdir() if path.suffix != ".part"}
+
+
+@pytest.fixture
+def expected(scans: Path, tmp_path: Path) -> dict[str, bytes]:
+    """Return what a run without faults writes, in this process."""
+    clip_gaze.embed(scans, tmp_path / "expected", model="demo", per_part=1)
+    return content(tmp_path / "expected")
+
+
+def begun(scans: Path, place: Path, cluster: str, *more: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "clip_gaze", "embed", str(scans), "-o", str(place)]
+    # The dataset says what it was made of, which must be the same.
+    command += ["--model", "demo", "--per-part", "1", "--cluster", cluster, *more]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | SLOW
+    )
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    _, said = process.communicate(timeout=PATIENCE)
+    assert "Traceback" not in said
+    return process.returncode, said
+
+
+def some(place: Path) -> bool:
+    return len(list(place.glob("part-*.parquet"))) > 1
+
+
+def same(place: Path, expected: dict[str, bytes]) -> None:
+    found = content(place)
+    # What it was made of is spelled as the command has it, and not as Python has it.
+    assert {name for name in found if name.startswith("part")} == {
+        name for name in expected if name.startswith("part")
+    }
+    rows, others = clip_gaze.Dataset(place), clip_gaze.Dataset(place.parent / "expected")
+    for file in rows.files():
+        assert rows.rows(file).vectors.tobytes() == others.rows(file).vectors.tobytes()
+        assert rows.rows(file).errors == others.rows(file).errors
+
+
+def test_processes_on_this_machine_write_what_threads_do(
+    scans: Path, tmp_path: Path, expected: dict[str, bytes]
+) -> None:
+    place = tmp_path / "vectors"
+    code, said = ended(begun(scans, place, "local:2"))
+    assert code == 1  # one picture is bad
+    assert said.count("bad.png") == 1
+    assert "the cluster shows its work at http://127.0.0.1:" in said
+    same(place, expected)
+
+
+def test_a_worker_that_is_killed_is_missed_by_nobody(
+    scans: Path, tmp_path: Path, cluster: Processes, expected: dict[str, bytes]
+) -> None:
+    place = tmp_path / "vectors"
+    cluster.scheduler()
+    worker = cluster.worker()
+    client = begun(scans, place, cluster.address)
+    until(lambda: some(place))
+    worker.kill()
+    cluster.worker()
+    assert ended(client)[0] == 1
+    same(place, expected)
+
+
+@pytest.mark.parametrize("sent", ["SIGKILL", "SIGINT"])
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such signals")
+def test_a_client_that_is_stopped_is_gone_on_with(
+    scans: Path, tmp_path: Path, cluster: Processes, expected: dict[str, bytes], sent: str
+) -> None:
+    place = tmp_path / "vectors"
+    cluster.scheduler()
+    cluster.worker()
+    client = begun(scans, place, cluster.address)
+    until(lambda: some(place))
+    client.send_signal(signal.Signals[sent])
+    code, said = ended(client)
+    if sent == "SIGINT" and code == 2:  # it had not come to its end yet
+        assert "the same command with --resume goes on" in said
+    assert ended(begun(scans, place, cluster.address, "--resume"))[0] in (0, 1)
+    same(place, expected)
+
+
+def test_a_scheduler_that_is_killed_is_said_and_gone_on_with(
+    scans: Path, tmp_path: Path, cluster: Processes, expected: dict[str, bytes]
+) -> None:
+    place = tmp_path / "vectors"
+    scheduler = cluster.scheduler()
+    worker = cluster.worker()
+    client = begun(scans, place, cluster.address)
+    until(lambda: some(place))
+    worker.kill()  # so that it cannot be done before
+    scheduler.kill()
+    scheduler.wait()
+    code, said = ended(client)
+    assert code == 1
+    assert "is gone; start it, and go on with --resume" in said
+    cluster.scheduler()
+    cluster.worker()
+    assert ended(begun(scans, place, cluster.address, "--resume"))[0] in (0, 1)
+    same(place, expected)
+
+
+def test_answers_are_made_of_pictures_and_of_vectors(
+    scans: Path, tmp_path: Path, cluster: Processes
+) -> None:
+    cluster.scheduler()
+    cluster.worker()
+    vectors = clip_gaze.embed(scans, tmp_path / "vectors", model="demo", per_part=4)
+    made = []
+    for source in (scans, vectors.url):
+        place = tmp_path / f"answers-{len(made)}"
+        words = ["gaze", str(source), "-o", f"{place}/", "--model", "demo", "--list", "surfaces"]
+        command = [sys.executable, "-m", "clip_gaze", *words, "--cluster", cluster.address]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+        made.append(clip_gaze.to_frame(clip_gaze.Dataset(place)))
+    order = [sorted(rows, key=lambda row: (row["image"], row["phrase"] or "")) for rows in made]
+    for one, other in zip(*order, strict=True):
+        # A matrix product of other size differs in its last bits.
+        assert one | {"probability": None} == other | {"probability": None}
+        assert one["probability"] == pytest.approx(other["probability"], abs=1e-5)
+    assert len(made[0]) == 20 * 5 + 1
+
+
+def test_a_worker_with_other_files_is_refused_by_name(
+    scans: Path, tmp_path: Path, cluster: Processes
+) -> None:
+    from distributed import Client
+
+    cluster.scheduler()
+    for name in ("good", "bad"):
+        cluster.worker("--name", name)
+    with clip_gaze.Clip("demo") as clip:
+        spec = clip.spec
+
+    def swap() -> None:
+        """Let a worker have another model under the name that the others know."""
+        from dataclasses import replace
+
+        from clip_gaze import Clip
+        from clip_gaze.datasets import work
+
+        alone = replace(spec, threads=1, store=False)
+        work._CLIPS[alone] = Clip("demo", "q8", store=False)
+
+    with Client(cluster.address, set_as_default=False, timeout=PATIENCE) as client:
+        client.wait_for_workers(2, timeout=PATIENCE)
+        bad = next(
+            address
+            for address, each in client.scheduler_info(n_workers=-1)["workers"].items()
+            if each["id"] == "bad"
+        )
+        client.run(swap, workers=[bad])
+        with pytest.raises(ModelError, match="1 of 2 workers cannot be used") as raised:
+            clip_gaze.embed(scans, tmp_path / "vectors", model=spec, cluster=client)
+        assert bad in str(raised.value)
+        assert "has other files" in str(raised.value)
+        assert not (tmp_path / "vectors").exists()
+
+
+def test_nobody_at_an_address_is_one_line(scans: Path, tmp_path: Path) -> None:
+    import dask
+
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "1s"}),
+        pytest.raises(clip_gaze.GazeError, match="no scheduler can be reached") as raised,
+    ):
+        clip_gaze.embed(scans, tmp_path / "vectors", model="demo", cluster="tcp://127.0.0.1:1")
+    assert "\n" not in str(raised.value)
