@@ -24,6 +24,16 @@ def made_by(model: str, variant: str, templates: Sequence[str], *, corrected: bo
     return ", ".join([model, variant, *quoted, *(["corrected"] if corrected else [])])
 
 
+def lacking(what: str, package: str, extra: str) -> str:
+    """Return what is said where an extra of this package was not installed.
+
+    >>> lacking("Parquet", "pyarrow", "parquet")
+    "Parquet needs pyarrow; install it with: pip install '.[parquet]' in clip-gaze's folder"
+    """
+    where = f"pip install '.[{extra}]' in clip-gaze's folder"
+    return f"{what} needs {package}; install it with: {where}"
+
+
 def per_cent(log_odds: float) -> str:
     """Return the probability of log-odds as per cents, never rounded to 0% or 100%.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from clip_gaze.errors import BrokenOffError, GazeError, ModelError
 from clip_gaze.system.resources import usable_cpus
+from clip_gaze.wording import lacking
 
 # What Dask logs of workers that are lost has tracebacks; its results say what matters.
 _QUIET = dict.fromkeys(("distributed", "distributed.client", "tornado.application"), "critical")
@@ -79,7 +80,7 @@ def connected(cluster: Any) -> Iterator[Any]:
             dask.config.set({"logging": _QUIET})
         import distributed  # noqa: PLC0415
     except ImportError as error:
-        msg = "a cluster needs dask[distributed]; install it with: pip install 'clip-gaze[cluster]'"
+        msg = lacking("a cluster", "dask[distributed]", "cluster")
         raise GazeError(msg) from error
     if isinstance(cluster, distributed.Client):
         yield cluster

@@ -15,6 +15,7 @@ from clip_gaze.analysis.similarity import normalise
 from clip_gaze.errors import GazeError
 from clip_gaze.output.names import as_text
 from clip_gaze.system.storage import is_url
+from clip_gaze.wording import lacking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,7 +67,7 @@ def arrow() -> tuple[Any, Any]:
         import pyarrow as pa  # noqa: PLC0415
         from pyarrow import parquet  # noqa: PLC0415
     except ImportError as error:
-        msg = "a dataset needs pyarrow; install it with: pip install 'clip-gaze[cluster]'"
+        msg = lacking("a dataset", "pyarrow", "cluster")
         raise GazeError(msg) from error
     return pa, parquet
 

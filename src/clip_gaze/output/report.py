@@ -20,6 +20,7 @@ from clip_gaze.pictures import thumbnails
 from clip_gaze.pictures.preprocess import rgb
 from clip_gaze.system.files import check_place, is_device, whole
 from clip_gaze.system.storage import is_url
+from clip_gaze.wording import lacking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -151,7 +152,7 @@ def template(name: str = "report.html.jinja") -> Template:
     try:
         from clip_gaze.output.markup import template as load  # noqa: PLC0415 - needs jinja2
     except ImportError:
-        msg = "the report needs jinja2; install it with: pip install 'clip-gaze[report]'"
+        msg = lacking("the report", "jinja2", "report")
         raise GazeError(msg) from None
     return load("clip_gaze.output", name)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from clip_gaze.analysis.similarity import probability
 from clip_gaze.errors import GazeError
 from clip_gaze.output.names import spelled
+from clip_gaze.wording import lacking
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -159,7 +160,7 @@ def write_parquet(results: Iterable[PictureResult], path: Path) -> None:
         import pyarrow as pa  # noqa: PLC0415
         from pyarrow import parquet  # noqa: PLC0415
     except ImportError as error:
-        msg = "Parquet needs pyarrow; `pip install 'clip-gaze[parquet]'` brings it"
+        msg = lacking("Parquet", "pyarrow", "parquet")
         raise GazeError(msg) from error
     schema = pa.schema([(name, getattr(pa, KINDS.get(name, "string"))()) for name in COLUMNS])
     waiting: list[dict[str, Any]] = []

@@ -13,6 +13,7 @@ import click
 from clip_gaze.cli.options import finite, megapixels_option, model_options
 from clip_gaze.cli.progress import opened
 from clip_gaze.errors import GazeError
+from clip_gaze.wording import lacking
 
 # It stands in an address and in a cookie.
 _TOKEN = re.compile(r"[A-Za-z0-9._-]{8,}")
@@ -64,7 +65,7 @@ def serve(
         missing = str(error.name).partition(".")[0]
         if missing not in _NEEDED:
             raise
-        msg = f"the page needs {missing}; install it with: pip install 'clip-gaze[page]'"
+        msg = lacking("the page", str(missing), "page")
         raise GazeError(msg) from None
     if token is not None and not _TOKEN.fullmatch(token):
         raise click.UsageError("--token has 8 letters or more: a to z, A to Z, 0 to 9, -, . and _")
