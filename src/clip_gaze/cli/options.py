@@ -24,9 +24,9 @@ from clip_gaze.texts.vectors import PhraseVectors
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from clip_gaze.pictures.source import File, Remote
-
     from click.shell_completion import CompletionItem
+
+    from clip_gaze.pictures.source import File, Remote
 
     Command = Callable[..., Any]
 
