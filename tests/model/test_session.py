@@ -283,6 +283,24 @@ def test_a_clip_names_the_variants_to_use_instead(
         clip.encode_texts(["on wood"])
 
 
+@pytest.mark.parametrize(
+    ("release", "numpy_2", "works"),
+    [("1.18.1", True, False), ("1.18.1", False, True), ("1.19.0", True, True)],
+)
+def test_a_runtime_that_does_not_work_with_numpy_2_is_refused(
+    release: str, numpy_2: bool, works: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnxruntime, "__version__", release)
+    monkeypatch.setattr(np, "_core", None, raising=False)
+    if not numpy_2:
+        monkeypatch.delattr(np, "_core")
+    if works:
+        assert session.version() == release
+    else:
+        with pytest.raises(ModelError, match=r"pip install 'numpy<2'"):
+            session.version()
+
+
 @pytest.mark.parametrize(("setting", "calls"), [("1", 1), ("0", 0), (None, 0)])
 def test_the_telemetry_of_windows_is_switched_off_as_the_variable_says(
     setting: str | None, calls: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
