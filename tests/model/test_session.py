@@ -314,12 +314,18 @@ def test_the_telemetry_of_windows_is_switched_off_as_the_variable_says(
     assert len(called) == calls
 
 
-def test_a_graph_that_gives_no_vector_a_row_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("operator", "shape"), [("Identity", ["batch", 3, 4, 4]), ("Flatten", [1, "numbers"])]
+)
+def test_a_graph_that_gives_no_vector_a_row_is_refused(
+    operator: str, shape: list[int | str], tmp_path: Path
+) -> None:
+    options = {"axis": 0} if operator == "Flatten" else {}  # all rows into one
     path = saved(
         tmp_path,
-        [helper.make_node("Identity", ["pixel_values"], ["out"])],
+        [helper.make_node(operator, ["pixel_values"], ["out"], **options)],
         [helper.make_tensor_value_info("pixel_values", TensorProto.FLOAT, ["batch", 3, 4, 4])],
-        [helper.make_tensor_value_info("out", TensorProto.FLOAT, ["batch", 3, 4, 4])],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, shape)],
     )
     with pytest.raises(ModelError) as caught:
         Tower(path).images(PIXELS)
