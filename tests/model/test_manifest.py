@@ -159,6 +159,7 @@ def test_a_missing_field_is_named(path: str, tmp_path: Path) -> None:
         ("variants.q8", None, "q8 is not a JSON object"),
         ("tokenizer", "tokenizer.json", "file is not a JSON object"),
         ("tokenizer.file", 1, "file is 1"),
+        ("image.mean", 1, "1 is not a list of numbers"),
         ("tokenizer.bytes", "12", "bytes is '12'"),
         ("tokenizer.bytes", -1, "bytes must be from 0"),
         ("tokenizer.bytes", 10**400, "bytes must be from 0"),
@@ -197,7 +198,7 @@ def test_bytes_that_are_not_utf_8_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_manifest_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"manifest\.json.*No such file.*is this a clip-gaze model folder"):
+    with pytest.raises(ModelError, match=r"manifest\.json.*No such file.*is this a clip-gaze"):
         manifests.read(tmp_path / "manifest.json")
 
 
