@@ -13,9 +13,19 @@ ROOT = Path(__file__).parents[1]
 
 def requirements() -> list[str]:
     """Return what pyproject.toml says that the package needs; extras are not among it."""
+    return _between("dependencies = [", "]")
+
+
+def extras() -> list[str]:
+    """Return what it says that the extras need, but for those of the tests and of the export."""
+    return _between("heic = ", "test = ")
+
+
+def _between(start: str, end: str) -> list[str]:
+    """Return the requirements with a floor between two lines of pyproject.toml."""
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    needed = text.partition("\ndependencies = [")[2].partition("\n]")[0]
-    return re.findall(r'^ +"(.+)",', needed, re.MULTILINE)
+    part = text.partition(f"\n{start}")[2].partition(f"\n{end}")[0]
+    return re.findall(r'"([\w-]+>=[^"]+)"', part)
 
 
 def floor(requirement: str) -> str:
@@ -29,4 +39,4 @@ def floor(requirement: str) -> str:
 
 
 if __name__ == "__main__":
-    print("\n".join(dict.fromkeys(map(floor, requirements()))))  # noqa: T201
+    print("\n".join(dict.fromkeys(map(floor, requirements() + extras()))))  # noqa: T201

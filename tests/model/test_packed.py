@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ import onnxruntime
 import pytest
 
 from clip_gaze import Clip
-from clip_gaze.model import packed, registry, session
+from clip_gaze.model import packed, registry, session, towers
 from clip_gaze.store import FILE
 from clip_gaze.system import files, processor, shelf
 from serving import PATIENCE
@@ -381,6 +382,23 @@ def test_a_graph_is_packed_beside_later_pictures_and_then_used(
         while packed.GRAPH not in loaded:  # the thread has still to say so
             assert np.array_equal(clip.encode_images([picture()]), first)
         assert np.array_equal(clip.encode_images([picture()]), first)
+
+
+@packs
+def test_where_no_thread_can_be_had_a_graph_is_packed_at_the_end(
+    cache: Path, picture: MakePicture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Exhausted(ThreadPoolExecutor):
+        def submit(self, *_: Any, **__: Any) -> Any:
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(towers, "ThreadPoolExecutor", Exhausted)
+    with Clip("demo") as clip:
+        first = clip.encode_images([picture()])
+        for _ in range(2):
+            assert np.array_equal(clip.encode_images([picture()]), first)
+        assert folders(cache) == []
+    assert len(folders(cache)) == 1
 
 
 @packs

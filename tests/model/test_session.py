@@ -283,6 +283,24 @@ def test_a_clip_names_the_variants_to_use_instead(
         clip.encode_texts(["on wood"])
 
 
+@pytest.mark.parametrize(
+    ("release", "numpy_2", "works"),
+    [("1.18.1", True, False), ("1.18.1", False, True), ("1.19.0", True, True)],
+)
+def test_a_runtime_that_does_not_work_with_numpy_2_is_refused(
+    release: str, numpy_2: bool, works: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnxruntime, "__version__", release)
+    monkeypatch.setattr(np, "_core", None, raising=False)
+    if not numpy_2:
+        monkeypatch.delattr(np, "_core")
+    if works:
+        assert session.version() == release
+    else:
+        with pytest.raises(ModelError, match=r"pip install 'numpy<2'"):
+            session.version()
+
+
 @pytest.mark.parametrize(("setting", "calls"), [("1", 1), ("0", 0), (None, 0)])
 def test_the_telemetry_of_windows_is_switched_off_as_the_variable_says(
     setting: str | None, calls: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -296,12 +314,18 @@ def test_the_telemetry_of_windows_is_switched_off_as_the_variable_says(
     assert len(called) == calls
 
 
-def test_a_graph_that_gives_no_vector_a_row_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("operator", "shape"), [("Identity", ["batch", 3, 4, 4]), ("Flatten", [1, "numbers"])]
+)
+def test_a_graph_that_gives_no_vector_a_row_is_refused(
+    operator: str, shape: list[int | str], tmp_path: Path
+) -> None:
+    options = {"axis": 0} if operator == "Flatten" else {}  # all rows into one
     path = saved(
         tmp_path,
-        [helper.make_node("Identity", ["pixel_values"], ["out"])],
+        [helper.make_node(operator, ["pixel_values"], ["out"], **options)],
         [helper.make_tensor_value_info("pixel_values", TensorProto.FLOAT, ["batch", 3, 4, 4])],
-        [helper.make_tensor_value_info("out", TensorProto.FLOAT, ["batch", 3, 4, 4])],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, shape)],
     )
     with pytest.raises(ModelError) as caught:
         Tower(path).images(PIXELS)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import clip_gaze
+from clip_gaze.errors import ClosedError
 from clip_gaze.model import towers
 from clip_gaze.model.session import Tower
 from clip_gaze.model.towers import Towers
@@ -104,6 +105,14 @@ def test_a_graph_that_cannot_be_loaded_leaves_nothing_behind(
         with pytest.raises(clip_gaze.ModelError):
             half.text()
         assert loaded.alive() == []
+
+
+def test_closed_towers_load_nothing(both: Towers, loaded: Loaded) -> None:
+    both.close()
+    for ask in (both.text, both.vision):
+        with pytest.raises(ClosedError):
+            ask()
+    assert loaded.names == []
 
 
 def test_a_clip_keeps_one_tower_from_list_to_list(

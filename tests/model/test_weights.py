@@ -161,6 +161,13 @@ def test_weights_are_found_wherever_a_graph_may_have_them(tmp_path: Path) -> Non
     assert external.locations(path) == {f"{name}.bin" for name in names}
 
 
+@pytest.mark.parametrize("content", [b"", b"\x3a"])
+def test_what_is_no_graph_has_its_weights_nowhere(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "graph.onnx"
+    path.write_bytes(content)
+    assert external.locations(path) == set()
+
+
 def test_vectors_are_kept_for_graph_and_weights_together(
     apart: Path, tmp_path: Path, picture: MakePicture
 ) -> None:

@@ -293,6 +293,8 @@ def test_each_kind_of_picture_is_read_from_memory(served: Served, kind: str) -> 
         import pillow_heif
 
         pillow_heif.register_heif_opener()
+    if kind == "AVIF" and ".avif" not in Image.registered_extensions():
+        pytest.skip("Pillow reads AVIF since 11.3")
     file = io.BytesIO()
     paint(0, 64).image.save(file, kind)
     (found,) = served.post("/api/gaze", ("image", ("a", file.getvalue())), ("list", "tools")).json

@@ -322,7 +322,7 @@ def model_file(data: Any) -> ModelFile:
     """
     file = _typed(ModelFile(**_object(data, "file")))
     parts = file.file.replace("\\", "/").split("/")
-    if not file.file or ".." in parts or parts[0] == "" or ":" in parts[0]:
+    if ".." in parts or parts[0] == "" or ":" in parts[0]:
         msg = f"file name {file.file!r} leads out of the folder"
         raise ValueError(msg)
     _in_range("bytes", file.bytes or 0, 0, 2**63)
