@@ -496,6 +496,10 @@ if (count) {
   });
   addEventListener("hashchange", arrive);
   addEventListener("resize", resized);
-  addEventListener("beforeprint", () => lines.forEach(fill));
+  addEventListener("beforeprint", () => {
+    watch.disconnect(); // on paper no line has a place of its own
+    lines.forEach(fill);
+  });
+  addEventListener("afterprint", hang);
   arrive();
 }
