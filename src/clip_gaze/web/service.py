@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from clip_gaze.drawing import canvas, card, chart, heatmap
-from clip_gaze.errors import GazeError, PictureError
+from clip_gaze.errors import PictureError
 from clip_gaze.output import found as searches
 from clip_gaze.output import lines, render, tables
 from clip_gaze.pictures.load import most_pixels, upright
@@ -88,15 +88,7 @@ class Jobs:
         return "".join(tables.csv_compared(self._compared(asked, job))).encode("utf-8")
 
     def chart(self, asked: forms.Compare, job: Job) -> bytes:
-        """Return the chart that `clip-gaze compare` draws of these pictures; see `compare`.
-
-        Raises:
-            GazeError: there are too many for a chart.
-
-        """
-        if len(asked.uploads) > chart.MOST:
-            msg = f"a chart has at most {chart.MOST} pictures; ask for text/csv"
-            raise GazeError(msg)
+        """Return the chart that `clip-gaze compare` draws of these pictures; see `compare`."""
         found = self._compared(asked, job)
         unread = {each.image for each in found.images if each.status == "error"}
         limit = self._clip.spec.max_pixels or most_pixels()
