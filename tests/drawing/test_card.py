@@ -160,3 +160,10 @@ def test_what_is_not_0_has_a_bar_that_can_be_seen() -> None:
     tracks = [bar for bar in bars if bar.colour == look.LIGHT["track"]]
     assert len(tracks) == 3
     assert [bar.width for bar in bars if bar not in tracks][1:] == [look.LEAST]
+
+
+def test_a_picture_above_its_lists_stands_in_the_middle() -> None:
+    lists = {f"list {at}": SCORES * 3 for at in range(4)}
+    drawn = card.draw(painting(300, 900), replace(RESULT, lists=lists))
+    (photo,) = photos(drawn)
+    assert 2 * photo.x + photo.image.width / SCALE == pytest.approx(drawn.width, abs=1)

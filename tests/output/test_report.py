@@ -562,6 +562,8 @@ def test_bars_are_as_long_as_probabilities(
 def test_a_map_has_its_scale_and_does_not_glare(
     visit: Callable[..., Page], tmp_path: Path, scheme: str
 ) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
     Image.new("RGB", (200, 100), "white").save(tmp_path / "a.png")
     result = looked(tmp_path / "a.png", 0)
     grid = ((0.25, -0.5, *(0.0,) * 14), *(((0.0,) * 16,) * 15))
@@ -576,6 +578,8 @@ def test_a_map_has_its_scale_and_does_not_glare(
     page.locator(".card").click()
     until(page, ARE_THERE, ".map img")
     assert page.locator(".map .ends span").all_text_contents() == ["\u22120.5 against", "for +0.5"]
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
     strip = page.locator(".map .colours")
     assert strip.evaluate("image => image.naturalWidth") >= 200
     shot = page.locator(".map .mapped").screenshot()

@@ -68,7 +68,7 @@ def draw(
     if heat is not None:
         shown = _pair(image, heat)
     else:
-        shown = _picture(image, result.image, _BESIDE if beside else _ABOVE)
+        shown = _picture(image, result.image, _BESIDE if beside else _ABOVE, centred=not beside)
     if beside:
         body = _columns([shown, *lists], 2)
     else:
@@ -82,15 +82,17 @@ def draw(
     return Drawing(round(wide), round(high), f"{result.image}: the likeliest phrases", marks)
 
 
-def _picture(image: Image.Image, name: str, room: tuple[int, int]) -> _Block:
+def _picture(image: Image.Image, name: str, room: tuple[int, int], *, centred: bool) -> _Block:
     """Return a picture as large as the room allows, and its name below it."""
     scale = min(side * SCALE / edge for side, edge in zip(room, image.size, strict=True))
     size = max(SCALE, round(image.width * scale)), max(SCALE, round(image.height * scale))
     wide, high = (edge / SCALE for edge in size)
+    left = round((room[0] - wide) / 2) if centred else 0
+    label = cut(name, TEXT, room[0] - left, at_start=True)
     marks: list[Mark] = [
-        Box(-1, -1, wide + 2, high + 2, LINE),  # a pale picture has an edge too
-        Photo(0, 0, image.resize(size, Image.Resampling.LANCZOS), name),
-        Words(0, high + 22, cut(name, TEXT, room[0], at_start=True), TEXT, QUIET),
+        Box(left - 1, -1, wide + 2, high + 2, LINE),  # a pale picture has an edge too
+        Photo(left, 0, image.resize(size, Image.Resampling.LANCZOS), name),
+        Words(left, high + 22, label, TEXT, QUIET),
     ]
     return _Block(marks, room[0], high + 30 + _AFTER)
 

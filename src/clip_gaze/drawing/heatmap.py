@@ -42,7 +42,7 @@ _LEAST = 0.004
 
 # Measures of a sheet, in a drawing's units.
 _IN_A_ROW = 4
-_GAP, _CAPTION, _FOOT = 16, 62, 30
+_GAP, _CAPTION, _FOOT = 16, 70, 30
 _SCALE, _NARROWEST = 5, 200
 
 
