@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from click.testing import CliRunner
+from PIL import Image
 
 from clip_gaze.cli.commands.report import report
 from clip_gaze.cli.progress import NothingWrittenError
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from PIL import Image
+    import pytest
 
     MakePicture = Callable[..., Image.Image]
 
@@ -62,3 +63,26 @@ def test_the_page_has_maps_where_they_are_asked_for(
         assert done.exception is None
         counts.append(out.read_text(encoding="utf-8").count('class="map">'))
     assert counts == [0, 2]
+
+
+def test_a_second_page_of_the_same_pictures_opens_none(
+    tiny_model: Path, picture: MakePicture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "studio"
+    folder.mkdir()
+    for seed in range(3):
+        picture(seed=seed).save(folder / f"{seed}.png")
+    arguments = [str(folder), "--model", str(tiny_model), "--list", "surfaces"]
+    pages = [tmp_path / name for name in ("1.html", "2.html", "3.html")]
+
+    def made(page: Path, *more: str) -> int:
+        options = [*arguments, "-o", str(page), *more]
+        code: int = CliRunner().invoke(report, options, standalone_mode=False).return_value
+        return code
+
+    assert made(pages[0]) == 0
+    monkeypatch.setattr(Image.Image, "thumbnail", None)  # none is made small
+    assert made(pages[1]) == 0
+    assert pages[0].read_bytes() == pages[1].read_bytes()
+    assert not made(pages[2], "--no-store")
+    assert not pages[2].exists()

@@ -121,3 +121,14 @@ def test_what_copies_vectors_goes_when_they_are_pruned(cache: Path) -> None:
     assert done.exit_code == 0, done.stderr
     assert done.stdout == "0.0 MB freed, 0 vectors forgotten\n"
     assert not copy.exists()
+
+
+@pytest.mark.parametrize("command", ["clear", "prune --max-size 0"])
+def test_thumbnails_are_shown_and_forgotten(
+    command: str, photos: Path, cache: Path, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    run("report", photos, "--model", "demo", "--list", "tools", "-o", page)
+    assert run("store").stdout.endswith(f"{cache / 'thumbnails'}  0.0 MB\n  2 thumbnails\n")
+    assert run("store", *command.split()).exit_code == 0
+    assert "thumbnails" not in run("store").stdout

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from clip_gaze.drawing import canvas, card
+from clip_gaze.drawing import canvas, card, look
 from clip_gaze.drawing.canvas import SCALE, Box, Photo, Words
 from clip_gaze.results import CorrectedScore, HeatMap, PhraseScore, PictureResult
 from clip_gaze.texts import phrases
@@ -141,3 +141,29 @@ def test_names_from_elsewhere_stay_in_their_place() -> None:
     (track, *_) = [mark for mark in drawn.marks if isinstance(mark, Box) and mark.x == heading.x]
     assert canvas.width(heading.text, 16, bold=True) <= track.width
     canvas.picture(drawn)
+
+
+@pytest.mark.parametrize("size", [(300, 300), (900, 300), (300, 900)])
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_lists_are_read_in_their_order(size: tuple[int, int], count: int) -> None:
+    """Down one column and then down the next, however many phrases each has."""
+    lists = {f"list {at}": SCORES * (1 + at * 5 % 3) for at in range(count)}
+    drawn = card.draw(painting(*size), replace(RESULT, lists=lists))
+    names = [mark for mark in drawn.marks if isinstance(mark, Words) and mark.text in lists]
+    assert [mark.text for mark in sorted(names, key=lambda mark: (mark.x, mark.y))] == list(lists)
+
+
+def test_what_is_not_0_has_a_bar_that_can_be_seen() -> None:
+    scores = (PhraseScore("sea", 0.9), PhraseScore("sky", 1e-6), PhraseScore("sun", 0.0))
+    drawn = card.draw(painting(300, 300), replace(RESULT, lists={"things": scores}))
+    bars = [mark for mark in drawn.marks if isinstance(mark, Box) and mark.height == look.BAR]
+    tracks = [bar for bar in bars if bar.colour == look.LIGHT["track"]]
+    assert len(tracks) == 3
+    assert [bar.width for bar in bars if bar not in tracks][1:] == [look.LEAST]
+
+
+def test_a_picture_above_its_lists_stands_in_the_middle() -> None:
+    lists = {f"list {at}": SCORES * 3 for at in range(4)}
+    drawn = card.draw(painting(300, 900), replace(RESULT, lists=lists))
+    (photo,) = photos(drawn)
+    assert 2 * photo.x + photo.image.width / SCALE == pytest.approx(drawn.width, abs=1)

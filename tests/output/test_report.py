@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from browsing import PATIENCE, until
+from clip_gaze.drawing import look
 from clip_gaze.errors import GazeError, PictureError
 from clip_gaze.output import report
 from clip_gaze.results import HeatMap, PhraseScore, PictureResult
@@ -151,12 +153,18 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Collection:
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Return a function that opens a page; it must ask for nothing else, and not complain."""
+    """Return a function that opens a page, which must not complain.
+
+    It must ask for nothing but itself, and the files of pictures that are opened.
+    """
     contexts: list[BrowserContext] = []
+    folders: list[str] = []
     complaints: list[str] = []
+    expected: list[str] = []
     asked: list[str] = []
 
-    def open_page(path: Path, *, empty: bool = False, **options: object) -> Page:
+    def open_page(path: Path, *complaint: str, empty: bool = False, **options: object) -> Page:
+        expected.extend(complaint)
         context = browser.new_context(**{"viewport": WIDE, "offline": True} | options)  # type: ignore[arg-type]
         contexts.append(context)
         context.set_default_timeout(PATIENCE)
@@ -165,6 +173,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("dialog", lambda dialog: complaints.append(dialog.message))
         page.on("request", lambda request: asked.append(request.url))
+        folders.append(path.parent.as_uri())
         page.goto(path.as_uri())
         if not empty:
             drawn(page)
@@ -173,11 +182,10 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
     yield open_page
     for context in contexts:
         context.close()
-    assert complaints == []
-    assert [url for url in asked if not url.startswith("data:image/webp;base64,")] == [
-        url for url in asked if url.startswith("file:")
-    ]
-    assert sum(url.startswith("file:") for url in asked) == len(contexts)
+    assert [each for each in complaints if not any(one in each for one in expected)] == []
+    elsewhere = [url for url in asked if not url.startswith("data:image/webp;base64,")]
+    assert [url for url in elsewhere if not url.startswith(tuple(folders))] == []
+    assert sum(url.endswith(".html") for url in elsewhere) == len(contexts)
 
 
 def drawn(page: Page) -> None:
@@ -485,6 +493,127 @@ def test_a_page_of_errors_alone_says_so(visit: Callable[..., Page], tmp_path: Pa
     page = visit(tmp_path / "page.html", empty=True)
     assert page.get_by_text("There is no picture to show.").is_visible()
     assert texts(page.locator("#errors dd")) == ["is no picture"]
+
+
+# ---- What is seen: places and lengths, in pixels ----
+
+
+def opened(page: Page, name: str) -> dict[str, float]:
+    """Open a picture, and return how large it is shown, and how large the window lets it be."""
+    page.get_by_role("button", name=name).click()
+    found: dict[str, float] = page.locator("#closer-image").evaluate(
+        """(image) => {
+          const { width, height } = image.getBoundingClientRect();
+          const high = getComputedStyle(closer).height;
+          return { width, height, room: image.parentNode.clientWidth, window: parseFloat(high) };
+        }"""
+    )
+    return found
+
+
+@pytest.mark.parametrize("viewport", [{"width": 1280, "height": 800}, PHONE])
+@pytest.mark.parametrize("size", [(1600, 900), (700, 1600)])
+def test_a_picture_that_is_opened_is_as_large_as_the_window_lets_it_be(
+    visit: Callable[..., Page],
+    picture: MakePicture,
+    tmp_path: Path,
+    viewport: dict[str, int],
+    size: tuple[int, int],
+) -> None:
+    picture(*size).save(tmp_path / "a.png")
+    picture(*size).save(tmp_path / "gone.png")
+    results = [looked(tmp_path / name, 0) for name in ("a.png", "gone.png")]
+    written(results, tmp_path / "page.html", edge=160)
+    (tmp_path / "gone.png").rename(tmp_path / "elsewhere.png")
+    for name in ("a.png", "gone.png"):
+        page = visit(tmp_path / "page.html", "ERR_FILE_NOT_FOUND", viewport=viewport)
+        seen = opened(page, name)
+        # The shape is that of the thumbnail, whose edges are whole pixels.
+        assert seen["width"] / seen["height"] == pytest.approx(size[0] / size[1], rel=0.02)
+        wide, high = seen["width"] >= seen["room"] - 1, seen["height"] >= 0.6 * viewport["height"]
+        assert wide or high
+        assert seen["width"] <= seen["room"] + 1
+        natural = "width => document.getElementById('closer-image').naturalWidth === width"
+        until(page, natural, size[0] if name == "a.png" else round(160 * min(1, size[0] / size[1])))
+
+
+def test_bars_are_as_long_as_probabilities(
+    visit: Callable[..., Page], picture: MakePicture, tmp_path: Path
+) -> None:
+    picture().save(tmp_path / "a.png")
+    shares = [0.9, 0.07, 0.0299, 0.0001, 0.0]
+    lists = {"list": [f"phrase {at}" for at in range(len(shares))]}
+    scores = tuple(map(PhraseScore, lists["list"], shares))
+    result = PictureResult(str(tmp_path / "a.png"), "demo", "fp32", {"list": scores})
+    written([result], tmp_path / "page.html", lists)
+    page = visit(tmp_path / "page.html")
+    page.locator(".card").click()
+    found = page.locator("#closer-lists .track i").evaluate_all(
+        """(bars) => bars.map((bar) => [
+          bar.getBoundingClientRect().width, bar.parentNode.getBoundingClientRect().width])"""
+    )
+    assert len(found) == len(shares)
+    for (long, track), share in zip(found, shares, strict=True):
+        expected = max(look.LEAST, share * track) if share else 0
+        assert long == pytest.approx(expected, rel=2e-4, abs=1 / 64)  # steps of levels, of pixels
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_map_has_its_scale_and_does_not_glare(
+    visit: Callable[..., Page], tmp_path: Path, scheme: str
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    Image.new("RGB", (200, 100), "white").save(tmp_path / "a.png")
+    result = looked(tmp_path / "a.png", 0)
+    grid = ((0.25, -0.5, *(0.0,) * 14), *(((0.0,) * 16,) * 15))
+
+    def see(image: str, _: NDArray[np.float32]) -> list[HeatMap]:
+        phrase = result.lists["movements"][0].phrase
+        box = (0.25, 0.0, 0.75, 1.0)
+        return [HeatMap(image, "demo", "fp32", phrase, "movements", 0.0, 0.5, grid, box, 50)]
+
+    written([result], tmp_path / "page.html", see=see)
+    page = visit(tmp_path / "page.html", color_scheme=scheme)
+    page.locator(".card").click()
+    until(page, ARE_THERE, ".map img")
+    assert page.locator(".map .ends span").all_text_contents() == ["\u22120.5 against", "for +0.5"]
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    strip = page.locator(".map .colours")
+    assert strip.evaluate("image => image.naturalWidth") >= 200
+    shot = page.locator(".map .mapped").screenshot()
+    levels = np.asarray(Image.open(io.BytesIO(shot)).convert("L"), np.float64)
+    width = levels.shape[1]
+    aside = levels[:, 2 : width // 5].mean()
+    assert aside < 90 if scheme == "dark" else aside > 225
+    if scheme == "dark":
+        assert levels.max() < 190
+
+
+def test_on_paper_bars_stay_and_no_picture_is_cut(
+    visit: Callable[..., Page], collection: Collection
+) -> None:
+    page = visit(collection.path, color_scheme="dark")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print", color_scheme="dark")
+    adjust = "all => [...new Set(all.map(each => getComputedStyle(each).printColorAdjust))]"
+    assert page.locator(".track, .track i").evaluate_all(adjust) == ["exact"]
+    broken = "all => [...new Set(all.map(each => getComputedStyle(each).breakInside))]"
+    assert page.locator(".line > div").evaluate_all(broken) == ["avoid"]
+    ink = page.evaluate("getComputedStyle(document.body).color")
+    assert ink == "rgb(29, 29, 29)"  # not the light ink of the dark
+    assert page.pdf().startswith(b"%PDF")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_are_those_of_drawings(
+    visit: Callable[..., Page], collection: Collection, scheme: str
+) -> None:
+    page = visit(collection.path, color_scheme=scheme)
+    colours = look.LIGHT if scheme == "light" else look.DARK
+    read = "name => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`)"
+    assert {name: page.evaluate(read, name) for name in colours} == colours
 
 
 # ---- Without a browser ----

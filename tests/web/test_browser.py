@@ -6,11 +6,13 @@ import base64
 import csv
 import io
 import json
+import math
 import os
 import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,15 +21,14 @@ from PIL import Image
 
 import clip_gaze
 from browsing import PATIENCE
-from clip_gaze.drawing import heatmap
+from clip_gaze.drawing import heatmap, look, typeface
 from clip_gaze.output import tables
 from clip_gaze.results import CorrectedScore, HeatMap, PhraseScore, PictureResult
 from clip_gaze.texts import phrases
-from clip_gaze.wording import rounded
+from clip_gaze.wording import TIMES, rounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from playwright.sync_api import Browser, BrowserContext, Download, Locator, Page
 
@@ -54,12 +55,13 @@ ASK = """async ([path, name, bytes, fields]) => {
   for (const [field, value] of fields) form.append(field, value);
   return (await fetch(path, { method: "POST", body: form })).json();
 }"""
-# The part of its track that each bar fills, once it has grown.
+# How long each bar and its track are in pixels, once it has grown.
 WIDTHS = """async (bars) => {
   await Promise.all(bars.flatMap((bar) => bar.getAnimations()).map((growth) => growth.finished));
   const width = (element) => element.getBoundingClientRect().width;
-  return bars.map((bar) => width(bar) / width(bar.parentNode));
+  return bars.map((bar) => [width(bar), width(bar.parentNode)]);
 }"""
+STEP = 1 / 64  # of a pixel: what a browser rounds lengths to
 # How far things moved that nobody asked to move; moves after a key or a click count too.
 SHIFTS = """
   window.moved = 0;
@@ -224,8 +226,9 @@ def test_a_dropped_picture_has_bars_for_each_list(visit: Visit, files: list[File
         assert rows(page, title) == [score.phrase for score in scores]
         shown = section(page, title).locator(".row b").all_text_contents()
         assert shown == [rounded(100 * score.probability) for score in scores]
-        widths = section(page, title).locator(".track i").evaluate_all(WIDTHS)
-        assert widths == pytest.approx([score.probability for score in scores], abs=1e-5)
+        bars = section(page, title).locator(".track i").evaluate_all(WIDTHS)
+        for (long, track), score in zip(bars, scores, strict=True):
+            assert long == pytest.approx(max(look.LEAST, score.probability * track), abs=STEP)
     assert rows(page, "Movements")[0] == "cubism movement"
     assert (
         page.locator("#picture").evaluate("image => image.naturalWidth")
@@ -250,6 +253,8 @@ def test_nothing_moves_while_results_arrive(visit: Visit, files: list[File]) -> 
     for viewport in (WIDE, PHONE):
         page = visit(viewport=viewport)
         drop(page, *files)
+        page.locator("#picture").wait_for()
+        page.evaluate("window.moved = 0")  # the picture itself takes the room of the invitation
         answered(page)
         page.locator(".thumb").nth(1).click()
         heat(page, "on canvas")
@@ -535,7 +540,7 @@ def test_a_picture_to_share_is_saved_with_its_map(visit: Visit, files: list[File
     without = save(page, "Picture with bars")
     heat(page, "cubism movement")
     with_map = save(page, "Picture with bars")
-    assert without.suggested_filename == with_map.suggested_filename == "cubism.png"
+    assert without.suggested_filename == with_map.suggested_filename == "cubism card.png"
     first, second = (Image.open(each.path()) for each in (without, with_map))
     assert first.format == second.format == "PNG"
     assert first.width > 300
@@ -646,7 +651,7 @@ def test_a_busy_server_is_asked_again_to_save(visit: Visit, files: list[File]) -
 
 @pytest.mark.parametrize(
     ("name", "path", "first"),
-    [("Picture with bars", "card", "cubism.png"), ("Table", "gaze", "pictures.csv")],
+    [("Picture with bars", "card", "cubism card.png"), ("Table", "gaze", "pictures.csv")],
 )
 def test_what_a_busy_server_is_asked_to_save_can_be_given_up(
     visit: Visit, files: list[File], name: str, path: str, first: str
@@ -829,6 +834,7 @@ def test_axe_finds_nothing_that_is_hard_to_read_or_to_reach(
     page.get_by_role("radio", name="cubism.png").check(force=True)
     page.get_by_label("Compare with").select_option("tonalism.png")
     page.get_by_role("table").first.wait_for()
+    page.locator("#two-save summary").click()
     fine()
 
 
@@ -1024,3 +1030,156 @@ def test_words_sort_the_strip(visit: Visit, files: list[File]) -> None:
     page.get_by_label("Find among these").fill("a boat, -a boat")
     page.keyboard.press("Enter")
     page.get_by_text("cancels itself out").wait_for()
+
+
+# ---- What is seen: places and lengths, in pixels ----
+
+
+def box(page: Page, selector: str) -> Any:
+    """Return left, top, right and bottom of an element within the window."""
+    return page.locator(selector).evaluate(
+        "each => { const { left, top, right, bottom } = each.getBoundingClientRect();"
+        " return [left, top, right, bottom]; }"
+    )
+
+
+def plain(name: str, width: int, height: int) -> File:
+    """Return a picture of one colour."""
+    file = io.BytesIO()
+    Image.new("RGB", (width, height), "#467").save(file, "PNG")
+    return name, file.getvalue()
+
+
+@pytest.mark.parametrize("viewport", [WIDE, PHONE])
+@pytest.mark.parametrize("size", [(900, 300), (300, 900)])
+def test_a_picture_stands_in_the_middle(
+    visit: Visit, viewport: dict[str, int], size: tuple[int, int]
+) -> None:
+    page = visit(viewport=viewport)
+    drop(page, plain("a.png", *size))
+    page.locator("#picture").wait_for()
+    stage, frame = box(page, "#stage"), box(page, "#frame")
+    for first, last in ((0, 2), (1, 3)):
+        assert frame[first] - stage[first] == pytest.approx(stage[last] - frame[last], abs=1)
+
+
+def test_a_phone_shows_the_choice_of_lists_before_there_is_a_picture(visit: Visit) -> None:
+    page = visit(viewport=PHONE, has_touch=True, is_mobile=True)
+    for selector in ("#invite", "#lists label:first-child", "#lists label:last-child"):
+        left, top, right, bottom = box(page, selector)
+        assert 0 <= left < right <= PHONE["width"]
+        assert 0 <= top < bottom <= PHONE["height"]
+
+
+@pytest.mark.parametrize("viewport", [WIDE, PHONE])
+def test_adding_stays_in_reach_with_many_pictures_and_lists(
+    visit: Visit, viewport: dict[str, int]
+) -> None:
+    page = visit(viewport=viewport)
+    drop(page, *(plain(f"{at}.png", 40 + at, 40) for at in range(30)))
+    settings(page)
+    for name in ("genres", "periods", "photography", "tools"):
+        chip(page, name).click()
+    page.locator("#add").wait_for()
+    for scroll in ("0", "document.body.scrollHeight / 2"):
+        page.evaluate(f"scrollTo(0, {scroll})")
+        left, top, right, bottom = box(page, "#add")
+        assert 0 <= left < right <= viewport["width"]
+        assert 0 <= top < bottom <= viewport["height"]
+        at = [(left + right) / 2, (top + bottom) / 2]
+        assert page.evaluate("at => document.elementFromPoint(...at).id", at) == "add"
+
+
+def logit(probability: float) -> float:
+    return math.log(probability / (1 - probability))
+
+
+@pytest.mark.parametrize("viewport", [WIDE, PHONE])
+def test_figures_of_a_comparison_stand_on_one_line(
+    visit: Visit, files: list[File], viewport: dict[str, int]
+) -> None:
+    page = visit(viewport=viewport)
+    drop(page, *files[:2])
+    answered(page)
+    pairs = [(0.9995, 0.9994), (0.568, 1e-6), (0.9, 9.5e-6), (0.1, 0.9999), (0.2, 0.0004)]
+    changes = [
+        {"phrase": f"by a {'very ' * 9}long name {at}", "before": before, "after": after,
+         "difference": after - before}
+        for at, (before, after) in enumerate(
+            sorted((tuple(map(logit, pair)) for pair in pairs), key=lambda pair: pair[0] - pair[1])
+        )
+    ]  # fmt: skip
+    both = {"lists": {"movements": changes[::-1]}, "same": False, "status": "ok", "error": None}
+    answer = {"images": [{"image": files[1][0], **both}]}
+    page.route("**/api/compare", lambda route: route.fulfill(json=answer))
+    page.get_by_label("Compare with").select_option("tonalism.png")
+    page.get_by_role("table").first.wait_for()
+    cells = page.locator("#changes td, #changes thead th")
+    assert re.search(TIMES + r"\d{3},000", " ".join(cells.all_text_contents()))
+    too_long = cells.evaluate_all("all => all.filter(each => each.scrollWidth > each.clientWidth)")
+    assert too_long == []
+    lines = page.locator("#changes tbody tr").evaluate_all(
+        "all => all.map(each => each.getBoundingClientRect().height)"
+    )
+    assert max(lines) == pytest.approx(min(lines), abs=STEP)
+    assert page.evaluate("document.scrollingElement.scrollWidth") == viewport["width"]
+    bars = page.locator("#changes .track i").evaluate_all(WIDTHS)
+    longest = [long / track for long, track in bars]
+    expected = [max(pair) for pair in pairs]
+    assert sorted(longest) == pytest.approx(sorted(expected), abs=STEP / min(bars)[1] + 1e-9)
+
+
+@pytest.mark.parametrize("viewport", [WIDE, PHONE])
+def test_a_comparison_is_saved_as_the_api_answers(
+    visit: Visit, files: list[File], viewport: dict[str, int]
+) -> None:
+    page = visit(viewport=viewport)
+    drop(page, *files[:2])
+    answered(page)
+    page.get_by_label("Compare with").select_option("tonalism.png")
+    page.get_by_role("table").first.wait_for()
+    saved = {}
+    for button, ending in (("Both with bars", "png"), ("Table", "csv"), ("Data", "json")):
+        page.locator("#two-save summary").click()
+        with page.expect_download() as download:
+            page.locator("#two-save").get_by_role("button", name=button).click()
+        assert download.value.suggested_filename == f"cubism and tonalism.{ending}"
+        saved[ending] = Path(download.value.path()).read_bytes()
+    assert Image.open(io.BytesIO(saved["png"])).format == "PNG"
+    found = json.loads(saved["json"])
+    assert [found["reference"], found["images"][0]["image"]] == ["cubism.png", "tonalism.png"]
+    rows = list(csv.DictReader(io.StringIO(saved["csv"].decode("utf-8-sig"))))
+    changes = [each for listed in found["images"][0]["lists"].values() for each in listed]
+    assert [row["phrase"] for row in rows] == [change["phrase"] for change in changes]
+
+
+def test_a_broken_picture_offers_no_save(visit: Visit, files: list[File]) -> None:
+    page = visit()
+    drop(page, files[0])
+    answered(page)
+    assert page.locator("#save").is_visible()
+    drop(page, ("broken.png", b"no picture"))
+    page.locator("#unseen", has_text="broken.png").wait_for()
+    page.locator("#save").wait_for(state="hidden")
+    assert page.get_by_role("button", name="Remove").is_visible()
+
+
+def test_the_font_that_ships_is_loaded(visit: Visit) -> None:
+    page = visit()
+    states = "document.fonts.ready.then(() => [...document.fonts].map(font => font.status))"
+    assert page.evaluate(states) == ["loaded", "loaded"]
+    sizes = page.evaluate(
+        "() => performance.getEntriesByType('resource').filter(({ name }) => name.endsWith('.otf'))"
+        ".map(({ name, decodedBodySize }) => [name.split('/').pop(), decodedBodySize])"
+    )
+    assert dict(sizes) == {file.name: file.stat().st_size for file in typeface.FILES}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_and_sizes_are_those_of_drawings(visit: Visit, scheme: str) -> None:
+    page = visit(color_scheme=scheme)
+    colours = look.LIGHT if scheme == "light" else look.DARK
+    read = "name => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`)"
+    assert {name: page.evaluate(read, name) for name in colours} == colours
+    text = page.evaluate("parseFloat(getComputedStyle(document.body).fontSize)")
+    assert text == look.TEXT

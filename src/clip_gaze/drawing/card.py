@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import combinations_with_replacement, pairwise
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from clip_gaze.drawing import heatmap as maps
 from clip_gaze.drawing.canvas import SCALE, Box, Drawing, Photo, Words, cut, width
+from clip_gaze.drawing.look import BAR, INK, LEAST, LIGHT, LINE, QUIET, SMALL, TEXT, TITLE
 from clip_gaze.pictures.preprocess import rgb
 from clip_gaze.results import CorrectedScore
 from clip_gaze.wording import made_by, rounded
@@ -19,12 +21,10 @@ if TYPE_CHECKING:
     from clip_gaze.drawing.canvas import Mark
     from clip_gaze.results import HeatMap, PictureResult, Score
 
-_INK, _QUIET, _LINE, _WARN = "#1d1d1d", "#5b5b5b", "#dcdcdc", "#8a3a12"
-_BEST, _BAR, _TRACK = "#1d4b7a", "#8a8a8a", "#e9e9e9"
+_BEST, _BAR, _TRACK, _WARN = (LIGHT[name] for name in ("accent", "fill", "track", "warn"))
 _MARGIN, _GAP = 36, 36
-_TITLE, _TEXT, _SMALL = 16, 13, 11
 # A list: its heading, each of its rows, and the room below it.
-_HEAD, _ROW, _THICK, _AFTER = 34, 31, 5, 22
+_HEAD, _ROW, _AFTER = 34, 31, 22
 _COLUMN = 308
 # What is wider than this, in heights, stands above its lists; the rest stands beside them.
 _WIDE = 1.25
@@ -68,7 +68,7 @@ def draw(
     if heat is not None:
         shown = _pair(image, heat)
     else:
-        shown = _picture(image, result.image, _BESIDE if beside else _ABOVE)
+        shown = _picture(image, result.image, _BESIDE if beside else _ABOVE, centred=not beside)
     if beside:
         body = _columns([shown, *lists], 2)
     else:
@@ -82,15 +82,17 @@ def draw(
     return Drawing(round(wide), round(high), f"{result.image}: the likeliest phrases", marks)
 
 
-def _picture(image: Image.Image, name: str, room: tuple[int, int]) -> _Block:
+def _picture(image: Image.Image, name: str, room: tuple[int, int], *, centred: bool) -> _Block:
     """Return a picture as large as the room allows, and its name below it."""
     scale = min(side * SCALE / edge for side, edge in zip(room, image.size, strict=True))
     size = max(SCALE, round(image.width * scale)), max(SCALE, round(image.height * scale))
     wide, high = (edge / SCALE for edge in size)
+    left = round((room[0] - wide) / 2) if centred else 0
+    label = cut(name, TEXT, room[0] - left, at_start=True)
     marks: list[Mark] = [
-        Box(-1, -1, wide + 2, high + 2, _LINE),  # a pale picture has an edge too
-        Photo(0, 0, image.resize(size, Image.Resampling.LANCZOS), name),
-        Words(0, high + 22, cut(name, _TEXT, room[0], at_start=True), _TEXT, _QUIET),
+        Box(left - 1, -1, wide + 2, high + 2, LINE),  # a pale picture has an edge too
+        Photo(left, 0, image.resize(size, Image.Resampling.LANCZOS), name),
+        Words(left, high + 22, label, TEXT, QUIET),
     ]
     return _Block(marks, room[0], high + 30 + _AFTER)
 
@@ -104,8 +106,8 @@ def _pair(image: Image.Image, heat: HeatMap) -> _Block:
 
 def _list(name: str, scores: Sequence[Score]) -> _Block:
     """Return a list's heading and rows."""
-    title = cut(name.replace("_", " "), _TITLE, _COLUMN, bold=True)
-    marks: list[Mark] = [Words(0, 14, title, _TITLE, _INK, bold=True)]
+    title = cut(name.replace("_", " "), TITLE, _COLUMN, bold=True)
+    marks: list[Mark] = [Words(0, 14, title, TITLE, INK, bold=True)]
     for at, score in enumerate(scores):
         marks += _row(score, _HEAD + at * _ROW, best=at == 0)
     return _Block(marks, _COLUMN, _HEAD + len(scores) * _ROW + _AFTER)
@@ -116,37 +118,52 @@ def _row(score: Score, y: float, *, best: bool) -> Iterator[Mark]:
     share = rounded(100 * score.probability)
     if isinstance(score, CorrectedScore):
         share += f"  (plain {rounded(100 * score.plain)})"
-    room = _COLUMN - width(share, _TEXT) - 12
-    yield Words(0, y + 11, cut(score.phrase, _TEXT, room), _TEXT, _INK)
-    yield Words(_COLUMN, y + 11, share, _TEXT, _INK if best else _QUIET, "end")
-    yield Box(0, y + 17, _COLUMN, _THICK, _TRACK)
-    long = round(score.probability * _COLUMN * SCALE) / SCALE
-    if long:
-        yield Box(0, y + 17, long, _THICK, _BEST if best else _BAR)
+    room = _COLUMN - width(share, TEXT) - 12
+    yield Words(0, y + 11, cut(score.phrase, TEXT, room), TEXT, INK)
+    yield Words(_COLUMN, y + 11, share, TEXT, INK if best else QUIET, "end")
+    yield Box(0, y + 17, _COLUMN, BAR, _TRACK)
+    if score.probability:
+        long = max(LEAST, round(score.probability * _COLUMN * SCALE) / SCALE)
+        yield Box(0, y + 17, long, BAR, _BEST if best else _BAR)
 
 
 def _columns(blocks: Sequence[_Block], count: int) -> _Block:
-    """Return blocks below one another in columns, each in the shortest one so far."""
-    heights = [0.0] * max(1, count)
+    """Return blocks below one another in columns, read one column after the other.
+
+    They are cut into columns where the longest column is as short as it can be.
+    """
+    columns = min(_cuts(blocks, max(1, count)), key=lambda made: max(map(_height, made)))
     marks: list[Mark] = []
-    for block in blocks:
-        at = heights.index(min(heights))
-        marks += block.at(at * (_COLUMN + _GAP), heights[at])
-        heights[at] += block.height
-    return _Block(marks, len(heights) * (_COLUMN + _GAP) - _GAP, max(heights))
+    for at, column in enumerate(columns):
+        y = 0.0
+        for block in column:
+            marks += block.at(at * (_COLUMN + _GAP), y)
+            y += block.height
+    return _Block(marks, len(columns) * (_COLUMN + _GAP) - _GAP, max(map(_height, columns)))
+
+
+def _cuts(blocks: Sequence[_Block], count: int) -> Iterator[list[Sequence[_Block]]]:
+    """Yield each way to cut blocks into columns, their order kept."""
+    for places in combinations_with_replacement(range(len(blocks) + 1), count - 1):
+        edges = (0, *places, len(blocks))
+        yield [blocks[start:end] for start, end in pairwise(edges)]
+
+
+def _height(column: Sequence[_Block]) -> float:
+    return sum(block.height for block in column)
 
 
 def _foot(result: PictureResult, note: str, room: float) -> _Block:
     """Return what the figures are, and which model they are of."""
     y = 26
-    marks: list[Mark] = [Box(0, 0, room, 1, _LINE)]
+    marks: list[Mark] = [Box(0, 0, room, 1, LINE)]
     if note:
-        marks.append(Words(0, y, cut(note[:1].upper() + note[1:], _SMALL, room), _SMALL, _WARN))
+        marks.append(Words(0, y, cut(note[:1].upper() + note[1:], SMALL, room), SMALL, _WARN))
         y += 17
     by = made_by(result.model, result.variant, result.templates, corrected=result.corrected)
     of = f"How likely each phrase is within its list. Model: {by}."
     mine = "clip-gaze"
-    left = room - width(mine, _SMALL, bold=True) - 12
-    marks.append(Words(0, y, cut(of, _SMALL, left), _SMALL, _QUIET))
-    marks.append(Words(room, y, mine, _SMALL, _QUIET, "end", bold=True))
+    left = room - width(mine, SMALL, bold=True) - 12
+    marks.append(Words(0, y, cut(of, SMALL, left), SMALL, QUIET))
+    marks.append(Words(room, y, mine, SMALL, QUIET, "end", bold=True))
     return _Block(marks, room, y)

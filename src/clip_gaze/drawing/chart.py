@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageOps
 
 from clip_gaze.drawing.canvas import SCALE, Box, Drawing, Photo, Words, cut, width
+from clip_gaze.drawing.look import EDGE, INK, LIGHT, LINE, QUIET, SMALL, TEXT, TITLE
 from clip_gaze.wording import factor, made_by, per_cent
 
 if TYPE_CHECKING:
@@ -21,14 +22,11 @@ if TYPE_CHECKING:
 
 MOST = 6  # pictures
 
-# Orange and blue of Okabe and Ito's palette (2008), which all kinds of colour vision tell apart.
-_RISE, _FALL = "#D55E00", "#0072B2"
-_INK, _QUIET, _LINE, _ZERO, _STRIPE = "#222222", "#666666", "#D9D9D9", "#8C8C8C", "#F5F5F3"
+_RISE, _FALL, _STRIPE = LIGHT["rise"], LIGHT["fall"], LIGHT["ground"]
 _MARGIN, _GAP = 28, 30
 _THUMB = (168, 132)
 _LONGEST = 4  # times as long as it is wide: more of a picture would be a thread
 _ROW, _BAR = 26, 15
-_TEXT, _SMALL, _TITLE = 14, 12, 16
 _PHRASE_ROOM = (150, 300)  # at least, at most
 _SLACK = 1.06  # another font may be wider
 _PER_CENT_ROOM = 58
@@ -91,9 +89,7 @@ def draw(comparison: Comparison, images: Sequence[Image.Image]) -> Drawing:
         y += 66 + _ROW * max(1, len(groups[0]))
     by = made_by(comparison.model, comparison.variant, comparison.templates)
     for line in (*_NOTE, f"Model: {by}."):
-        marks.append(
-            Words(_MARGIN, y, cut(line, _SMALL, frame.width - 2 * _MARGIN), _SMALL, _QUIET)
-        )
+        marks.append(Words(_MARGIN, y, cut(line, SMALL, frame.width - 2 * _MARGIN), SMALL, QUIET))
         y += 17
     title = f"{', '.join(labels[1:])} compared with {labels[0]}"
     return Drawing(round(frame.width), round(y - 17 + _MARGIN), title, marks)
@@ -110,8 +106,8 @@ def thumbnail(image: Image.Image) -> Image.Image:
 
 def _frame(others: Sequence[Compared]) -> _Frame:
     every = [change for each in others for group in each.lists.values() for change in group]
-    longest = max((width(change.phrase, _TEXT) for change in every), default=0.0)
-    names = max(width(_titled(name), _TITLE, bold=True) for name in others[0].lists)
+    longest = max((width(change.phrase, TEXT) for change in every), default=0.0)
+    names = max(width(_titled(name), TITLE, bold=True) for name in others[0].lists)
     least, most = _PHRASE_ROOM
     wanted = max(longest, names + _BESIDE_NAME - _PER_CENT_ROOM) * _SLACK
     room = round(min(max(wanted, least), most))
@@ -138,26 +134,26 @@ def _head(
     """Yield a picture and, below it, its letter and name."""
     wide, high = (edge / SCALE for edge in image.size)
     left, top = round(centre - wide / 2), round(_MARGIN + _THUMB[1] - high)
-    yield Box(left - 1, top - 1, wide + 2, high + 2, _LINE)  # a pale picture has an edge too
+    yield Box(left - 1, top - 1, wide + 2, high + 2, LINE)  # a pale picture has an edge too
     yield Photo(left, top, image, label)
-    label = cut(label, _TEXT, room - 24, at_start=True)
-    start = max(_MARGIN, centre - (width(label, _TEXT) + 20) / 2)
+    label = cut(label, TEXT, room - 24, at_start=True)
+    start = max(_MARGIN, centre - (width(label, TEXT) + 20) / 2)
     y = _MARGIN + _THUMB[1] + 25
-    yield Words(start, y, letter, _TITLE, _INK, bold=True)
-    yield Words(start + 20, y, label, _TEXT, _INK)
+    yield Words(start, y, letter, TITLE, INK, bold=True)
+    yield Words(start + 20, y, label, TEXT, INK)
 
 
 def _table(
     name: str, groups: Sequence[Sequence[Change]], y: float, frame: _Frame
 ) -> Iterator[Mark]:
     """Yield the phrases of a list with their bars; `groups` has the changes of each column."""
-    name = cut(_titled(name), _TITLE, frame.end - _MARGIN - _BESIDE_NAME, bold=True)
-    yield Words(_MARGIN, y, name, _TITLE, _INK, bold=True)
+    name = cut(_titled(name), TITLE, frame.end - _MARGIN - _BESIDE_NAME, bold=True)
+    yield Words(_MARGIN, y, name, TITLE, INK, bold=True)
     top = y + 26
     if not groups[0]:
-        yield Words(_MARGIN, top, "no phrase differs", _TEXT, _QUIET)
+        yield Words(_MARGIN, top, "no phrase differs", TEXT, QUIET)
         return
-    yield Words(frame.end, y, "in A", _SMALL, _QUIET, "end")
+    yield Words(frame.end, y, "in A", SMALL, QUIET, "end")
     rows = list(zip(*groups, strict=True))
     for at in range(0, len(rows), 2):
         wide = frame.width - 2 * _MARGIN + 16
@@ -175,36 +171,36 @@ def _table(
 def _sides(each: Compared, centre: float, y: float) -> Iterator[Mark]:
     """Yield what left and right mean."""
     if each.same:
-        yield Words(centre, y, "the same as A: all differences are 0", _SMALL, _INK, "middle")
+        yield Words(centre, y, "the same as A: all differences are 0", SMALL, INK, "middle")
         return
-    yield Words(centre - 12, y, "less likely than in A", _SMALL, _FALL, "end")
-    yield Words(centre + 12, y, "more likely", _SMALL, _RISE)
+    yield Words(centre - 12, y, "less likely than in A", SMALL, _FALL, "end")
+    yield Words(centre + 12, y, "more likely", SMALL, _RISE)
 
 
 def _tick(tick: float, x: float, y: float, bottom: float) -> Iterator[Mark]:
     """Yield a mark of the scale, as a factor and as log-odds, and its line down the rows."""
-    yield Box(x - 0.5, y + 21, 1, bottom - y - 21, _LINE if tick else _ZERO)
-    yield Words(x, y, factor(tick) if tick else "same", _SMALL, _INK, "middle")
-    yield Words(x, y + 15, f"{tick:+.3g}" if tick else "0", _SMALL - 2, _QUIET, "middle")
+    yield Box(x - 0.5, y + 21, 1, bottom - y - 21, LINE if tick else EDGE)
+    yield Words(x, y, factor(tick) if tick else "same", SMALL, INK, "middle")
+    yield Words(x, y + 15, f"{tick:+.3g}" if tick else "0", SMALL - 2, QUIET, "middle")
 
 
 def _row(changes: Sequence[Change], y: float, frame: _Frame, scale: float) -> Iterator[Mark]:
     """Yield a phrase, its probability in the reference, and its bar in each column."""
     base = y + _ROW / 2 + 5
-    yield Words(_MARGIN, base, cut(changes[0].phrase, _TEXT, frame.room), _TEXT, _INK)
-    yield Words(frame.end, base, per_cent(changes[0].before), _SMALL, _QUIET, "end")
+    yield Words(_MARGIN, base, cut(changes[0].phrase, TEXT, frame.room), TEXT, INK)
+    yield Words(frame.end, base, per_cent(changes[0].before), SMALL, QUIET, "end")
     for change, centre in zip(changes, frame.centres, strict=True):
         share = per_cent(change.after)
-        colour = _QUIET if share.startswith("<") else _INK
+        colour = QUIET if share.startswith("<") else INK
         long = abs(change.difference) * scale
         top = y + (_ROW - _BAR) / 2
         if change.difference < 0:
             yield Box(centre - long, top, long, _BAR, _FALL)
-            yield Words(centre - long - 6, base, share, _SMALL, colour, "end")
+            yield Words(centre - long - 6, base, share, SMALL, colour, "end")
         else:
             if long:
                 yield Box(centre, top, long, _BAR, _RISE)
-            yield Words(centre + long + 6, base, share, _SMALL, colour)
+            yield Words(centre + long + 6, base, share, SMALL, colour)
 
 
 def _scale(largest: float, half: float) -> tuple[float, list[float]]:

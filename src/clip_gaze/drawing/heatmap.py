@@ -11,6 +11,7 @@ from PIL import Image
 
 from clip_gaze.drawing import canvas
 from clip_gaze.drawing.canvas import SCALE, Drawing, Photo, Words
+from clip_gaze.drawing.look import AGAINST, FOR, INK, QUIET, SMALL, TEXT
 from clip_gaze.errors import GazeError
 from clip_gaze.pictures.load import upright
 from clip_gaze.pictures.preprocess import cropped, rgb, within
@@ -28,11 +29,7 @@ if TYPE_CHECKING:
 
 EDGE = 640
 
-_GROUND, _INK, _QUIET = 255, "#1d1d1d", "#5b5b5b"
-# Orange and blue stay apart for every kind of colour blindness, and no step is so dark or so light
-# that it would sink into a picture.
-_FOR = ((255, 200, 80), (250, 132, 22), (208, 44, 8))
-_AGAINST = ((140, 200, 245), (62, 138, 222), (25, 82, 184))
+_GROUND = 255
 # Heat below the first share of the scale is not shown; from the second on it is as opaque as it
 # gets.
 _FIRST, _FULL, _OPAQUE = 0.08, 0.8, 0.84
@@ -45,9 +42,8 @@ _LEAST = 0.004
 
 # Measures of a sheet, in a drawing's units.
 _IN_A_ROW = 4
-_GAP, _CAPTION, _FOOT = 16, 62, 30
-_TITLE, _NOTE = 13, 11
-_SCALE, _NARROWEST = 5, 190
+_GAP, _CAPTION, _FOOT = 16, 70, 30
+_SCALE, _NARROWEST = 5, 200
 
 
 def write(
@@ -115,7 +111,7 @@ def sheet(
 
     first = maps[0]
     by = made_by(first.model, first.variant, first.templates, corrected=first.corrected)
-    fits = canvas.width(by, _NOTE) <= room
+    fits = canvas.width(by, SMALL) <= room
     note = by if fits else f"{first.model}, {first.variant}"
     marks = [*_panel(shown, name, note, corner(0), room)]
     for at, heat in enumerate(maps, start=1):
@@ -123,8 +119,8 @@ def sheet(
         marks += _legend(heat, corner(at), high, room)
     width, height = corner(columns - 1)[0] + room + gap, corner(count - 1)[1] + high + _CAPTION
     if not fits:
-        foot = canvas.cut(f"Model: {by}", _NOTE, width - 2 * gap)
-        marks.append(Words(gap, height + _FOOT - _NOTE, foot, _NOTE, _QUIET))
+        foot = canvas.cut(f"Model: {by}", SMALL, width - 2 * gap)
+        marks.append(Words(gap, height + _FOOT - SMALL, foot, SMALL, QUIET))
         height += _FOOT
     return Drawing(width, height, f"Where {name} speaks for a phrase", marks)
 
@@ -136,8 +132,8 @@ def _panel(
     left, top = corner
     under = top + -(-shown.height // SCALE)
     yield Photo(left, top, shown, title)
-    yield Words(left, under + 17, canvas.cut(title, _TITLE, room), _TITLE, _INK)
-    yield Words(left, under + 32, canvas.cut(note, _NOTE, room), _NOTE, _QUIET)
+    yield Words(left, under + 17, canvas.cut(title, TEXT, room), TEXT, INK)
+    yield Words(left, under + 32, canvas.cut(note, SMALL, room), SMALL, QUIET)
 
 
 def _legend(heat: HeatMap, corner: tuple[int, int], high: int, room: int) -> Iterator[Mark]:
@@ -145,8 +141,8 @@ def _legend(heat: HeatMap, corner: tuple[int, int], high: int, room: int) -> Ite
     left, under = corner[0], corner[1] + high
     end = f"{limit(heat):.2g}"
     yield Photo(left, under + 40, scale(room * SCALE), "scale of colours")
-    yield Words(left, under + 57, f"\u2212{end} against", _NOTE, _QUIET)
-    yield Words(left + room, under + 57, f"for +{end}", _NOTE, _QUIET, "end")
+    yield Words(left, under + 57, f"\u2212{end} against", SMALL, QUIET)
+    yield Words(left + room, under + 57, f"for +{end}", SMALL, QUIET, "end")
 
 
 def limit(heat: HeatMap) -> float:
@@ -212,10 +208,10 @@ def _enlarged(heat: HeatMap, size: tuple[int, int]) -> NDArray[np.float64]:
 def _painted(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return colour (..., 3) and opacity (..., 1) of heat, of which 1 is the end of the scale."""
     strength = np.abs(values).clip(0, 1)
-    steps = np.linspace(0, 1, len(_FOR))
+    steps = np.linspace(0, 1, len(FOR))
     warm, cool = (
         np.stack([np.interp(strength, steps, levels) for levels in zip(*ramp, strict=True)], -1)
-        for ramp in (_FOR, _AGAINST)
+        for ramp in (FOR, AGAINST)
     )
     rise = ((strength - _FIRST) / (_FULL - _FIRST)).clip(0, 1)
     # Level at both ends, so that no edge shows where the map begins.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PIL import Image, ImageOps
 
 from clip_gaze.drawing.canvas import SCALE, Box, Drawing, Photo, Words, cut, width
+from clip_gaze.drawing.look import HEADING, INK, LINE, QUIET, SMALL, TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,10 +17,9 @@ if TYPE_CHECKING:
 
 MOST = 400  # pictures; more would be a file that few programs open
 EDGE = 168  # of a picture, in units
-_INK, _QUIET, _LINE = "#1d1d1d", "#5b5b5b", "#dcdcdc"
 _MARGIN, _GAP = 32, 20
 _CELL, _HIGH = EDGE, 150
-_CAPTION, _TITLE, _TEXT, _SMALL = 40, 18, 13, 12
+_CAPTION = 40
 _WIDEST = 6  # pictures in a row
 
 # A title, and figure, name and picture of each of a group.
@@ -47,16 +47,16 @@ def draw(title: str, about: str, note: str, groups: Sequence[Group]) -> Drawing:
     wide = 2 * _MARGIN + columns * _CELL + (columns - 1) * _GAP
     room = wide - 2 * _MARGIN
     marks: list[Mark] = [
-        Words(_MARGIN, _MARGIN + 14, cut(title, _TITLE, room), _TITLE, _INK, bold=True),
-        Words(_MARGIN, _MARGIN + 36, cut(about, _SMALL, room), _SMALL, _QUIET),
+        Words(_MARGIN, _MARGIN + 14, cut(title, HEADING, room), HEADING, INK, bold=True),
+        Words(_MARGIN, _MARGIN + 36, cut(about, SMALL, room), SMALL, QUIET),
     ]
     y = _MARGIN + 60
     if note:
-        marks.append(Words(_MARGIN, y - 4, cut(note, _SMALL, room), _SMALL, _QUIET))
+        marks.append(Words(_MARGIN, y - 4, cut(note, SMALL, room), SMALL, QUIET))
         y += 20
     for name, rows in groups:
         if name:
-            marks.append(Words(_MARGIN, y + 12, cut(name, _TEXT, room), _TEXT, _INK, bold=True))
+            marks.append(Words(_MARGIN, y + 12, cut(name, TEXT, room), TEXT, INK, bold=True))
             y += 30
         for at in range(0, len(rows), columns):
             for column, (figure, path, image) in enumerate(rows[at : at + columns]):
@@ -69,10 +69,10 @@ def _cell(figure: str, path: str, image: Image.Image, x: float, y: float) -> Ite
     """Yield a picture that stands on a line, its figure and its name."""
     high = image.height / SCALE
     top = y + _HIGH - high
-    yield Box(x - 1, top - 1, image.width / SCALE + 2, high + 2, _LINE)
+    yield Box(x - 1, top - 1, image.width / SCALE + 2, high + 2, LINE)
     yield Photo(x, top, image, path)
     base = y + _HIGH + 18
-    yield Words(x, base, figure, _SMALL, _INK, bold=True)
-    start = width(figure, _SMALL, bold=True) + 8 if figure else 0
-    label = cut(PurePath(path).name, _SMALL, _CELL - start, at_start=True)
-    yield Words(x + start, base, label, _SMALL, _QUIET)
+    yield Words(x, base, figure, SMALL, INK, bold=True)
+    start = width(figure, SMALL, bold=True) + 8 if figure else 0
+    label = cut(PurePath(path).name, SMALL, _CELL - start, at_start=True)
+    yield Words(x + start, base, label, SMALL, QUIET)

@@ -14,6 +14,7 @@ Font = ImageFont.FreeTypeFont
 logger = logging.getLogger(__name__)
 
 _FONTS = Path(__file__).parent / "fonts"
+FILES = REGULAR, BOLD = _FONTS / "Inter-Regular.otf", _FONTS / "Inter-Bold.otf"
 # The first that has all letters of a text draws it where the font that ships lacks some.
 SYSTEM_FONTS = (
     "NotoSansCJK-Regular.ttc",  # Linux
@@ -55,8 +56,8 @@ def font_for(text: str, size: int, *, bold: bool = False, warn: bool = False) ->
 @lru_cache(maxsize=32)
 def shipped(size: int, *, bold: bool) -> Font:
     """Return the font that ships, laid out in the one way that Pillow has on every machine."""
-    name = "Inter-Bold.otf" if bold else "Inter-Regular.otf"
-    return ImageFont.truetype(str(_FONTS / name), size, layout_engine=ImageFont.Layout.BASIC)
+    file = BOLD if bold else REGULAR
+    return ImageFont.truetype(str(file), size, layout_engine=ImageFont.Layout.BASIC)
 
 
 @lru_cache(maxsize=256)

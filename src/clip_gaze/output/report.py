@@ -8,6 +8,7 @@ import hashlib
 import os
 import tempfile
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -17,7 +18,6 @@ import numpy as np
 from clip_gaze.drawing import heatmap
 from clip_gaze.errors import GazeError, PictureError
 from clip_gaze.pictures import thumbnails
-from clip_gaze.pictures.preprocess import rgb
 from clip_gaze.system.files import check_place, is_device, whole
 from clip_gaze.system.storage import is_url
 from clip_gaze.wording import lacking
@@ -29,10 +29,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from clip_gaze.analysis.ranking import Ranking
+    from clip_gaze.pictures.thumbnails import Thumbnail
     from clip_gaze.results import HeatMap
 
     Embedding = NDArray[np.float32]
     See = Callable[[str, Embedding], Sequence[HeatMap]]
+    Small = Callable[[str], Thumbnail]
 
 # A probability is kept as a level of 16 bits, even steps of its logarithm: 65535 is 1, each level
 # below is 0.037 % less, level 1 is e**-24, and 0 is all that is smaller.
@@ -40,6 +42,8 @@ _TOP_LEVEL = 65535
 STEP = 24 / (_TOP_LEVEL - 1)
 # Base64 of a piece whose length is a multiple of 3 has no padding, so pieces can be joined.
 _PIECE = 3 << 16
+_EDGE = 128  # pixels of a map's side, which a browser enlarges
+_COLOURS = 256  # pixels of the scale of a map's colours
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +72,11 @@ class _Collection:
 
     Attributes:
         thumbs: one base64 WebP a line.
-        maps: the same, of heat maps.
+        maps: the same, of the colours of heat maps.
         order: list name -> where each of its phrases, sorted, stands in the list.
         levels: list name -> rows of levels (little-endian uint16), one a picture.
         pictures: path, link from the page, width and height of the thumbnail.
-        mapped: for each picture, the lists and phrases that it has maps for.
+        mapped: for each picture, list, phrase, end of the scale, and box of each map.
         errors: path and reason.
 
     """
@@ -82,7 +86,7 @@ class _Collection:
     order: dict[str, NDArray[np.intp]]
     levels: dict[str, IO[bytes]]
     pictures: list[tuple[str, str, int, int]] = field(default_factory=list)
-    mapped: list[list[tuple[str | None, str]]] = field(default_factory=list)
+    mapped: list[list[tuple[Any, ...]]] = field(default_factory=list)
     errors: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -95,6 +99,7 @@ def write(
     edge: int = 160,
     max_pixels: int | None = None,
     see: See | None = None,
+    small: Small | None = None,
 ) -> int:
     """Write a page that shows pictures and their phrases, and opens from disk.
 
@@ -108,6 +113,7 @@ def write(
         max_pixels: a larger picture has an error in place of a thumbnail; None: none is too large.
         see: returns the heat maps that the page shows of a picture, from its path and embedding,
             one a list; None: it has none.
+        small: returns the thumbnail of a path; None: it is made with `edge` and `max_pixels`.
 
     Returns:
         Size of the page in bytes.
@@ -127,7 +133,8 @@ def write(
             part.open("w", encoding="utf-8", errors="replace", newline="\n") as page,
             contextlib.ExitStack() as stack,
         ):
-            found = _gather(pictures, ranking, out.absolute().parent, edge, max_pixels, stack, see)
+            make = small or partial(thumbnails.made, edge=edge, max_pixels=max_pixels)
+            found = _gather(pictures, ranking, out.absolute().parent, make, stack, see)
             context = _context(found, ranking, edge)
             page.writelines(template().generate(asdict(heading), **context))
         return part.stat().st_size
@@ -161,8 +168,7 @@ def _gather(
     pictures: Iterable[tuple[str, Embedding | PictureError]],
     ranking: Ranking,
     folder: Path,
-    edge: int,
-    max_pixels: int | None,
+    small: Small,
     stack: contextlib.ExitStack,
     see: See | None,
 ) -> _Collection:
@@ -180,8 +186,7 @@ def _gather(
         try:
             if isinstance(embedding, PictureError):
                 raise embedding
-            small = thumbnails.small(name, edge, max_pixels)
-            thumb = thumbnails.webp(small, name)
+            thumb = small(name)
             heats = see(name, embedding) if see else []
         except PictureError as error:
             # Without the path that it starts with: the page shows it beside.
@@ -190,12 +195,14 @@ def _gather(
             for listed, columns in order.items():
                 (row,) = ranking.probabilities(embedding[None], listed)
                 found.levels[listed].write(levels(row[columns]).tobytes())
-            found.thumbs.write(base64.b64encode(thumb) + b"\n")
+            found.thumbs.write(base64.b64encode(thumb.file) + b"\n")
             for heat in heats:
-                drawn = thumbnails.webp(heatmap.over(rgb(small), heat), name)
+                drawn = thumbnails.webp(heatmap.overlay(heat, _EDGE), name)
                 found.maps.write(base64.b64encode(drawn) + b"\n")
-            found.mapped.append([(heat.list, heat.phrase) for heat in heats])
-            found.pictures.append((name, link(name, folder), *small.size))
+            found.mapped.append(
+                [(heat.list, heat.phrase, heatmap.limit(heat), heat.box) for heat in heats]
+            )
+            found.pictures.append((name, link(name, folder), *thumb.size))
     return found
 
 
@@ -221,8 +228,9 @@ def levels(probabilities: NDArray[np.float64]) -> NDArray[np.uint16]:
 def _context(found: _Collection, ranking: Ranking, edge: int) -> dict[str, Any]:
     """Return what the template fills in of what was gathered."""
     from clip_gaze.output.markup import part  # noqa: PLC0415 - as in `template`
+    from clip_gaze.output.markup import style as styled  # noqa: PLC0415 - as above
 
-    style = part("web/static/base.css") + part("output/templates/report.css")
+    style = styled("report.css")
     script = part("output/templates/report_data.js") + part("output/templates/report.js")
     return {
         "names": list(found.order),
@@ -240,6 +248,7 @@ def _context(found: _Collection, ranking: Ranking, edge: int) -> dict[str, Any]:
         "levels": [_base64(file) for file in found.levels.values()],
         "thumbs": _lines(found.thumbs),
         "maps": _lines(found.maps),
+        "colours": base64.b64encode(thumbnails.webp(heatmap.scale(_COLOURS), "scale")).decode(),
         "style": style,
         "style_digest": digest(style),
         "script": script,

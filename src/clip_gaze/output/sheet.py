@@ -44,9 +44,9 @@ def write(
 
     """
     template = report.template("sheet.html.jinja")
-    from clip_gaze.output.markup import part as text  # noqa: PLC0415 - needs jinja2, as above
+    from clip_gaze.output.markup import style as styled  # noqa: PLC0415 - needs jinja2, as above
 
-    style = text("web/static/base.css") + text("output/templates/sheet.css")
+    style = styled("sheet.css")
     folder = out.absolute().parent
     made = (
         {"title": name, "pictures": list(_pictures(rows, folder))} for name, rows in groups if rows
@@ -63,13 +63,12 @@ def write(
 def _pictures(rows: Sequence[Row], folder: Path) -> Iterator[dict[str, Any]]:
     for figure, name in rows:
         try:
-            small = thumbnails.small(name, _EDGE)
-            thumb = thumbnails.webp(small, name)
+            thumb = thumbnails.made(name, _EDGE)
         except PictureError as error:
             logger.warning("%s", error)
             continue
         yield {
             "figure": figure, "name": name, "short": PurePath(name).name,
-            "link": report.link(name, folder), "thumb": base64.b64encode(thumb).decode(),
-            "width": small.width, "height": small.height,
+            "link": report.link(name, folder), "thumb": base64.b64encode(thumb.file).decode(),
+            "width": thumb.size[0], "height": thumb.size[1],
         }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PIL import Image, ImageCms
@@ -18,6 +19,21 @@ if TYPE_CHECKING:
     from clip_gaze.pictures.source import Picture
 
 _QUALITY = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A small picture: a WebP file, its width and height in pixels."""
+
+    file: bytes
+    size: tuple[int, int]
+
+
+def made(picture: Picture, edge: int, max_pixels: int | None = None) -> Thumbnail:
+    """Return the thumbnail of a picture; see `small`, and `webp`."""
+    found = source(picture)
+    image = small(found, edge, max_pixels)
+    return Thumbnail(webp(image, found.name), image.size)
 
 
 def small(picture: Picture, edge: int, max_pixels: int | None = None) -> Image.Image:

@@ -45,6 +45,11 @@ def packed_folder() -> Path:
     return cache_folder() / "packed"
 
 
+def thumbnails_folder() -> Path:
+    """Return the folder for thumbnails of pictures that reports showed."""
+    return cache_folder() / "thumbnails"
+
+
 def expanded(path: str) -> Path:
     """Return a path with the user's home folder in place of a leading "~".
 

@@ -1,4 +1,4 @@
-"""Hold what can be made again to a size: of folders, the least recently used go first."""
+"""Hold folders or files that can be made again to a size: the least recently used go first."""
 
 from __future__ import annotations
 
@@ -53,38 +53,51 @@ def size_limit(*, packed: bool = False) -> int:
         raise GazeError(msg) from error
 
 
-def sizes(shelf: Path) -> dict[Path, int]:
-    """Return each folder on a shelf, and how many bytes the files in it take."""
+def sizes(shelf: Path, ending: str = "") -> dict[Path, int]:
+    """Return how many bytes each thing on a shelf takes.
+
+    Args:
+        shelf: where the things are.
+        ending: of the files that are meant; "": folders are meant, with the files in them.
+
+    """
+    if ending:
+        return {file: files.size(file) for file in shelf.glob(f"*{ending}")}
     folders = [folder for folder in shelf.glob("*") if folder.is_dir()]
     return {folder: sum(map(files.size, folder.glob("*"))) for folder in folders}
 
 
-def prune(shelf: Path, most: int, keep: Path | None = None) -> int:
-    """Remove folders until all take few enough bytes, first those of the oldest time.
+def prune(shelf: Path, most: int, keep: Path | None = None, ending: str = "") -> int:
+    """Remove folders or files until all take few enough bytes, first those of the oldest time.
 
     Args:
-        shelf: where the folders are.
+        shelf: where they are.
         most: how many bytes may stay.
         keep: a folder that stays.
+        ending: see `sizes`.
 
     Returns:
         How many bytes were freed.
     """
-    found = sizes(shelf)
+    found = sizes(shelf, ending)
     before = total = sum(found.values())
-    for folder in sorted(found, key=_time):
-        if folder != keep and total > most:
-            remove(folder)
-            total -= found[folder]
+    for each in sorted(found, key=_time):
+        if each != keep and total > most:
+            remove(each)
+            total -= found[each]
     return before - total
 
 
-def remove(folder: Path) -> None:
-    """Remove a folder, as far as nobody has its files open (Windows)."""
-    shutil.rmtree(folder, ignore_errors=True)
+def remove(path: Path) -> None:
+    """Remove a folder or a file, as far as nobody has it open (Windows)."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
-def _time(folder: Path) -> float:
+def _time(path: Path) -> float:
     with contextlib.suppress(OSError):
-        return folder.stat().st_mtime
+        return path.stat().st_mtime
     return 0

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from clip_gaze.drawing import heatmap
+from clip_gaze.drawing import heatmap, look, typeface
 from clip_gaze.model import registry
 from clip_gaze.output import markup
 from clip_gaze.texts import phrases
@@ -79,6 +79,8 @@ class Page:
         folder = resources.files("clip_gaze.web")
         static = {each.name: each.read_bytes() for each in (folder / "static").iterdir()}
         static["scale.png"] = png(heatmap.scale(512))
+        static["look.css"] = look.css().encode()
+        static |= {font.name: font.read_bytes() for font in typeface.FILES}
         page = markup.template("clip_gaze.web", "page.html").render(
             model=clip.manifest.name,
             variant=clip.variant,
@@ -98,7 +100,11 @@ class Page:
                 "/api/gaze", forms.gaze, {JSON: jobs.gaze, CSV: jobs.table, STREAM: jobs.gaze}
             ),
             self._post("/api/see", forms.see, {JSON: jobs.see, STREAM: jobs.see}),
-            self._post("/api/compare", forms.compare, {JSON: jobs.compare}),
+            self._post(
+                "/api/compare",
+                forms.compare,
+                {JSON: jobs.compare, CSV: jobs.compared, PNG: jobs.chart},
+            ),
             self._post("/api/find", forms.find, {JSON: jobs.find}),
             self._post("/api/prompt", forms.prompt, {JSON: jobs.prompt, STREAM: jobs.prompt}),
             self._post("/api/card", forms.card, {PNG: jobs.card}),
@@ -195,7 +201,10 @@ def _static(files: dict[str, bytes], request: Request) -> Response:
 
 
 def _media_type(name: str) -> str:
-    kinds = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml", "png": "image/png"}
+    kinds = {
+        "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml", "png": PNG,
+        "otf": "font/otf",
+    }  # fmt: skip
     return kinds.get(name.rpartition(".")[2], "application/octet-stream")
 
 

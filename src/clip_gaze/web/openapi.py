@@ -130,7 +130,11 @@ def _compare() -> Schema:
         "compare",
         "How pictures differ from the first of them",
         {"image": images, **lists, "top": _TOP},
-        {"application/json": {"schema": _ref("Comparison")}},
+        {
+            "application/json": {"schema": _ref("Comparison")},
+            "text/csv": {"schema": {"type": "string", "description": "One row for each phrase."}},
+            "image/png": _PNG,
+        },
     )
 
 
@@ -184,7 +188,7 @@ def _card() -> Schema:
         "see_list": weighed,
     }  # fmt: skip
     together = {"anyOf": [{"required": ["see"]}, {"not": {"required": ["see_list"]}}]}
-    answer = {"image/png": {"schema": {"type": "string", "contentMediaType": "image/png"}}}
+    answer = {"image/png": _PNG}
     summary = "A picture with its phrases, to share"
     return _asking("card", summary, properties, answer, more=together)
 
@@ -267,6 +271,7 @@ def _lists() -> Schema:
 
 
 _TEXT: Schema = {"type": "string"}
+_PNG: Schema = {"schema": {"type": "string", "contentMediaType": "image/png"}}
 _PHRASE: Schema = {
     "type": "string", "minLength": 1, "maxLength": LONGEST_PHRASE,
     "pattern": r"^[^\u0000]*[^\u0000\s][^\u0000]*$",

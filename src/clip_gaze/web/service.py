@@ -8,11 +8,12 @@ import json
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from clip_gaze.drawing import canvas, card, heatmap
+from clip_gaze.drawing import canvas, card, chart, heatmap
 from clip_gaze.errors import PictureError
 from clip_gaze.output import found as searches
 from clip_gaze.output import lines, render, tables
 from clip_gaze.pictures.load import most_pixels, upright
+from clip_gaze.pictures.preprocess import rgb
 from clip_gaze.pictures.source import Content, Decoded
 from clip_gaze.results import PictureResult
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from clip_gaze.analysis.occlusion import Progress
     from clip_gaze.clip import Clip
     from clip_gaze.pictures.source import Source
-    from clip_gaze.results import HeatMap, Score
+    from clip_gaze.results import Comparison, HeatMap, Score
     from clip_gaze.web import forms
     from clip_gaze.web.multipart import Upload
     from clip_gaze.web.queue import Job
@@ -80,10 +81,25 @@ class Jobs:
             GazeError: fewer than two of them can be read.
 
         """
-        found = self._clip.compare(
+        return render.json_object(self._compared(asked, job)).encode("utf-8")
+
+    def compared(self, asked: forms.Compare, job: Job) -> bytes:
+        """Return the CSV that `clip-gaze compare` writes for these pictures; see `compare`."""
+        return "".join(tables.csv_compared(self._compared(asked, job))).encode("utf-8")
+
+    def chart(self, asked: forms.Compare, job: Job) -> bytes:
+        """Return the chart that `clip-gaze compare` draws of these pictures; see `compare`."""
+        found = self._compared(asked, job)
+        unread = {each.image for each in found.images if each.status == "error"}
+        limit = self._clip.spec.max_pixels or most_pixels()
+        read = (each for each in _sources(asked.uploads, job) if each.name not in unread)
+        small = [chart.thumbnail(rgb(upright(each, limit))) for each in read]
+        return png(canvas.picture(chart.draw(found, small)))
+
+    def _compared(self, asked: forms.Compare, job: Job) -> Comparison:
+        return self._clip.compare(
             _sources(asked.uploads, job), asked.lists, asked.top, encoding=_telling(job, "all")
         )
-        return render.json_object(found).encode("utf-8")
 
     def find(self, asked: forms.Find, job: Job) -> bytes:
         """Return the JSON that `clip-gaze find` writes for these pictures and words.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,11 @@ from clip_gaze.cli.options import (
 )
 from clip_gaze.cli.progress import Counted, NothingWrittenError, encoding, opened, say
 from clip_gaze.output import report as reports
+from clip_gaze.pictures.kept_thumbnails import Kept
 from clip_gaze.pictures.load import most_pixels
+from clip_gaze.store import Store
+from clip_gaze.system import shelf
+from clip_gaze.system.paths import cache_folder, thumbnails_folder
 from clip_gaze.texts.questions import of_first
 from clip_gaze.wording import megabytes
 
@@ -88,10 +93,18 @@ def report(
         )  # fmt: skip
         results = Counted(clip.embed_many(paths), len(paths))
         edge = _EDGE if len(paths) <= _MANY else _EDGE_OF_MANY
+        most = clip.spec.max_pixels or most_pixels()
+        kept = None
+        files = [each for each in paths if isinstance(each, Path)] if dataset is None else []
+        if clip.spec.store and files:
+            with contextlib.closing(Store(cache_folder())) as known:
+                kept = Kept(thumbnails_folder(), known, edge, most, files)
         size = reports.write(
             _some(results), ranking, heading, output, edge=edge,
-            max_pixels=clip.spec.max_pixels or most_pixels(), see=maps if see else None,
+            max_pixels=most, see=maps if see else None, small=kept.get if kept else None,
         )  # fmt: skip
+        if kept:
+            kept.prune(shelf.size_limit())
     say(f"clip-gaze: {output}: {results.ok:,} pictures, {megabytes(size)}")
     return results.exit_code or missed
 

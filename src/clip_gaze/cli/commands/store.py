@@ -1,4 +1,4 @@
-"""`clip-gaze store`: what is kept of earlier runs, vectors and packed weights."""
+"""`clip-gaze store`: what is kept of earlier runs: vectors, packed weights and thumbnails."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import contextlib
 
 import click
 
+from clip_gaze.pictures.kept_thumbnails import ENDING
 from clip_gaze.store import FILE, Store, used_by
 from clip_gaze.system import shelf
-from clip_gaze.system.paths import cache_folder, packed_folder
+from clip_gaze.system.paths import cache_folder, packed_folder, thumbnails_folder
 from clip_gaze.wording import megabytes
 
 
 @click.group(invoke_without_command=True)
 @click.pass_context
 def store(context: click.Context) -> None:
-    """Say where vectors and packed weights of earlier runs are kept, and how many there are."""
+    """Say what is kept of earlier runs, and where: vectors, packed weights and thumbnails."""
     if context.invoked_subcommand is None:
         with contextlib.closing(Store(cache_folder())) as kept:
             counts = kept.counts()
@@ -24,12 +25,16 @@ def store(context: click.Context) -> None:
         if graphs := shelf.sizes(packed_folder()):
             click.echo(f"{packed_folder()}  {megabytes(sum(graphs.values()))}")
             click.echo(f"  packed weights of {len(graphs):,} graphs")
+        if small := shelf.sizes(thumbnails_folder(), ENDING):
+            click.echo(f"{thumbnails_folder()}  {megabytes(sum(small.values()))}")
+            click.echo(f"  {len(small):,} thumbnails")
 
 
 @store.command()
 def clear() -> None:
-    """Forget all vectors and packed weights of earlier runs; they are made again when needed."""
+    """Forget all that is kept of earlier runs; it is made again when needed."""
     shelf.remove(packed_folder())
+    shelf.remove(thumbnails_folder())
     with contextlib.closing(Store(cache_folder())) as kept:
         kept.clear()
 
@@ -39,16 +44,18 @@ def clear() -> None:
     "--max-size",
     metavar="SIZE",
     help="What may stay of each, such as 500MB; else what CLIP_GAZE_STORE_SIZE says, or 1 GB of "
-    "vectors and 2 GB of packed weights.",
+    "vectors, 1 GB of thumbnails and 2 GB of packed weights.",
 )
 def prune(max_size: str | None) -> None:
-    """Forget vectors, and remove packed weights, until both are small enough.
+    """Forget vectors, and remove packed weights and thumbnails, until each are small enough.
 
     Vectors of pictures that are gone go first, then what was not used for longest.
     """
     most = None if max_size is None else shelf.parse_size(max_size)
     folder = cache_folder()
     freed = shelf.prune(packed_folder(), shelf.size_limit(packed=True) if most is None else most)
+    small = shelf.size_limit() if most is None else most
+    freed += shelf.prune(thumbnails_folder(), small, ending=ENDING)
     with contextlib.closing(Store(folder)) as kept:
         before = used_by(folder)
         forgotten = kept.prune(most)

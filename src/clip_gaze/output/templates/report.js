@@ -201,9 +201,10 @@ function card(picture, place) {
   return item;
 }
 
+/** A bar as long as a share of 1; what is not 0 can be seen. */
 function track(part) {
-  const bar = make("i");
-  bar.style.width = `${(100 * part).toFixed(2)}%`;
+  const bar = make("i", part > 0 ? { class: "some" } : {});
+  bar.style.setProperty("--share", part);
   return make("span", { class: "track", "aria-hidden": "true" }, bar);
 }
 
@@ -211,7 +212,7 @@ function track(part) {
 function mark(list, picture, column, element) {
   const value = share(list, picture, column);
   const text = make("span", { dir: "auto" }, list.phrases[column]);
-  element.append(text, make("b", {}, perCent(value)), track(value / scale(list)));
+  element.append(text, make("b", {}, perCent(value)), track(value));
   element.classList.toggle("chosen", list === state.list && column === state.column);
   return element;
 }
@@ -382,10 +383,26 @@ function look() {
   $("closer-name").textContent = names[picture];
   $("closer-path").textContent = path;
   $("closer-link").href = link;
-  $("closer-image").src = source(picture);
+  enlarge(picture, link);
   $("closer-place").textContent = `${number.format(near + 1)} of ${number.format(course.length)}`;
   $("closer-lists").replaceChildren(...lists.map((list) => closerList(list, picture)));
   $("closer").scrollTop = 0;
+}
+
+/** Show a picture's thumbnail, and its file as soon as that is there, if it is and can be shown. */
+function enlarge(picture, link) {
+  const shown = $("closer-image");
+  const [, , width, height] = facts.pictures[picture];
+  $("closer").style.setProperty("--ratio", width / height);
+  shown.src = source(picture);
+  const file = new Image();
+  file.src = link;
+  file.decode().then(
+    () => {
+      if (picture === course[near]) shown.src = file.src;
+    },
+    () => {}, // it has gone, or is of a kind that browsers do not show
+  );
 }
 
 function closerList(list, picture) {
@@ -409,9 +426,18 @@ function closerList(list, picture) {
 function seen(list, picture) {
   const map = mapOf(list, picture);
   if (!map) return [];
-  const image = make("img", { alt: `Heat map for ${map.phrase}`, src: map.source });
+  const heat = make("img", { class: "over", alt: `Heat map for ${map.phrase}`, src: map.source });
+  const [left, top, right, bottom] = map.box;
+  for (const [side, part] of Object.entries({ left, top, width: right - left, height: bottom - top })) {
+    heat.style[side] = `${100 * part}%`;
+  }
+  const below = make("img", { alt: "", src: source(picture) });
+  const frame = make("div", { class: "mapped" }, below, heat);
+  const colours = make("img", { class: "colours", alt: "", src: webp($("colours")) });
+  const against = make("span", {}, `${signed(-map.limit)} against`);
+  const ends = make("p", { class: "ends" }, against, make("span", {}, `for ${signed(map.limit)}`));
   const says = make("figcaption", { dir: "auto" }, `Orange speaks for “${map.phrase}”, blue against it`);
-  return [make("figure", { class: "map" }, image, says)];
+  return [make("figure", { class: "map" }, frame, colours, ends, says)];
 }
 
 function step(by) {
@@ -470,6 +496,10 @@ if (count) {
   });
   addEventListener("hashchange", arrive);
   addEventListener("resize", resized);
-  addEventListener("beforeprint", () => lines.forEach(fill));
+  addEventListener("beforeprint", () => {
+    watch.disconnect(); // on paper no line has a place of its own
+    lines.forEach(fill);
+  });
+  addEventListener("afterprint", hang);
   arrive();
 }

@@ -83,12 +83,6 @@ function firsts(list) {
   return list.firsts;
 }
 
-/** The longest bar of a list: one scale for all pictures, so that bars can be compared. */
-function scale(list) {
-  list.scale ??= all.reduce((most, i) => Math.max(most, share(list, i, firsts(list)[i])), 0);
-  return list.scale || 1;
-}
-
 /** How many pictures have each phrase first: [column, pictures], most first. */
 function counts(list) {
   if (!list.counts) {
@@ -115,6 +109,11 @@ function perCent(share) {
   return tenths < 100 || value >= 99.5 ? `${(tenths / 10).toFixed(1)}%` : `${Math.floor(value + 0.5)}%`;
 }
 
+/** A value with its sign and two digits that count, as `words.js` writes it. */
+function signed(value) {
+  return `${value < 0 ? "\u2212" : "+"}${Number(Math.abs(value).toPrecision(2))}`;
+}
+
 function source(picture) {
   return webp(thumbs[picture]);
 }
@@ -123,12 +122,12 @@ function webp(element) {
   return `data:image/webp;base64,${element.textContent}`;
 }
 
-/** The heat map of a picture for a list: its phrase and its image; undefined if there is none. */
+/** The heat map of a picture for a list: its phrase, scale, box and image; undefined if there is none. */
 function mapOf(list, picture) {
   if (!facts.mapped.length) return undefined;
   starts ??= facts.mapped.reduce((sums, row) => [...sums, sums.at(-1) + row.length], [0]);
   const place = facts.mapped[picture].findIndex(([name]) => name === list.name);
   if (place < 0) return undefined;
-  const [, phrase] = facts.mapped[picture][place];
-  return { phrase, source: webp(maps[starts[picture] + place]) };
+  const [, phrase, limit, box] = facts.mapped[picture][place];
+  return { phrase, limit, box, source: webp(maps[starts[picture] + place]) };
 }

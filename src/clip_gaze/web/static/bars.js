@@ -106,10 +106,9 @@ function fill(rows, scores, onPhrase) {
 }
 
 function row() {
-  const track = make("span", { className: "track" }, make("i"), make("s"));
   const phrase = make("span", { className: "phrase", dir: "auto" });
   const figures = [make("b"), make("span", { className: "plain" })];
-  return make("button", { type: "button", className: "row", "aria-pressed": "false" }, phrase, ...figures, track);
+  return make("button", { type: "button", className: "row", "aria-pressed": "false" }, phrase, ...figures, bar());
 }
 
 /**
@@ -122,10 +121,7 @@ function write(button, { phrase, probability, plain }) {
   words.textContent = words.title = phrase;
   share.textContent = perCent(probability);
   before.textContent = plain === undefined ? "" : `plain ${perCent(plain)}`;
-  track.style.setProperty("--share", probability);
-  track.style.setProperty("--plain", plain ?? 0);
-  // Where both are close together, a tick would only hide the bar's end.
-  track.lastElementChild.hidden = Math.abs((plain ?? 0) - probability) < 0.01;
+  draw(track, probability, plain);
   button.classList.toggle("corrected", plain !== undefined);
 }
 
@@ -135,6 +131,26 @@ function erase(button) {
   delete button.dataset.phrase;
   words.removeAttribute("title");
   for (const part of [words, share, before]) part.textContent = "";
-  track.style.setProperty("--share", 0);
+  draw(track, 0);
   button.classList.remove("corrected");
+}
+
+/** @returns {HTMLElement} an empty bar */
+export function bar() {
+  return make("span", { className: "track" }, make("i"), make("s"));
+}
+
+/**
+ * Let a bar be as long as a probability; what is not 0 can be seen.
+ * @param {any} track
+ * @param {number} share 0 to 1
+ * @param {number} [other] a second probability, which has a tick
+ */
+export function draw(track, share, other) {
+  track.style.setProperty("--share", share);
+  track.style.setProperty("--plain", other ?? 0);
+  const [long, tick] = track.children;
+  long.classList.toggle("some", share > 0);
+  // Where both are close together, a tick would only hide the bar's end.
+  tick.hidden = other === undefined || Math.abs(other - share) < 0.01;
 }

@@ -1,24 +1,32 @@
 /** Two pictures side by side, and which phrases are likelier in one than in the other. */
 
 import { ask } from "./api.js";
+import { bar, draw } from "./bars.js";
 import { $, make, speak, write } from "./dom.js";
 import { form, OWN } from "./question.js";
+import { hand, json } from "./save.js";
+import { menu } from "./saving.js";
 import { counted, perCent, probability, times, titled, YOURS } from "./words.js";
 
 /**
  * @typedef {import("./pictures.js").Picture} Picture
  * @typedef {import("./question.js").Question} Question
  * @typedef {import("./api.js").Change} Change
+ * @typedef {import("./api.js").Comparison} Comparison
  */
 
 const SAME = "The model sees no difference between them.";
 const DIFFERENT =
   "Which phrases gain most from one picture to the other, and by how much their odds are multiplied.";
+const MEDIA = { "two-chart": "image/png", "two-csv": "text/csv", "two-json": "application/json" };
 const LETTERS = /** @type {const} */ (["A", "B"]);
 
 /** @type {[Picture, Picture] | null} */
 let pair = null;
 let stop = new AbortController();
+const files = menu("two-save");
+/** What the server was asked, and what it answered. @type {{data: FormData, found: Comparison} | null} */
+let answer = null;
 
 /**
  * @param {() => Question} question
@@ -27,13 +35,38 @@ let stop = new AbortController();
 export function setUp(question, onLeave) {
   $("leave").addEventListener("click", onLeave);
   $("swap").addEventListener("click", () => pair && compare(question(), pair[1], pair[0]));
+  for (const [id, media] of Object.entries(MEDIA)) {
+    $(id).addEventListener("click", () => files.save((patience) => save(media, patience)));
+  }
 }
+
+/**
+ * @param {string} media type of the file
+ * @param {import("./api.js").Patience} patience
+ */
+async function save(media, patience) {
+  if (!answer || !pair) return;
+  const { data, found } = answer;
+  const stem = pair.map(({ file }) => file.name.replace(/\.[^.]*$/, "")).join(" and ");
+  if (media === "application/json") hand(json(found), `${stem}.json`);
+  else {
+    const response = await ask("api/compare", data, patience, media);
+    // The mark by which Excel knows UTF-8.
+    const before = media === "text/csv" ? ["\ufeff"] : [];
+    hand(new Blob([...before, await response.blob()], { type: media }), `${stem}.${media.slice(-3)}`);
+  }
+}
+
+/** @returns {boolean} whether the menu was open, or something was being saved; neither is, now */
+export const stopSaving = () => files.close() || files.stop();
 
 /** @returns {boolean} whether two pictures were shown */
 export function leave() {
   const was = pair !== null;
   stop.abort();
-  pair = null;
+  files.stop();
+  pair = answer = null;
+  $("two-save").hidden = true;
   $("two").hidden = true;
   $("one").hidden = false;
   return was;
@@ -61,9 +94,12 @@ export async function compare(asked, left, right) {
     const data = form(asked, asked.lists, left.file, right.file);
     data.delete("corrected");
     const response = await ask("api/compare", data, { signal, onWait });
-    /** @type {import("./api.js").Comparison} */
+    /** @type {Comparison} */
     const found = await response.json();
-    if (!signal.aborted) showChanges(found.images[0]);
+    if (signal.aborted) return;
+    answer = { data, found };
+    $("two-save").hidden = false;
+    showChanges(found.images[0]);
   } catch (error) {
     if (signal.aborted) return;
     $("two-says").textContent = "";
@@ -85,12 +121,11 @@ function show(side, { url, file }) {
 function showChanges({ lists, same }) {
   $("two-says").textContent = same ? SAME : DIFFERENT;
   const all = Object.values(lists).flat();
-  const most = Math.max(...all.map(({ difference }) => Math.abs(difference)), 1e-9);
   for (const [name, changes] of Object.entries(lists)) {
     const falls = changes.filter(({ difference }) => difference < 0).reverse();
     const rises = changes.filter(({ difference }) => difference > 0);
     const title = name === OWN ? YOURS : titled(name);
-    const tables = [falls, rises].map((side, at) => table(title, LETTERS[at], side, most));
+    const tables = [falls, rises].map((side, at) => table(title, LETTERS[at], side));
     $("changes").append(make("section", { "aria-label": title }, make("h3", { textContent: title }), ...tables));
   }
   speak(`Compared: ${counted(all.length, "phrase")} shown`);
@@ -100,15 +135,15 @@ function showChanges({ lists, same }) {
  * @param {string} title of the list
  * @param {"A" | "B"} letter of the picture in which these phrases are likelier
  * @param {Change[]} changes
- * @param {number} most the largest difference of all, which has the longest bar
  */
-function table(title, letter, changes, most) {
+function table(title, letter, changes) {
   const heads = [`Likelier in ${letter}`, "A", "B", "odds"].map((text) => make("th", { scope: "col", textContent: text }));
   const rows = changes.map(({ phrase, before, after, difference }) => {
-    const track = make("span", { className: "track" }, make("i"));
-    track.style.setProperty("--share", Math.abs(difference) / most);
+    const shares = [probability(before), probability(after)];
+    const track = bar();
+    draw(track, Math.max(...shares), Math.min(...shares));
     const words = make("span", { className: "phrase", dir: "auto", title: phrase, textContent: phrase });
-    const figures = [perCent(probability(before)), perCent(probability(after)), times(difference)];
+    const figures = [...shares.map(perCent), times(difference)];
     const cells = figures.map((textContent) => make("td", { textContent }));
     return make("tr", {}, make("th", { scope: "row" }, words, track), ...cells);
   });

@@ -11,11 +11,15 @@ import { add, pictures, remove, select, selected } from "./pictures.js";
 import { setUp as setUpPrompt, showPrompt } from "./prompting.js";
 import { result } from "./question.js";
 import { saveCard, saveCsv, saveJson } from "./save.js";
+import { menu } from "./saving.js";
 import { hide, mark, see, seen } from "./seeing.js";
 import { asked, setUp } from "./settings.js";
 import { showPicture } from "./stage.js";
 import { focusStrip, reveal, showStrip } from "./strip.js";
 import { counted } from "./words.js";
+
+/** The menu of files about one picture, or about all. */
+const one = menu("save");
 
 function show() {
   const picture = selected();
@@ -46,6 +50,7 @@ function showTools() {
   }
   const results = complete();
   for (const id of ["save-csv", "save-json"]) $(id).disabled = gazing.busy() || !results.length;
+  $("save").hidden = Boolean(selected()?.error);
   $("save-card").disabled = !selected() || Boolean(selected()?.error) || !asked().lists.length;
 }
 
@@ -85,7 +90,7 @@ function drop() {
   const picture = selected();
   if (!picture) return;
   hide();
-  stopSaving();
+  one.stop();
   gazing.forget(picture);
   remove(picture);
   gaze();
@@ -110,38 +115,6 @@ function back() {
   return was;
 }
 
-/** What is being saved now. @type {AbortController | null} */
-let saver = null;
-
-/** @returns {boolean} whether something was being saved; it is given up */
-function stopSaving() {
-  const was = saver !== null;
-  saver?.abort();
-  saver = null;
-  $("save").firstElementChild.textContent = "Save";
-  $("save-says").textContent = "";
-  return was;
-}
-
-/** @param {(patience: import("./api.js").Patience) => unknown} save */
-async function saving(save) {
-  stopSaving();
-  const mine = new AbortController();
-  saver = mine;
-  const summary = $("save").firstElementChild;
-  $("save").open = false;
-  summary.textContent = "Saving …";
-  summary.focus();
-  try {
-    await save({ signal: mine.signal, onWait: write("save-says") });
-    if (saver === mine) stopSaving();
-  } catch (error) {
-    if (saver !== mine) return;
-    stopSaving();
-    $("save-says").textContent = /** @type {Error} */ (error).message;
-  }
-}
-
 /** @param {string} name */
 const stemmed = (name) => name.replace(/\.[^.]*$/, "");
 
@@ -164,29 +137,21 @@ function listen() {
     comparing.compare(asked(), left, right);
     $("two-title").focus();
   });
-  $("save-json").addEventListener("click", () => saving(() => saveJson(complete(), stem())));
-  $("save-csv").addEventListener("click", () => saving((patience) => {
+  $("save-json").addEventListener("click", () => one.save(() => saveJson(complete(), stem())));
+  $("save-csv").addEventListener("click", () => one.save((patience) => {
       const done = pictures.filter((picture) => result(asked(), picture));
       return saveCsv(done, asked(), patience, stem());
     }));
   $("save-card").addEventListener("click", () =>
-    saving((patience) => {
+    one.save((patience) => {
       const picture = selected();
       return picture && saveCard(picture, asked(), seen(), patience, stemmed(picture.file.name));
     }),
   );
-  $("save").addEventListener("focusout", (/** @type {FocusEvent} */ event) => {
-    if (event.relatedTarget && !$("save").contains(event.relatedTarget)) $("save").open = false;
-  });
-  document.addEventListener("click", (event) => {
-    if (!$("save").contains(event.target)) $("save").open = false;
-  });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
-    if ($("save").open) {
-      $("save").open = false;
-      $("save").firstElementChild.focus();
-    } else if (!back() && !stopSaving()) hide();
+    // A menu may be open that has not the focus.
+    if (!one.close() && !comparing.stopSaving() && !back() && !one.stop()) hide();
   });
 }
 

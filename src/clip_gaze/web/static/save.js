@@ -16,7 +16,7 @@ import { form } from "./question.js";
  * @param {string} stem of the file's name
  */
 export function saveJson(results, stem) {
-  hand(new Blob([`${JSON.stringify(results, null, 1)}\n`], { type: "application/json" }), `${stem}.json`);
+  hand(json(results), `${stem}.json`);
 }
 
 /**
@@ -50,14 +50,20 @@ export async function saveCard(picture, asked, seen, patience, stem) {
     data.append("see_list", seen.list.name);
   }
   const response = await ask("api/card", data, patience, "image/png");
-  hand(await response.blob(), `${stem}.png`);
+  hand(await response.blob(), `${stem} card.png`); // never the name of the picture itself
+}
+
+/** @param {unknown} content */
+export function json(content) {
+  return new Blob([`${JSON.stringify(content, null, 1)}\n`], { type: "application/json" });
 }
 
 /**
+ * Give the browser a file to keep.
  * @param {Blob} blob
  * @param {string} name
  */
-function hand(blob, name) {
+export function hand(blob, name) {
   const href = URL.createObjectURL(blob);
   make("a", { href, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(href), 60_000); // the browser may still be reading it
