@@ -9,6 +9,7 @@ photographed with playwright and the Chromium of this machine.
 from __future__ import annotations
 
 import contextlib
+import html
 import os
 import random
 import shutil
@@ -78,6 +79,7 @@ def main(docs: str) -> None:
             click.echo(name)
         _draw_neutral(folder / "neutral.png")
         _draw_corrected(folder / "corrected.png")
+        _photograph_terminal(browser, folder / "terminal.png")
         _photograph_report(browser, folder / "report.png")
         _photograph_page(browser, folder / "serve.png")
 
@@ -108,6 +110,36 @@ def _draw_corrected(out: Path) -> None:
         (result,) = clip.gaze_many(["corrected.jpg"], lists, 5, corrected=True)
     with Image.open("corrected.jpg") as image:
         canvas.write(card.draw(image, result), out)
+    click.echo(out.name)
+
+
+def _photograph_terminal(browser: Browser, out: Path) -> None:
+    """Photograph what a terminal of 72 columns shows of a picture; needs a system with ptys."""
+    import pty  # noqa: PLC0415 - not on Windows
+
+    words = ["gaze", "painting.jpg", "-l", "movements,surfaces,painting_materials", "--top", "3"]
+    screen, end = pty.openpty()
+    environment = os.environ | {"COLUMNS": "72", "TERM": "xterm", "PYTHONIOENCODING": "utf-8"}
+    subprocess.run(  # noqa: S603 - as above
+        [*RUN, *words, "--model", "demo"], stdout=end, stderr=subprocess.DEVNULL, check=True,
+        env=environment,
+    )  # fmt: skip
+    os.close(end)
+    shown = b""
+    with contextlib.suppress(OSError):  # how Linux says that there is no more
+        while piece := os.read(screen, 4096):
+            shown += piece
+    os.close(screen)
+    text = html.escape(shown.decode().replace("\r", ""))
+    for code, tag in (("1", "<b>"), ("2", "<i>"), ("0", "</i></b>")):
+        text = text.replace(f"\x1b[{code}m", tag)
+    page = browser.new_page(viewport={"width": 780, "height": 400}, device_scale_factor=2)
+    page.set_content(
+        "<style>body{margin:0;background:#1c1d20}pre{margin:0;padding:22px 26px;color:#d8d8d4;"
+        "font:15px/1.45 'DejaVu Sans Mono',monospace}b{color:#fff}i{font-style:normal;"
+        f"color:#9a9a96}}</style><pre>$ clip-gaze {' '.join(words)}\n\n{text.rstrip()}</pre>"
+    )
+    page.locator("pre").screenshot(path=out)
     click.echo(out.name)
 
 

@@ -19,13 +19,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageColor
 
 import clip_gaze
 from clip_gaze import Clip, GazeError, wording
 from clip_gaze.analysis.compare import changes
 from clip_gaze.analysis.similarity import probability
 from clip_gaze.drawing import canvas, chart
+from clip_gaze.drawing.look import LIGHT
 from clip_gaze.errors import PhraseListError, PictureError
 from clip_gaze.output import render, tables
 from clip_gaze.pictures.edits import edited
@@ -337,7 +338,9 @@ def test_svg_is_xml_whose_words_are_text_and_whose_pictures_are_inside() -> None
 def test_bars_are_as_long_as_differences_and_point_their_way() -> None:
     made = chart.draw(KNOWN, thumbs(2))
     bars = [
-        m for m in made.marks if isinstance(m, canvas.Box) and m.colour in ("#D55E00", "#0072B2")
+        m
+        for m in made.marks
+        if isinstance(m, canvas.Box) and m.colour in (LIGHT["rise"], LIGHT["fall"])
     ]
     zero = next(m for m in made.marks if isinstance(m, canvas.Words) and m.text == "same")
     rise, fall = bars
@@ -384,7 +387,9 @@ def test_a_picture_of_the_chart_has_its_colours_and_is_twice_its_size() -> None:
     image = canvas.picture(made)
     assert image.size == (2 * made.width, 2 * made.height)
     colours = {colour for _, colour in image.getcolors(1 << 24) or []}
-    assert {(0xD5, 0x5E, 0), (0, 0x72, 0xB2), (0, 128, 128)} <= colours
+    assert {ImageColor.getrgb(LIGHT[name]) for name in ("rise", "fall")} | {
+        (0, 128, 128)
+    } <= colours
 
 
 def test_a_difference_of_nothing_is_said(paintings: Path, clip: Clip) -> None:

@@ -133,8 +133,9 @@ class Lines:
         while True:
             parts = self._pruned(parts)
             longer = self._fitting(self._longer(parts, shortlist))
-            # Of what is added last, each part is tried once more for leaving out.
-            if not longer or self.tried + len(longer) + len(parts) + 1 > most:
+            # Of what is added last, parts may be left out one by one until the first remains.
+            kept_for_that = (len(parts) + 1) * (len(parts) + 2) // 2
+            if not longer or self.tried + len(longer) + kept_for_that > most:
                 return parts
             worth = self._worth(longer)
             at = int(np.argmax(worth))

@@ -122,7 +122,7 @@ function showChanges({ lists, same }) {
   $("two-says").textContent = same ? SAME : DIFFERENT;
   const all = Object.values(lists).flat();
   for (const [name, changes] of Object.entries(lists)) {
-    const falls = changes.filter(({ difference }) => difference < 0).reverse();
+    const falls = changes.filter(({ difference }) => difference < 0);
     const rises = changes.filter(({ difference }) => difference > 0);
     const title = name === OWN ? YOURS : titled(name);
     const tables = [falls, rises].map((side, at) => table(title, LETTERS[at], side));
