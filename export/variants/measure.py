@@ -22,6 +22,7 @@ from clip_gaze.model.session import Tower
 from clip_gaze.pictures.load import upright
 from clip_gaze.pictures.preprocess import pixel_values
 from clip_gaze.texts.tokenizer import Tokenizer
+from clip_gaze.wording import counted
 from variants.checks import unit
 from variants.peak import peak_bytes
 
@@ -157,7 +158,7 @@ def measure_here(
         wall.append(1000 * (time.perf_counter() - started))
         cpu.append(1000 * (time.process_time() - worked))
     if not alone:
-        msg = f"none of {len(pictures)} pictures could be read: {skipped[0]}"
+        msg = f"none of {counted(len(pictures), 'picture')} could be read: {skipped[0]}"
         raise PictureError(msg)
     peak = peak_bytes()
     batched = [

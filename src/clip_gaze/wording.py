@@ -24,6 +24,15 @@ def made_by(model: str, variant: str, templates: Sequence[str], *, corrected: bo
     return ", ".join([model, variant, *quoted, *(["corrected"] if corrected else [])])
 
 
+def counted(count: int, what: str) -> str:
+    """Return a number of things.
+
+    >>> counted(1, "picture"), counted(2000, "picture")
+    ('1 picture', '2,000 pictures')
+    """
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
 def lacking(what: str, package: str, extra: str) -> str:
     """Return what is said where an extra of this package was not installed.
 

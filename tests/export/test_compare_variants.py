@@ -160,7 +160,7 @@ def test_bad_input_is_one_line(pictures: Path, tmp_path: Path) -> None:
     for words, message in (
         (["no-model", pictures, "--list", "movements"], "no model is called"),
         (["demo", empty, "--list", "movements"], "no picture in this folder"),
-        (["demo", broken, "--list", "surfaces"], "none of 1 pictures could be read"),
+        (["demo", broken, "--list", "surfaces"], "none of 1 picture could be read"),
         (["demo", pictures, "--list", "movement"], "did you mean 'movements'"),
         (["demo", pictures], "Missing option '--list'"),
         (["demo", pictures, "--list", "surfaces", "--emulator", "no-emulator"], "cannot be run"),

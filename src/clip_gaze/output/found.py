@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from clip_gaze.output.names import as_text
 from clip_gaze.output.tables import csv_line
 from clip_gaze.output.terminal import clean, shorten, width_of
-from clip_gaze.wording import made_by
+from clip_gaze.wording import counted, made_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,17 +46,17 @@ def about(found: Search) -> str:
     '1,200 pictures, demo, fp32'
     """
     by = made_by(found.model, found.variant, found.templates)
-    return f"{_counted(found.searched, 'picture')}, {by}"
+    return f"{counted(found.searched, 'picture')}, {by}"
 
 
 def title_of_groups(found: Duplicates) -> str:
     """Return how many groups there are."""
-    return f"{_counted(len(found.groups), 'group')} of near-equal pictures"
+    return f"{counted(len(found.groups), 'group')} of near-equal pictures"
 
 
 def about_groups(found: Duplicates) -> str:
     """Return what was compared with what, and how near pictures have to be."""
-    by = f"{_counted(found.searched, 'picture')}, {made_by(found.model, found.variant, ())}"
+    by = f"{counted(found.searched, 'picture')}, {made_by(found.model, found.variant, ())}"
     return f"{by}, cosine {found.threshold:g} or more"
 
 
@@ -163,7 +163,3 @@ def _line(figure: str, image: str, columns: int | None) -> str:
     if columns is not None:
         image = shorten(image, max(1, columns - 1 - len(figure) - 4), at_start=True)
     return f"  {figure}  {image}\n"
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -23,7 +23,7 @@ from clip_gaze.store import Store
 from clip_gaze.system import shelf
 from clip_gaze.system.paths import cache_folder, thumbnails_folder
 from clip_gaze.texts.questions import of_first
-from clip_gaze.wording import megabytes
+from clip_gaze.wording import counted, megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,7 +105,7 @@ def report(
         )  # fmt: skip
         if kept:
             kept.prune(shelf.size_limit())
-    say(f"clip-gaze: {output}: {results.ok:,} pictures, {megabytes(size)}")
+    say(f"clip-gaze: {output}: {counted(results.ok, 'picture')}, {megabytes(size)}")
     return results.exit_code or missed
 
 

@@ -10,7 +10,7 @@ from clip_gaze.pictures.kept_thumbnails import ENDING
 from clip_gaze.store import FILE, Store, used_by
 from clip_gaze.system import shelf
 from clip_gaze.system.paths import cache_folder, packed_folder, thumbnails_folder
-from clip_gaze.wording import megabytes
+from clip_gaze.wording import counted, megabytes
 
 
 @click.group(invoke_without_command=True)
@@ -21,13 +21,16 @@ def store(context: click.Context) -> None:
         with contextlib.closing(Store(cache_folder())) as kept:
             counts = kept.counts()
         click.echo(f"{cache_folder() / FILE}  {megabytes(used_by(cache_folder()))}")
-        click.echo(f"  {counts.get('text', 0):,} phrases, {counts.get('vision', 0):,} pictures")
+        known = (
+            counted(counts.get(k, 0), w) for k, w in (("text", "phrase"), ("vision", "picture"))
+        )
+        click.echo(f"  {', '.join(known)}")
         if graphs := shelf.sizes(packed_folder()):
             click.echo(f"{packed_folder()}  {megabytes(sum(graphs.values()))}")
-            click.echo(f"  packed weights of {len(graphs):,} graphs")
+            click.echo(f"  packed weights of {counted(len(graphs), 'graph')}")
         if small := shelf.sizes(thumbnails_folder(), ENDING):
             click.echo(f"{thumbnails_folder()}  {megabytes(sum(small.values()))}")
-            click.echo(f"  {len(small):,} thumbnails")
+            click.echo(f"  {counted(len(small), 'thumbnail')}")
 
 
 @store.command()
@@ -60,4 +63,4 @@ def prune(max_size: str | None) -> None:
         before = used_by(folder)
         forgotten = kept.prune(most)
     freed += max(0, before - used_by(folder))
-    click.echo(f"{megabytes(freed)} freed, {forgotten:,} vectors forgotten")
+    click.echo(f"{megabytes(freed)} freed, {counted(forgotten, 'vector')} forgotten")
