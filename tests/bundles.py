@@ -15,7 +15,11 @@ from clip_gaze.system.paths import shipped
 from clip_gaze.texts import phrases
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+    from typing import Any
+
+    Answers = Mapping[str, Sequence[Any]]
 
 LISTS = {name: phrases.load(name) for name in ("surfaces", "painting_materials")}
 TEMPLATES = ("a painting {}", "a picture, {}, in a museum")
@@ -49,3 +53,14 @@ def with_phrases(folder: Path, made_by: str = "") -> Path:
         variants[name] = dataclasses.replace(variant, phrases=entry(path))
     write(folder, dataclasses.replace(manifest, variants=variants))
     return folder
+
+
+def same(found: Answers, wanted: Answers) -> bool:
+    """Return whether answers agree: releases of ONNX Runtime may differ in the last bits."""
+    return {name: [phrase for phrase, _ in listed] for name, listed in found.items()} == {
+        name: [phrase for phrase, _ in listed] for name, listed in wanted.items()
+    } and all(
+        abs(one - other) < 1e-6
+        for name, listed in found.items()
+        for (_, one), (_, other) in zip(listed, wanted[name], strict=True)
+    )

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytest.importorskip("distributed", reason="needs the extra `cluster`")
+
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Processes]:

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bundles import LISTS, TEMPLATES, write
+from bundles import LISTS, TEMPLATES, same, write
 from clip_gaze import Clip, ModelError, PhraseListError
 from clip_gaze.model import bundle, registry
 from clip_gaze.system.paths import shipped
@@ -326,10 +326,7 @@ def test_it_needs_onnxruntime_numpy_and_pillow_alone(
     with Clip("demo", "q4") as clip:
         for corrected, got in ((False, found["answers"]), (True, [found["corrected"]])):
             wanted = clip.gaze(path, LISTS, format_output=False, corrected=corrected)
-            for each in got:
-                assert each == {
-                    name: [list(pair) for pair in listed] for name, listed in wanted.items()
-                }
+            assert all(same(each, wanted) for each in got)
     assert not NOT_NEEDED & set(found["modules"])
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import hub_server as hubs
-from bundles import LISTS, TEMPLATES, entry, with_phrases
+from bundles import LISTS, TEMPLATES, entry, same, with_phrases
 from clip_gaze import Clip, ModelError, PhraseListError
 from clip_gaze.model import registry, towers
 from clip_gaze.model.session import Tower
@@ -259,4 +259,4 @@ def test_a_published_model_brings_them_along(
     assert entry(path).sha256 == entry(modelled / "phrases_q4.safetensors").sha256
     assert loaded == ["vision_model_q4.onnx"]
     with Clip(shipped("models") / "demo", "q4") as clip:
-        assert clip.gaze(picture(), LISTS, format_output=False) == found
+        assert same(clip.gaze(picture(), LISTS, format_output=False), found)
