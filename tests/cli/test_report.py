@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
 from click.testing import CliRunner
 from PIL import Image
 
@@ -68,6 +69,7 @@ def test_the_page_has_maps_where_they_are_asked_for(
 def test_a_second_page_of_the_same_pictures_opens_none(
     tiny_model: Path, picture: MakePicture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pytest.importorskip("jinja2")
     folder = tmp_path / "studio"
     folder.mkdir()
     for seed in range(3):

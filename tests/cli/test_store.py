@@ -127,6 +127,7 @@ def test_what_copies_vectors_goes_when_they_are_pruned(cache: Path) -> None:
 def test_thumbnails_are_shown_and_forgotten(
     command: str, photos: Path, cache: Path, tmp_path: Path
 ) -> None:
+    pytest.importorskip("jinja2")
     page = tmp_path / "page.html"
     run("report", photos, "--model", "demo", "--list", "tools", "-o", page)
     assert run("store").stdout.endswith(f"{cache / 'thumbnails'}  0.0 MB\n  2 thumbnails\n")
