@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import clip_gaze
+from clip_gaze.datasets import engines
 from clip_gaze.errors import ModelError
 from dask_processes import PATIENCE, SLOW, Processes, processes, until
 
@@ -200,3 +201,10 @@ def test_nobody_at_an_address_is_one_line(scans: Path, tmp_path: Path) -> None:
     ):
         clip_gaze.embed(scans, tmp_path / "vectors", model="demo", cluster="tcp://127.0.0.1:1")
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_as_many_processes_as_were_asked_for_work_on_this_machine(number: int) -> None:
+    with engines.connected(f"local:{number}") as client:
+        client.wait_for_workers(number)
+        assert list(client.nthreads().values()) == [1] * number

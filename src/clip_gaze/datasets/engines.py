@@ -112,7 +112,7 @@ def _local(distributed: Any, cluster: str) -> Iterator[Any]:
         msg = f"{cluster}: name a number of processes, such as local:2"
         raise GazeError(msg)
     with distributed.LocalCluster(
-        int(number or usable_cpus()), threads_per_worker=1, processes=True,
+        n_workers=int(number or usable_cpus()), threads_per_worker=1, processes=True,
         dashboard_address=":0", silence_logs=logging.CRITICAL,
     ) as found:  # fmt: skip
         yield found
