@@ -23,7 +23,7 @@ from transformers.utils.logging import disable_progress_bar
 
 import command
 from clip_gaze.errors import ModelError
-from clip_gaze.model import manifest as manifests
+from clip_gaze.model import manifest_file
 from clip_gaze.model.manifest import ImageSettings, Manifest, Source, TextSettings
 from clip_gaze.system.resources import free_bytes
 from quantize import add_variants, chosen, file_entry, listed, remove, scratch, variant_of, write
@@ -359,7 +359,7 @@ def check_target(out: Path) -> None:
     """
     if out.exists() and any(not path.name.startswith(".") for path in out.iterdir()):
         try:
-            manifests.read(out / "manifest.json")
+            manifest_file.read(out / "manifest.json")
         except ModelError as error:
             msg = f"{out}: holds files that are no clip-gaze model; name a new or an empty folder"
             raise ModelError(msg) from error
@@ -368,7 +368,7 @@ def check_target(out: Path) -> None:
 def replace(out: Path, made: Path, new: Manifest) -> None:
     """Move the files of a new model into a folder, in place of those of an older one."""
     if (out / "manifest.json").exists():
-        remove(out, listed(manifests.read(out / "manifest.json")) - listed(new))
+        remove(out, listed(manifest_file.read(out / "manifest.json")) - listed(new))
     for file in sorted(listed(new)):
         (made / file).replace(out / file)
     (made / "manifest.json").replace(out / "manifest.json")

@@ -24,6 +24,7 @@ import click
 import command
 from clip_gaze.errors import ModelError
 from clip_gaze.model import manifest as manifests
+from clip_gaze.model import manifest_file
 from clip_gaze.model.manifest import Source
 from clip_gaze.system.files import whole
 from clip_gaze.texts import phrases
@@ -54,10 +55,10 @@ def run(script: str, *words: object) -> None:
 def exported(source: str, folder: Path, variants: str, licence: str) -> Manifest:
     """Export a checkpoint where that was not done; return the manifest."""
     with contextlib.suppress(ModelError):
-        return manifests.read(folder / "manifest.json")
+        return manifest_file.read(folder / "manifest.json")
     lists = [word for name in phrases.names() for word in ("--phrases", name)]
     run("export_clip.py", source, folder, "--variants", variants, "--licence", licence, *lists)
-    return manifests.read(folder / "manifest.json")
+    return manifest_file.read(folder / "manifest.json")
 
 
 def measured(folder: Path, manifest: Manifest, pictures: Path, lists: Sequence[str]) -> Any:

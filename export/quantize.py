@@ -17,6 +17,7 @@ import click
 
 import command
 from clip_gaze.model import manifest as manifests
+from clip_gaze.model import manifest_file
 from clip_gaze.model.manifest import Manifest, ModelFile, Variant
 from clip_gaze.model.verify import sha256
 from clip_gaze.system.files import whole
@@ -49,7 +50,7 @@ def add_variants(
         ModelError: the folder has no sound fp32 graphs.
 
     """
-    manifest = manifests.read(folder / "manifest.json")
+    manifest = manifest_file.read(folder / "manifest.json")
     sources = checked_graphs(folder, manifest)
     with scratch(folder) as made:
         variants = {}
@@ -144,7 +145,7 @@ def tell(model: Path, made: Path, variants: dict[str, Variant]) -> None:
         ModelError: one of them does not run, or gives something else than numbers.
 
     """
-    manifest = manifests.read(model / "manifest.json")
+    manifest = manifest_file.read(model / "manifest.json")
     batches = sample_inputs(manifest, model)
     sources = checked_graphs(model, manifest)
     reference = {tower: vectors(tower, sources[tower], batches[tower])[0] for tower in TOWERS}

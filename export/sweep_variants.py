@@ -24,7 +24,7 @@ import numpy as np
 
 import command
 from clip_gaze.analysis.similarity import normalise
-from clip_gaze.model import manifest as manifests
+from clip_gaze.model import manifest_file
 from clip_gaze.texts import phrases
 from demo.painter import paint
 from variants.checks import TOWERS, checked_graphs
@@ -132,7 +132,7 @@ def chosen(context: click.Context, option: click.Parameter, part: str) -> list[t
 @click.option("--layers", "by_layer", is_flag=True, help="Try each layer alone instead.")
 def main(model: Path, pictures: int, tried: list[tuple[str, Recipe]], *, by_layer: bool) -> None:
     """Quantise by each recipe, measure, and print a line."""
-    manifest = manifests.read(model / "manifest.json")
+    manifest = manifest_file.read(model / "manifest.json")
     sources = checked_graphs(model, manifest)
     some = [phrase for name in phrases.names() for phrase in phrases.load(name)[:PHRASES_PER_LIST]]
     texts = list(dict.fromkeys(some))

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from clip_gaze.model import manifest as manifests
+from clip_gaze.model import manifest_file
 from clip_gaze.model.manifest import ModelFile, Source, Variant
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def publish(model: Path, store: Path, shelf: Path) -> None:
             one that leaves them open.
 
     """
-    exported = manifests.read(model / "manifest.json")
+    exported = manifest_file.read(model / "manifest.json")
 
     def placed(file: ModelFile, name: str) -> ModelFile:
         (store / name).parent.mkdir(parents=True, exist_ok=True)

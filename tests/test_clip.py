@@ -176,12 +176,13 @@ def test_another_tokenizer_does_not_share_vectors(
     tiny_model: Path, tmp_path: Path, loaded: list[str]
 ) -> None:
     from clip_gaze.model import manifest as manifests
+    from clip_gaze.model import manifest_file
     from export_clip import file_entry
 
     other = shutil.copytree(tiny_model, tmp_path / "other")
     tokenizer = other / "tokenizer.json"
     tokenizer.write_text(tokenizer.read_text(encoding="utf-8") + "\n", encoding="utf-8")
-    manifest = manifests.read(other / "manifest.json")
+    manifest = manifest_file.read(other / "manifest.json")
     text = manifests.to_json(manifest).replace(
         manifest.tokenizer.sha256 or "", file_entry(tokenizer).sha256 or ""
     )

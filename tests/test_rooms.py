@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -97,6 +98,20 @@ def test_no_room_holds_more_than_thirteen_modules() -> None:
     assert max(folders.values()) <= 13, folders
 
 
+def test_the_map_names_each_module_of_a_room() -> None:
+    text = (SRC.parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    lines = re.split(r"^ {6}(?=\S)", text.partition("## A map")[2], flags=re.MULTILINE)
+    named = {line.partition("/")[0]: re.findall(r"`(\w+)`", line) for line in lines}
+    absent = {
+        name
+        for name in MODULES
+        if name.count(".") == 1
+        and name != "cli.commands"
+        and name.split(".")[1] not in named[name.split(".")[0]]
+    }
+    assert not absent
+
+
 def test_rooms_import_what_they_may() -> None:
     wrong = {
         module: found
@@ -141,7 +156,7 @@ def using(library: str) -> set[str]:
 
 def test_one_module_each_imports_onnxruntime_and_huggingface_hub() -> None:
     assert using("onnxruntime") == {"model.session"}
-    assert using("huggingface_hub") == {"hub.client"}
+    assert using("huggingface_hub") == {"hub.http"}
 
 
 def test_no_module_imports_what_the_export_needs() -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clip_gaze.errors import GazeError, ModelError, PictureError
-from clip_gaze.model import manifest as manifests
+from clip_gaze.model import manifest_file
 from clip_gaze.model.session import Tower
 from clip_gaze.pictures.load import upright
 from clip_gaze.pictures.preprocess import pixel_values
@@ -143,7 +143,7 @@ def measure_here(
     threads: int | None,
 ) -> Measured:
     """Run two graphs in this process: the text tower, then the vision tower, as `Clip` does."""
-    manifest = manifests.read(folder / "manifest.json")
+    manifest = manifest_file.read(folder / "manifest.json")
     texts, phrase_ms = run_texts(manifest, folder, graphs["text"], phrases, threads)
     tower = Tower(graphs["vision"], threads, manifest.embedding_dim)
     alone: list[NDArray[np.float32]] = []

@@ -17,7 +17,7 @@ import pytest
 import export_clip
 import hub_server
 from clip_gaze import SURFACES, Clip, ModelError, PhraseListError
-from clip_gaze.model import manifest
+from clip_gaze.model import manifest_file
 from clip_gaze.model.manifest import Source, TextSettings
 from quantize import add_variants, listed
 from variants import graphs
@@ -249,7 +249,7 @@ def test_a_folder_holds_the_files_of_its_manifest_and_what_was_put_there(
     out = shutil.copytree(tiny_model, tmp_path / "out")
     (out / "README.md").touch()
     assert export(tiny_checkpoint, out, "--variants", "q4") == 0
-    written = manifest.read(out / "manifest.json")
+    written = manifest_file.read(out / "manifest.json")
     assert written.text == TextSettings(context_length=77)
     named = listed(written)
     assert len(named) == 9
@@ -269,7 +269,7 @@ def test_the_commit_that_is_read_of_the_hub_is_recorded(
 ) -> None:
     done = reading(hub, tiny_checkpoint, tmp_path / "out", *words)
     assert done.returncode == 0, done.stderr
-    found = manifest.read(tmp_path / "out" / "manifest.json").source
+    found = manifest_file.read(tmp_path / "out" / "manifest.json").source
     assert found == Source(hub.repository, hub.commit)
     asked = {each.path.split("/")[4] for each in hub.requests if "/resolve/" in each.path}
     assert asked == {hub.commit, *([] if words else ["main"])}
@@ -353,7 +353,7 @@ def test_vectors_of_phrases_are_written_for_each_variant(
                 assert np.array_equal(clip.encode_texts(listed), whole.encode_texts(listed))
     # What takes a graph's place takes its vectors away, too.
     add_variants(out, ["q4"])
-    assert manifest.read(out / "manifest.json").variants["q4"].phrases is None
+    assert manifest_file.read(out / "manifest.json").variants["q4"].phrases is None
     assert [path.name for path in out.glob("phrases*")] == ["phrases.safetensors"]
 
 

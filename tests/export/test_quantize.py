@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from clip_gaze import Clip
-from clip_gaze.model import manifest, verify
+from clip_gaze.model import manifest, manifest_file, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ def fp32_alone(tiny_model: Path, tmp_path: Path) -> Path:
 
 
 def read(folder: Path) -> Manifest:
-    return manifest.read(folder / "manifest.json")
+    return manifest_file.read(folder / "manifest.json")
 
 
 def change(folder: Path, **fields: object) -> None:

@@ -25,7 +25,7 @@ import hub_server as hubs
 from clip_gaze.errors import DownloadError, GazeError, ModelError
 from clip_gaze.hub import address, download, folder
 from clip_gaze.model import manifest as manifests
-from clip_gaze.model import pins, registry
+from clip_gaze.model import manifest_file, pins, registry
 from clip_gaze.model.manifest import Variant
 from samples import PATIENCE
 
@@ -765,7 +765,7 @@ def test_a_copy_that_broke_off_is_continued(tmp_path: Path) -> None:
 def nested(model: Path, target: Path, names: dict[str, tuple[str, str]]) -> registry.Model:
     """Make a model whose variants have their graphs at these places: vision, text."""
     shutil.copytree(model, target)
-    read = manifests.read(target / "manifest.json")
+    read = manifest_file.read(target / "manifest.json")
     variants = {}
     for name, places in names.items():
         for tower, place in zip(("vision", "text"), places, strict=True):
@@ -1009,7 +1009,7 @@ def test_what_is_no_file_is_no_file_of_a_model(
     tiny_model: Path, tmp_path: Path, kind: str, *, known: bool
 ) -> None:
     place = shutil.copytree(tiny_model, tmp_path / "clip")
-    read = manifests.read(place / "manifest.json")
+    read = manifest_file.read(place / "manifest.json")
     if not known:
         tokenizer = dataclasses.replace(read.tokenizer, bytes=None, sha256=None)
         new = manifests.to_json(dataclasses.replace(read, tokenizer=tokenizer))

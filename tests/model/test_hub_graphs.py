@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from clip_gaze import SURFACES, Clip
-from clip_gaze.model import manifest
+from clip_gaze.model import manifest, manifest_file
 from quantize import variant_of
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def as_on_the_hub(tiny_checkpoint: Path, tiny_model: Path, tmp_path: Path) -> Pa
                 dynamic_axes={**dict.fromkeys((*inputs, OTHER), axes), embeds: batch},
             )  # fmt: skip
     fp32 = {"fp32": variant_of(graphs, dict.fromkeys(TOWERS, "float32"))}
-    old = manifest.read(tiny_model / "manifest.json")
+    old = manifest_file.read(tiny_model / "manifest.json")
     new = manifest.to_json(dataclasses.replace(old, variants=fp32))
     (tmp_path / "manifest.json").write_text(new, encoding="utf-8")
     return tmp_path
@@ -84,7 +84,7 @@ def test_a_graph_as_the_hub_has_it_can_be_quantised(as_on_the_hub: Path) -> None
     assert [row[:2] for row in rows] == [["q8", tower] for tower in TOWERS]
     for row in rows:
         assert float(row[4].split("..")[0]) > 0.99
-    variants = manifest.read(as_on_the_hub / "manifest.json").variants
+    variants = manifest_file.read(as_on_the_hub / "manifest.json").variants
     for tower in TOWERS:
         assert variants["q8"].bytes(tower) < 0.5 * variants["fp32"].bytes(tower)
     graph = onnx.load(as_on_the_hub / "text_model_q8.onnx").graph
@@ -99,7 +99,7 @@ def test_graphs_of_half_precision_answer_as_those_they_were_made_of(
     import onnx
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
-    old = manifest.read(as_on_the_hub / "manifest.json")
+    old = manifest_file.read(as_on_the_hub / "manifest.json")
     halves = {}
     for tower in TOWERS:
         halves[tower] = as_on_the_hub / f"{tower}_model_fp16.onnx"

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from clip_gaze.errors import ModelError
 from clip_gaze.model import manifest as manifests
+from clip_gaze.model import manifest_file
 from samples import MANIFEST, SHA
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ DATA: dict[str, Any] = json.loads(manifests.to_json(MANIFEST))
 def read(folder: Path, data: object) -> Manifest:
     text = data if isinstance(data, str) else json.dumps(data)
     (folder / "manifest.json").write_text(text, encoding="utf-8")
-    return manifests.read(folder / "manifest.json")
+    return manifest_file.read(folder / "manifest.json")
 
 
 def refused(folder: Path, data: object) -> str:
@@ -194,12 +195,12 @@ def test_what_is_not_json_is_refused(text: str, tmp_path: Path) -> None:
 def test_bytes_that_are_not_utf_8_are_refused(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_bytes(b'{"name": "\xff"}')
     with pytest.raises(ModelError, match=r"cannot read the manifest .*manifest\.json"):
-        manifests.read(tmp_path / "manifest.json")
+        manifest_file.read(tmp_path / "manifest.json")
 
 
 def test_a_manifest_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"manifest\.json.*No such file.*is this a clip-gaze"):
-        manifests.read(tmp_path / "manifest.json")
+        manifest_file.read(tmp_path / "manifest.json")
 
 
 EXTREMES = st.sampled_from(
@@ -268,7 +269,7 @@ def test_what_is_no_small_file_is_refused(kind: str, tmp_path: Path) -> None:
     else:
         path.mkdir()
     with pytest.raises(ModelError, match=r"cannot read the manifest .*manifest\.json: "):
-        manifests.read(path)
+        manifest_file.read(path)
 
 
 @settings(deadline=None)
@@ -279,7 +280,7 @@ def test_any_text_is_refused_in_one_line(
     folder = tmp_path_factory.mktemp("any")
     (folder / "manifest.json").write_bytes(text.encode("utf-8", "surrogatepass"))
     with pytest.raises(ModelError) as caught:
-        manifests.read(folder / "manifest.json")
+        manifest_file.read(folder / "manifest.json")
     assert len(str(caught.value).splitlines()) == 1
 
 

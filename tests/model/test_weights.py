@@ -15,7 +15,7 @@ import pytest
 import hub_server as hubs
 from clip_gaze import Clip, ModelError
 from clip_gaze.hub.locate import locate
-from clip_gaze.model import external, manifest, registry
+from clip_gaze.model import external, manifest, manifest_file, registry
 from quantize import add_variants, variant_of
 from variants import graphs
 
@@ -42,7 +42,7 @@ def apart(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         graphs.save(onnx.load(tiny_model / path.name), path)
     text = (tiny_model / "manifest.json").read_text(encoding="utf-8")
     (folder / "manifest.json").write_text(text, encoding="utf-8")
-    old = manifest.read(folder / "manifest.json")
+    old = manifest_file.read(folder / "manifest.json")
     fp32 = variant_of(paths, {"vision": "float32", "text": "float32"})
     new = manifest.to_json(dataclasses.replace(old, variants={"fp32": fp32}))
     (folder / "manifest.json").write_text(new, encoding="utf-8")
@@ -125,7 +125,7 @@ def test_weights_that_the_manifest_does_not_list_are_refused(
     tower: str, apart: Path, picture: MakePicture
 ) -> None:
     """Nobody has verified them."""
-    read = manifest.read(apart / "manifest.json")
+    read = manifest_file.read(apart / "manifest.json")
     fp32 = dataclasses.replace(read.variants["fp32"], **{f"{tower}_data": None})
     new = dataclasses.replace(read, variants={"fp32": fp32})
     (apart / "manifest.json").write_text(manifest.to_json(new), encoding="utf-8")
@@ -180,7 +180,7 @@ def test_vectors_are_kept_for_graph_and_weights_together(
         values = np.fromfile(data, np.float32)
         (values * np.linspace(0.5, 1.5, values.size, dtype=np.float32)).tofile(data)
     fp32 = variant_of(paths, {"vision": "float32", "text": "float32"})
-    new = dataclasses.replace(manifest.read(other / "manifest.json"), variants={"fp32": fp32})
+    new = dataclasses.replace(manifest_file.read(other / "manifest.json"), variants={"fp32": fp32})
     (other / "manifest.json").write_text(manifest.to_json(new), encoding="utf-8")
     found = []
     for model in (apart, other):

@@ -14,7 +14,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from clip_gaze.errors import DownloadError
-from clip_gaze.hub import address, client
+from clip_gaze.hub import address, client, http
 from clip_gaze.model import verify
 from clip_gaze.system import files
 from clip_gaze.wording import megabytes
@@ -70,7 +70,7 @@ def fetch(repository: str, file: ModelFile, remote: RemoteFile) -> str:
     try:
         for folder in (entry.parent, blob.parent, lock.parent):
             folder.mkdir(parents=True, exist_ok=True)
-        with client.locked(lock, file.file):
+        with http.locked(lock, file.file):
             digest = _accepted((entry, blob), file, remote)
             if digest is None:
                 digest = _download(repository, file, remote, blob)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from clip_gaze.hub import fetch
 from clip_gaze.hub.download import ready
 from clip_gaze.hub.locate import LocalFile
 from clip_gaze.model import manifest as manifests
-from clip_gaze.model import pins, verify
+from clip_gaze.model import manifest_file, pins, verify
 from clip_gaze.model.registry import MANIFEST
 from clip_gaze.model.verify import Files
 from clip_gaze.system.files import whole
@@ -66,10 +65,7 @@ def copy(model: Model, variant: str | None, folder: Path) -> Files:
         fetch.make_room(folder, sum(entries[role].bytes or 0 for role in new))
         for role in new:
             target = targets[role]
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with whole(target) as part:
-                shutil.copyfile(files.paths[role], part)
-            verify.check(target, entries[role].bytes, entries[role].sha256, stamped=False)
+            verify.copy(files.paths[role], target, entries[role])
         target = folder / MANIFEST
         with whole(target) as part:
             part.write_text(manifests.to_json(made), encoding="utf-8")
@@ -99,7 +95,7 @@ def _joined(made: Manifest, folder: Path, right: set[Path]) -> Manifest:
             msg = f"{folder} is neither empty nor a model folder; choose a new or an empty one"
             raise ModelError(msg)
         return made
-    there = manifests.read(folder / MANIFEST)
+    there = manifest_file.read(folder / MANIFEST)
     if there.download or (there.name, there.source, _digest(there.tokenizer)) != (
         made.name, made.source, _digest(made.tokenizer),
     ):  # fmt: skip

@@ -76,9 +76,7 @@ def write(folder: Path, model: Model, files: Files, put: Callable[[Path], object
             made = Path(scratch) / folder.name
             made.mkdir()
             for role, file in graphs.items():
-                with whole(made / file.file) as part:
-                    shutil.copyfile(files.paths[role], part)
-                verify.check(made / file.file, file.bytes, file.sha256, stamped=False)
+                verify.copy(files.paths[role], made / file.file, file)
             vectors = made / "phrases.safetensors"
             put(vectors)
             size, digest = vectors.stat().st_size, verify.sha256(vectors)

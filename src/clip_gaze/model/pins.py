@@ -11,7 +11,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from clip_gaze.model import manifest as manifests
+from clip_gaze.model import manifest_file
 from clip_gaze.system import notes
 from clip_gaze.system.paths import cache_folder
 
@@ -44,10 +44,10 @@ def pinned(manifest: Manifest) -> Manifest:
     if not manifest.download:
         return manifest
     try:
-        data: Any = json.loads(manifests.read_text(record(manifest)))
+        data: Any = json.loads(manifest_file.read_text(record(manifest)))
         revision = data["revision"]
         known = {
-            name: manifests.model_file({"file": name, **entry})
+            name: manifest_file.model_file({"file": name, **entry})
             for name, entry in data["files"].items()
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):

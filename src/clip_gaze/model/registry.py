@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clip_gaze.errors import ModelError
-from clip_gaze.model import manifest as manifests
-from clip_gaze.model import pins
+from clip_gaze.model import manifest_file, pins
 from clip_gaze.system.paths import shipped
 
 if TYPE_CHECKING:
@@ -64,4 +63,4 @@ def find(model: str | os.PathLike[str] | None = None) -> Model:
                 f"choose one of {', '.join(names())}, or a model folder"
             )
             raise ModelError(msg)
-    return Model(pins.pinned(manifests.read(folder / MANIFEST)), folder)
+    return Model(pins.pinned(manifest_file.read(folder / MANIFEST)), folder)

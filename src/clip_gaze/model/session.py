@@ -207,7 +207,7 @@ class Tower:
 
 def can_pack() -> bool:
     """Return whether this release of ONNX Runtime writes packed weights, and maps them."""
-    return _numbers(version()) >= _FIRST_TO_PACK
+    return numbers(version()) >= _FIRST_TO_PACK
 
 
 def version() -> str:
@@ -224,7 +224,7 @@ def _runtime() -> Any:
     """Return onnxruntime; a picture that is known needs none, and saves 25 ms and 20 MB."""
     import onnxruntime  # noqa: PLC0415 - see above
 
-    if hasattr(np, "_core") and _numbers(onnxruntime.__version__) < _FIRST_WITH_NUMPY_2:
+    if hasattr(np, "_core") and numbers(onnxruntime.__version__) < _FIRST_WITH_NUMPY_2:
         msg = (
             f"onnxruntime {onnxruntime.__version__} does not work with numpy {np.__version__}; "
             "pip install 'numpy<2'"
@@ -233,6 +233,12 @@ def _runtime() -> Any:
     return onnxruntime
 
 
-def _numbers(version: str) -> tuple[int, ...]:
-    """Return the first two numbers of a version."""
-    return tuple(map(int, version.split(".")[:2]))
+def numbers(version: str) -> tuple[int, ...]:
+    """Return a version's numbers, so far as it is a release, and three at least.
+
+    >>> numbers("1.24.2.dev1"), numbers("1.9")
+    ((1, 24, 2), (1, 9, 0))
+    """
+    found = re.match(r"\d+(\.\d+)*", version)
+    parts = tuple(map(int, found[0].split("."))) if found else ()
+    return parts + (0,) * (3 - len(parts))

@@ -42,7 +42,9 @@ def runs(requires: str, found: str) -> bool:
     (False, False)
     """
     clauses = _CLAUSE.findall(requires)
-    return all(_COMPARE[sign](_numbers(found), _numbers(wanted)) for sign, wanted in clauses)
+    return all(
+        _COMPARE[sign](session.numbers(found), session.numbers(wanted)) for sign, wanted in clauses
+    )
 
 
 def variant(manifest: Manifest, name: str | None = None) -> str:
@@ -70,10 +72,3 @@ def variant(manifest: Manifest, name: str | None = None) -> str:
         raise ModelError(msg)
     logger.warning("%s; %s is used instead", refused, fit[0])
     return fit[0]
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    """Return a version's numbers, so far as it is a release."""
-    found = re.match(r"\d+(\.\d+)*", text)
-    parts = tuple(map(int, found[0].split("."))) if found else ()
-    return parts + (0,) * (3 - len(parts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from clip_gaze.system.stamps import stamp
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from clip_gaze.model.manifest import ModelFile
 
 _NOTES = "verified"
 
@@ -89,6 +92,20 @@ def check(
         )
         raise ModelError(msg)
     return actual
+
+
+def copy(source: Path, target: Path, file: ModelFile) -> None:
+    """Copy a file of a model, whole or not at all, and read it again.
+
+    Raises:
+        ModelError: what was written is not the expected file.
+        OSError: it cannot be written.
+
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with files.whole(target) as part:
+        shutil.copyfile(source, part)
+    check(target, file.bytes, file.sha256, stamped=False)
 
 
 def known(path: Path) -> str | None:

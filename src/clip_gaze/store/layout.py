@@ -9,6 +9,7 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 from clip_gaze.store.pictures import INDEX
+from clip_gaze.system import files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,7 +103,7 @@ def take_over(connection: sqlite3.Connection, folder: Path, day: int, most: int)
 
 def used_by(folder: Path) -> int:
     """Return how many bytes the store takes in a folder, with what it left there."""
-    return sum(_size(path) for path in folder.glob(_ANY))
+    return sum(map(files.size, folder.glob(_ANY)))
 
 
 def others(folder: Path) -> list[Path]:
@@ -113,13 +114,6 @@ def others(folder: Path) -> list[Path]:
 def is_spare(name: str) -> bool:
     """Return whether a file of that name is damaged, or only copies what the store has."""
     return _DAMAGED in name or name.startswith(INDEX)
-
-
-def _size(path: Path) -> int:
-    """Return a file's size; a journal may go at this moment."""
-    with contextlib.suppress(FileNotFoundError):
-        return path.stat().st_size
-    return 0
 
 
 def set_aside(path: Path, reason: Exception) -> None:

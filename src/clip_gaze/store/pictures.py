@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING
+
+from clip_gaze.store.rows import checksum
 
 if TYPE_CHECKING:
     import sqlite3
@@ -32,10 +33,8 @@ def contents(file: sqlite3.Connection, encoder: str) -> bytes:
 
 def sweep(file: sqlite3.Connection, encoder: str, write: Callable[[bytes, bytes], object]) -> None:
     """Call `write` with the digest and the vector of each picture, both as bytes, sorted."""
-    for content, embeds, checksum in file.execute(_VECTORS, (encoder,)):
-        if isinstance(embeds, bytes) and checksum == zlib.crc32(
-            embeds, zlib.crc32(content.encode())
-        ):
+    for content, embeds, known in file.execute(_VECTORS, (encoder,)):
+        if isinstance(embeds, bytes) and known == checksum(content, embeds):
             write(bytes.fromhex(content), embeds)
 
 

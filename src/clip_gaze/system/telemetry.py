@@ -14,7 +14,7 @@ def switch_off() -> None:
     """Switch off onnxruntime's telemetry, in this process and in those that it starts.
 
     A value that the user has given the variable stays. Where onnxruntime is there already, it is
-    too late, and a warning says what to do. huggingface_hub sends nothing by itself; `hub.client`
+    too late, and a warning says what to do. huggingface_hub sends nothing by itself; `hub.http`
     keeps what its requests tell to the least.
     """
     if SWITCH in os.environ:
