@@ -31,6 +31,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options."""
     parser.addoption("--complete", action="store_true", help="skip nothing")
     parser.addoption(
+        "--plain", action="store_true", help="skip what needs a browser or an emulator"
+    )
+    parser.addoption(
         "--made", type=Path, metavar="FOLDER", help="take models that an earlier run left there"
     )
 
@@ -40,6 +43,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if "hub" not in config.option.markexpr:
         config.hook.pytest_deselected(items=[each for each in items if _asks_hub(each)])
         items[:] = [each for each in items if not _asks_hub(each)]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what a plain machine lacks, where that is asked for."""
+    needed = {"browser", "emulator"}.intersection(getattr(item, "fixturenames", ()))
+    if needed and item.config.option.plain:
+        pytest.skip(f"--plain: no {min(needed)}")
 
 
 def _asks_hub(item: pytest.Item) -> bool:
