@@ -23,13 +23,13 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
+from clip_checkpoint import load
 from clip_gaze.errors import ModelError
 from clip_gaze.texts import phrases
 from demo.losses import WEIGHTS, contrastive, head_starts, uneven
 from demo.painter import SEED, TRAINED
 from demo.samples import SIZE, augment, caption, draw_all, neutral
 from demo.words import CONTEXT, lexicon, tokenise, train_tokenizer, trimmed
-from export_clip import load
 
 if TYPE_CHECKING:
     from transformers.modeling_outputs import BaseModelOutputWithPooling

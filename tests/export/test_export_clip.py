@@ -14,6 +14,7 @@ import click
 import numpy as np
 import pytest
 
+import clip_checkpoint
 import export_clip
 import hub_server
 from clip_gaze import SURFACES, Clip, ModelError, PhraseListError
@@ -227,7 +228,7 @@ def test_odd_checkpoints_are_refused(
 
 def test_the_end_token_of_old_configurations_is_the_largest_id(checkpoint: Path) -> None:
     change(checkpoint / "config.json", "text_config", "eos_token_id", value=2)
-    export_clip.load(str(checkpoint))
+    clip_checkpoint.load(str(checkpoint))
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(checkpoint: Path) -> None:
@@ -328,7 +329,7 @@ def test_memory_that_is_not_there_is_said_before_weights_are_read(
 ) -> None:  # fmt: skip
     shutil.copytree(tiny_checkpoint, tmp_path / "checkpoint")
     (tmp_path / "checkpoint" / "model.safetensors").unlink()
-    monkeypatch.setattr(export_clip, "free_bytes", lambda: 500_000_000)
+    monkeypatch.setattr(clip_checkpoint, "free_bytes", lambda: 500_000_000)
     with pytest.raises(ModelError, match=r"needs about 0\.6 GB of memory, and 0\.5 are free$"):
         export(tmp_path / "checkpoint", tmp_path / "out")
     assert "weights; needs about 0.6 GB of memory" in capsys.readouterr().err
