@@ -20,7 +20,7 @@ import click
 import numpy as np
 
 from clip_gaze import Clip
-from clip_gaze.analysis.occlusion import RUNS
+from clip_gaze.analysis.defaults import RUNS
 from clip_gaze.pictures.preprocess import seen, within
 from demo.painter import SEED, TRAINED, paint
 

@@ -123,23 +123,21 @@ _MODULES = {
 
 def __getattr__(name: str) -> "Any":
     """Import a name, or read a list, when it is first asked for; importing does neither."""
-    if name not in __all__:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    from importlib import import_module  # noqa: PLC0415 - nobody needs it until here
+    from clip_gaze.late import names as _names  # noqa: PLC0415 - nobody needs it until here
 
-    if name in _MODULES:
-        value: Any = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    if name in _MODULES or name not in __all__:
+        value: Any = _names(__name__, _MODULES)(name)
     else:
-        load = import_module(f"{__name__}.texts.phrases").load
+        from clip_gaze.texts.phrases import load as _load  # noqa: PLC0415 - as above
+
         if name == "EXAMPLE_CATEGORIES":
             value = {
-                "artist": list(load("artists_by_training_prevalence")[:200]),
-                "movement": list(load("movements")),
-                "surface": list(load("surfaces")),
+                "artist": list(_load("artists_by_training_prevalence")[:200]),
+                "movement": list(_load("movements")),
+                "surface": list(_load("surfaces")),
             }
         else:  # one is spelled wrong in clip-gaze 0.3.0
-            value = list(load(name.lower().replace("scultpure", "sculpture")))
+            value = list(_load(name.lower().replace("scultpure", "sculpture")))
     return globals().setdefault(name, value)
 
 

@@ -11,19 +11,16 @@ from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
-from clip_gaze.analysis import compare, prompt, search, similarity
-from clip_gaze.analysis.heatmap import explain, lists_of
-from clip_gaze.analysis.occlusion import RUNS
+from clip_gaze.analysis import similarity
+from clip_gaze.analysis.defaults import NEAR, RUNS
 from clip_gaze.analysis.ranking import Ranking, ranking
 from clip_gaze.errors import GazeError, ModelError, PictureError
 from clip_gaze.hub import download
-from clip_gaze.model import bundle, registry, supported
+from clip_gaze.model import registry, supported
 from clip_gaze.model.spec import ModelSpec
-from clip_gaze.pictures import gallery
 from clip_gaze.pictures.encoder import ImageEncoder
-from clip_gaze.pictures.index import Index
 from clip_gaze.pictures.source import source
-from clip_gaze.results import HeatMap, PictureResult, PromptLine
+from clip_gaze.results import PictureResult
 from clip_gaze.runtime import Runtime
 from clip_gaze.system.paths import cache_folder
 from clip_gaze.system.resources import checked_threads, usable_cpus
@@ -31,8 +28,6 @@ from clip_gaze.texts import phrases as words
 from clip_gaze.texts import templates as sentences
 from clip_gaze.texts import vectors
 from clip_gaze.texts.encoder import TextEncoder
-from clip_gaze.texts.questions import questions
-from clip_gaze.texts.sentences import Sentences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -42,10 +37,11 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from clip_gaze.analysis.occlusion import Progress
+    from clip_gaze.analysis.prompt import Rules
     from clip_gaze.model.manifest import Manifest
     from clip_gaze.pictures.gallery import Gallery
     from clip_gaze.pictures.source import Picture
-    from clip_gaze.results import Comparison, Duplicates, Question, Search
+    from clip_gaze.results import Comparison, Duplicates, HeatMap, PromptLine, Question, Search
     from clip_gaze.store import Store
 
     Lists = Mapping[str, Iterable[str]]
@@ -372,6 +368,8 @@ class Clip:
             PhraseListError: a list has fewer than two phrases.
 
         """
+        from clip_gaze.analysis import compare
+
         listed = {name: words.checked(phrases) for name, phrases in lists.items()}
         compare.check(listed)
         return compare.compare(
@@ -428,6 +426,8 @@ class Clip:
             GazeError: `runs` is less than 20.
 
         """
+        from clip_gaze.texts.questions import questions
+
         known = self.lists if self.manifest.is_bundle else None
         asked = questions([phrase] if isinstance(phrase, str) else phrase, against, known)
         maps = self.heat_maps(
@@ -446,6 +446,9 @@ class Clip:
         encoding: Progress | None = None,
     ) -> list[HeatMap]:
         """Return a map for each question; all of them share the runs of the graph; see `see`."""
+        from clip_gaze.analysis.heatmap import explain, lists_of
+        from clip_gaze.results import HeatMap
+
         if not asked:
             return []
         pictures, picture = self._images(), source(image)
@@ -494,6 +497,9 @@ class Clip:
             GazeError: the query is empty or cancels itself out, or there is no store to search.
 
         """
+        from clip_gaze.analysis import search
+        from clip_gaze.pictures import gallery
+
         wanted = search.direction(*(self._terms(each, encoding) for each in (query, without)))
         found = self._gallery(images, progress)
         about = (self.manifest.name, self.variant, self.templates)
@@ -502,7 +508,7 @@ class Clip:
     def duplicates(
         self,
         images: Iterable[Picture] | Gallery | None = None,
-        threshold: float = search.NEAR,
+        threshold: float = NEAR,
         *,
         progress: Progress | None = None,
         comparing: Progress | None = None,
@@ -516,6 +522,9 @@ class Clip:
             comparing: called with (done, total) while they are compared.
 
         """
+        from clip_gaze.analysis import search
+        from clip_gaze.pictures import gallery
+
         found = self._gallery(images, progress)
         near = search.groups(found.take, found.count, threshold, comparing)
         return gallery.duplicates(found, near, threshold, (self.manifest.name, self.variant))
@@ -524,7 +533,7 @@ class Clip:
         self,
         image: Picture,
         lists: Lists | None = None,
-        rules: prompt.Rules | None = None,
+        rules: Rules | None = None,
         *,
         without: Sequence[str] = (),
         progress: Progress | None = None,
@@ -546,6 +555,10 @@ class Clip:
             ModelError: the model is a bundle.
 
         """
+        from clip_gaze.analysis import prompt
+        from clip_gaze.results import PromptLine
+        from clip_gaze.texts.sentences import Sentences
+
         if self.manifest.is_bundle:
             msg = f"{self.spec.model}: a bundle has no text tower for lines; use the whole model"
             raise ModelError(msg)
@@ -569,6 +582,9 @@ class Clip:
     def _gallery(
         self, images: Iterable[Picture] | Gallery | None, progress: Progress | None
     ) -> Gallery:
+        from clip_gaze.pictures import gallery
+        from clip_gaze.pictures.index import Index
+
         if isinstance(images, gallery.Gallery):
             return images
         pictures, dim = self._images(), self.manifest.embedding_dim
@@ -610,6 +626,8 @@ class Clip:
             PhraseListError: the phrases are not strings, or not text.
 
         """
+        from clip_gaze.model import bundle
+
         put = partial(self.save_phrases, lists=lists, encoding=encoding)
         bundle.write(Path(folder), self._model, self._files, put)
 

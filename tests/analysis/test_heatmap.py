@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import clip_gaze
-from clip_gaze.analysis import heatmap, occlusion, similarity
+from clip_gaze.analysis import defaults, heatmap, occlusion, similarity
 from clip_gaze.analysis.ranking import ranking
 from clip_gaze.errors import GazeError, PhraseListError, PictureError
 from clip_gaze.results import HeatMap, Question
@@ -61,7 +61,7 @@ def planted(pixels: NDArray[np.uint8], place: tuple[float, ...]) -> heatmap.Enco
 
 
 def maps_of(
-    pixels: NDArray[np.uint8], encode: heatmap.Encode, runs: int = occlusion.RUNS
+    pixels: NDArray[np.uint8], encode: heatmap.Encode, runs: int = defaults.RUNS
 ) -> tuple[HeatMap, HeatMap]:
     """Return the maps of two phrases whose embeddings are the axes."""
     asked = questions(["one", "two"], ["one", "two"])

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clip_gaze.analysis.occlusion import RUNS, Occlusion, occlude
+from clip_gaze.analysis.defaults import RUNS
+from clip_gaze.analysis.occlusion import Occlusion, occlude
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageFilter
 
+from clip_gaze.analysis.defaults import FEWEST_RUNS, RUNS
 from clip_gaze.errors import GazeError
 
 if TYPE_CHECKING:
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     Score = Callable[[Pixels], Floats]
     Progress = Callable[[int, int], object]
 
-RUNS = 100
-FEWEST_RUNS = 20
-QUALITIES = {"quick": 50, "normal": RUNS, "fine": 250}
 CELLS = 16
 
 # Edges of the windows, in edges of the square: everywhere, everywhere, where it is warm.

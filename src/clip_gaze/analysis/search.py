@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     # Returns the (k, d) embeddings at k positions.
     Take = Callable[[NDArray[np.intp]], Vectors]
 
-# From this cosine on, pictures count as nearly equal; docs/find.md has what was measured.
-NEAR = 0.95
 # Embeddings in one block: 8 MB where each has 512 numbers.
 _PER_BLOCK = 4096
 _ROWS = 512  # of embeddings that are compared with all others at once

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from clip_gaze.errors import DownloadError, ModelError
-from clip_gaze.hub import address, client, fetch
+from clip_gaze.hub import address
 from clip_gaze.hub.locate import locate
 from clip_gaze.model import pins
 from clip_gaze.model.verify import Files
@@ -77,6 +77,8 @@ def _fetch(manifest: Manifest, variant: str, absent: Mapping[str, ModelFile]) ->
         The manifest, with what was learned from the Hub; that is recorded too.
 
     """
+    from clip_gaze.hub import client, fetch  # noqa: PLC0415 - most runs fetch nothing
+
     repository = manifest.source.repository
     revision = manifest.source.revision or _BRANCH
     # The Hub's word goes for a size whose digest is not known.

@@ -6,7 +6,6 @@ import logging
 import operator
 import re
 import sys
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 from clip_gaze.errors import ModelError
@@ -24,6 +23,8 @@ _CLAUSE = re.compile(r"(>=|<|!=)(\d+(?:\.\d+)*)")
 def version() -> str:
     """Return the version of onnxruntime, which is not imported for it where that can be."""
     if "onnxruntime" not in sys.modules:
+        from importlib import metadata  # noqa: PLC0415 - loads email, 10 ms
+
         try:
             return metadata.version("onnxruntime")
         except metadata.PackageNotFoundError:

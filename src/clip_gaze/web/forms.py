@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
-from clip_gaze.analysis.occlusion import QUALITIES
+from clip_gaze.analysis.defaults import QUALITIES
 from clip_gaze.analysis.prompt import BETWEEN, Rules
 from clip_gaze.drawing import chart
 from clip_gaze.errors import PhraseListError

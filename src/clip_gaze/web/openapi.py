@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from clip_gaze.analysis.occlusion import QUALITIES
+from clip_gaze.analysis.defaults import QUALITIES
 from clip_gaze.analysis.prompt import BETWEEN
 from clip_gaze.results import (
     Change,

@@ -9,7 +9,8 @@ import types
 from collections.abc import Mapping
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from clip_gaze.analysis.occlusion import CELLS, FEWEST_RUNS
+from clip_gaze.analysis.defaults import FEWEST_RUNS
+from clip_gaze.analysis.occlusion import CELLS
 
 Schema = dict[str, Any]
 

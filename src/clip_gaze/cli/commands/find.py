@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clip_gaze.analysis.search import NEAR
+from clip_gaze.analysis.defaults import NEAR
 from clip_gaze.cli.options import Asked, model_options, output_option, picture_options
 from clip_gaze.cli.progress import SOME_FAILED, NothingWrittenError, bar, encoding, opened, say
 from clip_gaze.cli.query import ALL, Minus, term, where

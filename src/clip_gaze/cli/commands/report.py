@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clip_gaze.analysis.occlusion import QUALITIES
+from clip_gaze.analysis.defaults import QUALITIES
 from clip_gaze.cli.options import (
     collection_options,
     list_options,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clip_gaze.analysis.occlusion import QUALITIES
+from clip_gaze.analysis.defaults import QUALITIES
 from clip_gaze.cli.complete import LISTS
 from clip_gaze.cli.options import megapixels_option, model_options, output_option
 from clip_gaze.cli.progress import bar, encoding, opened
