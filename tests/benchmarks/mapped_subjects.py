@@ -63,7 +63,7 @@ def load(ask: Ask) -> dict[str, Any]:
 
     model = registry.find(ask["model"]).manifest
     with Clip(ask["model"], ask["variant"]) as clip:
-        towers = clip._towers
+        towers = clip._runtime.towers
         started = time.perf_counter()
         tower = towers.vision() if ask["tower"] == "vision" else towers.text()
         seconds = time.perf_counter() - started
@@ -111,7 +111,7 @@ def vectors(ask: Ask) -> dict[str, Any]:
 
     with Clip(ask["model"], ask["variant"]) as clip:
         rows = [clip.encode_images([Path(path).read_bytes()]) for path in ask["pictures"]]
-        packs = clip._towers.vision().packed
+        packs = clip._runtime.towers.vision().packed
     return {
         "digest": hashlib.sha256(b"".join(r.tobytes() for r in rows)).hexdigest(),
         "packed": packs,
@@ -127,7 +127,7 @@ def parts(ask: Ask) -> dict[str, Any]:
 
     spent = dict.fromkeys(("digest", "decoding", "resizing", "graph"), 0.0)
     with Clip(ask["model"], ask["variant"], threads=1) as clip:
-        tower = clip._towers.vision()
+        tower = clip._runtime.towers.vision()
         assert tower.packed
         tower.probe(((3, 224, 224), "float32", 1), 1)
         for path in ask["pictures"]:

@@ -8,12 +8,17 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import speed
 import speed_chart
 import speed_report as report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from PIL import Image
 
 SCRIPTS = Path(__file__).parents[1] / "benchmarks"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -237,3 +242,36 @@ def test_a_second_look_is_measured() -> None:
     found = json.loads(done.stdout)
     assert found["stored pictures"] == 3
     assert found["second list over them, whole process, s"] > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+@pytest.mark.parametrize(
+    ("kind", "more", "said"),
+    [
+        ("load", {"tower": "vision"}, {"seconds", "packed", "private", "mapped", "pss"}),
+        ("load", {"tower": "text"}, {"seconds", "packed", "private", "mapped", "pss"}),
+        ("both", {}, {"private", "mapped", "pss"}),
+        ("vectors", {}, {"digest", "packed"}),
+        ("folder", {}, {"seconds", "private", "mapped", "pss"}),
+    ],
+)
+def test_each_measurement_of_mapped_weights_can_be_made(
+    kind: str,
+    more: dict[str, Any],
+    said: set[str],
+    picture: Callable[..., Image.Image],
+    tmp_path: Path,
+) -> None:
+    picture().save(tmp_path / "a.png")
+    ask = {
+        "kind": kind,
+        "model": "demo",
+        "variant": "q8",
+        "pictures": [str(tmp_path / "a.png")],
+        **more,
+    }
+    done = subprocess.run(
+        [sys.executable, SCRIPTS / "mapped_subjects.py", json.dumps(ask)],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert json.loads(done.stdout).keys() == said

@@ -24,10 +24,9 @@ UNLIMITED = str(2**63 - 4096)
 def groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Groups:
     """Return a function that puts this process into groups, as files below a mount."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
-    monkeypatch.setattr(resources, "_CGROUP_MOUNT", tmp_path / "mount")
-    monkeypatch.setattr(resources, "_OWN_CGROUPS", tmp_path / "own")
-    for name in ("_available_linux", "_available_windows", "_half_of_all"):
-        monkeypatch.setattr(resources, name, lambda: None)
+    monkeypatch.setattr(resources, "CGROUP_MOUNT", tmp_path / "mount")
+    monkeypatch.setattr(resources, "OWN_CGROUPS", tmp_path / "own")
+    monkeypatch.setattr(resources, "SYSTEMS", ())
 
     def make(own: str, files: dict[str, str]) -> None:
         (tmp_path / "own").write_text(own, encoding="utf-8")
@@ -190,7 +189,7 @@ def test_files_that_cannot_be_read_limit_nothing(
         (tmp_path / "mount" / "a" / name).mkdir(parents=True)
     (tmp_path / "mount" / "memory.stat").write_bytes(b"inactive_file \xff\n")
     assert (resources.usable_cpus(), resources.free_bytes()) == (2, 700)
-    monkeypatch.setattr(resources, "_OWN_CGROUPS", tmp_path)
+    monkeypatch.setattr(resources, "OWN_CGROUPS", tmp_path)
     assert (resources.usable_cpus(), resources.free_bytes()) == (64, None)
 
 
@@ -229,10 +228,9 @@ def test_linux_says_what_is_available(
 ) -> None:
     if table is not None:
         (tmp_path / "meminfo").write_text(table, encoding="ascii")
-    monkeypatch.setattr(resources, "_MEMINFO", tmp_path / "meminfo")
-    monkeypatch.setattr(resources, "_OWN_CGROUPS", tmp_path / "none")
-    monkeypatch.setattr(resources, "_available_windows", lambda: None)
-    monkeypatch.setattr(resources, "_half_of_all", lambda: 77)
+    monkeypatch.setattr(resources, "MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(resources, "OWN_CGROUPS", tmp_path / "none")
+    monkeypatch.setattr(resources, "SYSTEMS", (resources.SYSTEMS[0], lambda: 77))
     assert resources.free_bytes() == wanted
 
 
@@ -250,18 +248,18 @@ def test_the_system_says_what_is_free_and_groups_hold_it_down(
 ) -> None:
     """Half of all memory counts only where the system says no more."""
     groups("0::/\n", memory(".", "1000", "300"))
-    monkeypatch.setattr(resources, "_available_linux", lambda: linux)
-    monkeypatch.setattr(resources, "_available_windows", lambda: windows)
-    monkeypatch.setattr(resources, "_half_of_all", lambda: half)
+    said = (lambda: linux, lambda: windows, lambda: half)
+    monkeypatch.setattr(resources, "SYSTEMS", said)
     assert resources.free_bytes() == wanted
 
 
 def test_a_system_that_says_nothing_of_its_memory_is_not_guessed_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(resources, "_MEMINFO", tmp_path / "none")
-    monkeypatch.setattr(resources, "_OWN_CGROUPS", tmp_path / "none")
-    monkeypatch.setattr(resources, "_available_windows", lambda: None)
+    monkeypatch.setattr(resources, "MEMINFO", tmp_path / "none")
+    monkeypatch.setattr(resources, "OWN_CGROUPS", tmp_path / "none")
+    linux, _, half = resources.SYSTEMS
+    monkeypatch.setattr(resources, "SYSTEMS", (linux, half))
     monkeypatch.delattr(os, "sysconf", raising=False)
     assert resources.free_bytes() is None
 

@@ -11,9 +11,9 @@ from clip_gaze.errors import GazeError
 # More threads than CPUs make nothing quicker. 256 do a graph no harm on two CPUs; thousands slow it
 # down several times, and as many pictures would be open at once.
 MOST_THREADS = 256
-_MEMINFO = Path("/proc/meminfo")
-_OWN_CGROUPS = Path("/proc/self/cgroup")
-_CGROUP_MOUNT = Path("/sys/fs/cgroup")
+MEMINFO = Path("/proc/meminfo")
+OWN_CGROUPS = Path("/proc/self/cgroup")
+CGROUP_MOUNT = Path("/sys/fs/cgroup")
 
 
 def usable_cpus() -> int:
@@ -54,8 +54,7 @@ def free_bytes() -> int | None:
     Returns:
         Bytes; None where the system does not say.
     """
-    systems = (_available_linux, _available_windows, _half_of_all)
-    known = (figure for system in systems if (figure := system()) is not None)
+    known = (figure for system in SYSTEMS if (figure := system()) is not None)
     found = [next(known, None), *map(_headroom, _cgroups("memory"))]
     return min((each for each in found if each is not None), default=None)
 
@@ -74,7 +73,7 @@ def _cgroups(controller: str) -> list[Path]:
         None of them on other systems. Not each exists.
     """
     try:
-        lines = os.fsdecode(_OWN_CGROUPS.read_bytes()).splitlines()
+        lines = os.fsdecode(OWN_CGROUPS.read_bytes()).splitlines()
     except OSError:
         return []
     folders = []
@@ -82,7 +81,7 @@ def _cgroups(controller: str) -> list[Path]:
         controllers, _, path = line.partition(":")[2].partition(":")
         if controllers and controller not in controllers.split(","):
             continue
-        folder = _CGROUP_MOUNT / controller if controllers else _CGROUP_MOUNT
+        folder = CGROUP_MOUNT / controller if controllers else CGROUP_MOUNT
         folders.append(folder)
         names = PurePosixPath(path).parts[1:]
         if ".." in names:  # a group outside of the mount
@@ -126,7 +125,7 @@ def _headroom(folder: Path) -> int | None:
 
 
 def _available_linux() -> int | None:
-    available = _number(_MEMINFO, "MemAvailable:")
+    available = _number(MEMINFO, "MemAvailable:")
     return None if available is None else available * 1024
 
 
@@ -157,3 +156,7 @@ def _half_of_all() -> int | None:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     except (AttributeError, ValueError, OSError):
         return None
+
+
+# What says how much memory is free, on the systems that there are; the first that knows counts.
+SYSTEMS = (_available_linux, _available_windows, _half_of_all)
