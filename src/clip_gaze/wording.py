@@ -33,6 +33,28 @@ def counted(count: int, what: str) -> str:
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
+def lasted(seconds: float) -> str:
+    """Return how long something took.
+
+    >>> [lasted(seconds) for seconds in (0.04, 12.3, 600, 9000)]
+    ['0.0 s', '12 s', '10 min', '2 h 30 min']
+    """
+    if seconds < 99.5:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def looked_at(count: int, failed: int, seconds: float) -> str:
+    """Return what a run over several pictures ends with.
+
+    >>> looked_at(600, 2, 12.3)
+    'looked at 600 pictures in 12 s; 2 failed'
+    """
+    behind = f"; {failed:,} failed" if failed else ""
+    return f"looked at {counted(count, 'picture')} in {lasted(seconds)}{behind}"
+
+
 def lacking(what: str, package: str, extra: str) -> str:
     """Return what is said where an extra of this package was not installed.
 

@@ -9,7 +9,7 @@ import click
 
 from clip_gaze.cli.complete import MODELS, VARIANTS
 from clip_gaze.cli.options import ByName, lists_of
-from clip_gaze.cli.progress import SOME_FAILED, say
+from clip_gaze.cli.progress import SOME_FAILED, say, say_written
 from clip_gaze.errors import ModelError
 from clip_gaze.hub import download as downloads
 from clip_gaze.hub import folder
@@ -92,11 +92,13 @@ def download(model: str | None, variant: str | None, to: Path | None) -> None:
     else:
         files = downloads.ready(found, supported.variant(found.manifest, variant))
     size = sum(path.stat().st_size for path in files.paths.values())
-    where = to or files.paths.get("tokenizer", files.paths["vision"]).parent
-    name = found.manifest.name
-    click.echo(f"{name} ({files.variant}), {megabytes(size)}, verified, in {where}")
+    about = f"{found.manifest.name} ({files.variant}), {megabytes(size)}, verified"
     if to:
+        say_written(to, about)
         click.echo(f"to use it, here or on another machine: --model {to}")
+    else:
+        where = files.paths.get("tokenizer", files.paths["vision"]).parent
+        click.echo(f"{about}, in {where}")
 
 
 def _described(model: Model) -> Iterator[str]:

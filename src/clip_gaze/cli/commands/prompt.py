@@ -14,7 +14,7 @@ from clip_gaze.cli.options import (
     model_options,
     output_option,
 )
-from clip_gaze.cli.progress import bar, encoding, opened
+from clip_gaze.cli.progress import bar, encoding, opened, writing
 from clip_gaze.output import lines, names, writers
 from clip_gaze.output.terminal import fitted
 from clip_gaze.system.files import check_place
@@ -78,7 +78,8 @@ def prompt(
             image, lists or None, rules, without=without, progress=trying, encoding=encoded
         )
     found = names.spelled(found)
-    if (kind or writers.kind_of(output)) == "json":
-        writers.put([lines.json_object(found)], output)
-    else:
-        writers.put(fitted(lines.text, found, output), output)
+    is_json = (kind or writers.kind_of(output)) == "json"
+    with writing(output):
+        writers.put(
+            [lines.json_object(found)] if is_json else fitted(lines.text, found, output), output
+        )
