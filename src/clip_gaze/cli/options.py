@@ -16,6 +16,7 @@ from clip_gaze.datasets import listing
 from clip_gaze.datasets.dataset import Dataset, is_dataset
 from clip_gaze.errors import PhraseListError
 from clip_gaze.model import registry
+from clip_gaze.model.spec import DEFAULT
 from clip_gaze.output import names
 from clip_gaze.pictures import collect
 from clip_gaze.texts import phrases
@@ -295,7 +296,7 @@ def model_options(command: Command) -> Command:
         command,
         click.option(
             "-m", "--model", metavar="NAME|DIR", type=MODELS,
-            help=f"Model or model folder.  [default: {registry.DEFAULT}]",
+            help=f"Model or model folder.  [default: {DEFAULT}]",
         ),
         click.option(
             "--variant", metavar="NAME", type=VARIANTS,

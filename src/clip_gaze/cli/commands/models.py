@@ -16,6 +16,7 @@ from clip_gaze.hub import folder
 from clip_gaze.hub.locate import locate
 from clip_gaze.model import pins, supported
 from clip_gaze.model import registry as known_models
+from clip_gaze.model.spec import DEFAULT
 from clip_gaze.wording import megabytes
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def download(model: str | None, variant: str | None, to: Path | None) -> None:
 
 def _described(model: Model) -> Iterator[str]:
     manifest, source = model.manifest, model.manifest.source
-    default = ", the default model" if manifest.name == known_models.DEFAULT else ""
+    default = ", the default model" if manifest.name == DEFAULT else ""
     kind = ", a bundle" if manifest.is_bundle else ""
     yield f"{manifest.name}{default}{kind}; licence: {manifest.licence}"
     if lists := lists_of(str(model.folder)):
