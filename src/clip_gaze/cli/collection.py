@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from clip_gaze.analysis.occlusion import Progress
     from clip_gaze.analysis.ranking import Ranking
-    from clip_gaze.cli.options import Asked
+    from clip_gaze.cli.asked import Asked
     from clip_gaze.clip import Clip
     from clip_gaze.datasets.dataset import Dataset
     from clip_gaze.datasets.embed import Summary

@@ -11,7 +11,6 @@ import click
 
 from clip_gaze.errors import PictureError
 from clip_gaze.output import terminal
-from clip_gaze.system.files import is_device
 from clip_gaze.wording import looked_at
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ def writing(path: Path | None, *, goes_on: bool = False) -> Iterator[list[str]]:
     about: list[str] = []
     change = "continued" if goes_on else "replaced" if path and path.is_file() else ""
     yield about
-    if path is not None and not is_device(path):
+    if path is not None and path.is_file():
         say_written(path, ", ".join(about), change=change)
 
 

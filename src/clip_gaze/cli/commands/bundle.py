@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clip_gaze.cli.options import chosen_lists, list_options, lists_of, model_options
+from clip_gaze.cli.asked import chosen_lists, lists_of
+from clip_gaze.cli.options import list_options, model_options
 from clip_gaze.cli.progress import encoding, opened, say_written
 from clip_gaze.model.bundle import check_place
 from clip_gaze.wording import megabytes

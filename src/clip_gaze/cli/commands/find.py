@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clip_gaze.analysis.search import NEAR
-from clip_gaze.cli.options import Asked, model_options, output_option, picture_options
+from clip_gaze.cli.asked import Asked
+from clip_gaze.cli.options import model_options, output_option, picture_options
 from clip_gaze.cli.progress import (
     SOME_FAILED,
     NothingWrittenError,

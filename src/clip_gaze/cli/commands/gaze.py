@@ -36,7 +36,7 @@ from clip_gaze.wording import counted
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from clip_gaze.cli.options import Asked
+    from clip_gaze.cli.asked import Asked
     from clip_gaze.clip import Clip
     from clip_gaze.pictures.source import Picture, Remote
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from clip_gaze.cli.asked import lists_of
 from clip_gaze.cli.complete import MODELS, VARIANTS
-from clip_gaze.cli.options import ByName, lists_of
+from clip_gaze.cli.groups import ByName
 from clip_gaze.cli.progress import SOME_FAILED, say, say_written
 from clip_gaze.errors import ModelError
 from clip_gaze.hub import download as downloads
@@ -26,8 +27,19 @@ if TYPE_CHECKING:
     from clip_gaze.model.registry import Model
 
 
+_LATE = {
+    "check": (
+        "models",
+        "Hash the files that are here anew; exit 1 if one is wrong.",
+    )
+}
+
+
 @click.group(
-    cls=ByName, invoke_without_command=True, subcommand_metavar="[NAME|DIR... | check ...]"
+    cls=ByName,
+    late=_LATE,
+    invoke_without_command=True,
+    subcommand_metavar="[NAME|DIR... | check ...]",
 )
 @click.pass_context
 def models(context: click.Context) -> None:
@@ -52,7 +64,7 @@ def _show(names: Sequence[str]) -> None:
             click.echo(line)
 
 
-@models.command()
+@click.command()
 @click.argument("names", nargs=-1, metavar="[NAME|DIR]...", type=MODELS)
 def check(names: Sequence[str]) -> int:
     """Hash every file that is here anew, and say which are right; exit 1 if one is wrong.

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clip_gaze.analysis.prompt import BETWEEN, MOST, Rules
+from clip_gaze.cli.asked import chosen_lists
 from clip_gaze.cli.options import (
-    chosen_lists,
     list_options,
     megapixels_option,
     model_options,

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from clip_gaze.cli.options import Asked
+    from clip_gaze.cli.asked import Asked
     from clip_gaze.datasets.dataset import Dataset
     from clip_gaze.errors import PictureError
     from clip_gaze.pictures.source import Remote
