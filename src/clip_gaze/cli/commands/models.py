@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from clip_gaze.hub.locate import locate
 from clip_gaze.model import pins, supported
 from clip_gaze.model import registry as known_models
 from clip_gaze.model.spec import DEFAULT
+from clip_gaze.output import terminal
 from clip_gaze.wording import megabytes
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ def show(names: Sequence[str]) -> None:
 def _show(names: Sequence[str]) -> None:
     for name in names:
         for line in _described(known_models.find(name)):
-            click.echo(line)
+            click.echo(terminal.wrapped(line, sys.stdout))
 
 
 @click.command()
@@ -125,7 +127,8 @@ def _described(model: Model) -> Iterator[str]:
     if manifest.download:
         known = pins.is_commit(source.revision)
         revision = source.revision if known else "not known before the first use"
-        yield f"  {source.repository}, revision {revision}"
+        yield f"  {source.repository}"
+        yield f"  revision {revision}"
     for variant, each in manifest.variants.items():
         files = locate(model, variant).values()
         sizes = [local.file.bytes for local in files]
