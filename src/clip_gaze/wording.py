@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 _LARGE = 1e6
-CLEAR = 0.00995  # what is shown as 1.0%
+CLEAR = 0.0095  # what is shown as 1.0%
+NO_WINNER = "no clear winner"
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -31,6 +32,28 @@ def counted(count: int, what: str) -> str:
     ('1 picture', '2,000 pictures')
     """
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
+def lasted(seconds: float) -> str:
+    """Return how long something took.
+
+    >>> [lasted(seconds) for seconds in (0.04, 12.3, 600, 9000)]
+    ['0.0 s', '12 s', '10 min', '2 h 30 min']
+    """
+    if seconds < 99.5:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+
+
+def looked_at(count: int, failed: int, seconds: float) -> str:
+    """Return what a run over several pictures ends with.
+
+    >>> looked_at(600, 2, 12.3)
+    'looked at 600 pictures in 12 s; 2 failed'
+    """
+    behind = f"; {failed:,} failed" if failed else ""
+    return f"looked at {counted(count, 'picture')} in {lasted(seconds)}{behind}"
 
 
 def lacking(what: str, package: str, extra: str) -> str:
@@ -69,9 +92,11 @@ def rounded(share: float) -> str:
 
 
 def is_clear(probability: float) -> bool:
-    """Return whether the first phrase of a list wins: with one per cent at least.
+    """Return whether the first phrase of a list wins: with 1.0% at least, as that is shown.
 
-    >>> is_clear(0.0099), is_clear(0.01)
+    `words.js` and `report_data.js` do the same.
+
+    >>> is_clear(0.0094), is_clear(0.0095)
     (False, True)
     """
     return probability >= CLEAR
@@ -83,7 +108,7 @@ def no_winner(phrase: str, probability: float) -> str:
     >>> no_winner("by hans holbein", 0.004)
     'no clear winner; the first, with 0.4%: by hans holbein'
     """
-    return f"no clear winner; the first, with {rounded(100 * probability)}: {phrase}"
+    return f"{NO_WINNER}; the first, with {rounded(100 * probability)}: {phrase}"
 
 
 def factor(difference: float) -> str:

@@ -33,9 +33,9 @@ def made(tmp_path: Path) -> Path:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     size = sum(path.stat().st_size for path in (tmp_path / "out").iterdir())
-    assert done.stdout == (
-        f"demo (q4), {size / 1e6:.1f} MB, in {tmp_path / 'out'}: surfaces (19), seas (2)\n"
-    )
+    about = f"demo (q4), {size / 1e6:.1f} MB, surfaces (19), seas (2)"
+    assert done.stderr.splitlines()[-1] == f"clip-gaze: wrote {tmp_path / 'out'}: {about}"
+    assert done.stdout == ""
     return tmp_path / "out"
 
 

@@ -601,7 +601,8 @@ def test_help_and_completion_know_all_commands_and_load_none() -> None:
 
     modules = Path(commands.__path__[0]).glob("[a-z]*.py")
     known = main.list_commands(click.Context(main))
-    assert {path.stem for path in modules} | {"demo", "download"} == set(known)
+    own = {path.stem for path in modules} - {"bias"}  # which `lists` has
+    assert own | {"demo", "download"} == set(known)
     helped = asked("--help").splitlines()
     for name in known:
         (line,) = (each for each in helped if each.startswith(f"  {name} "))

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
 import hub_server as hubs
+from clip_gaze.cli.main import main
 from clip_gaze.hub import address
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ def test_models_tells_variants_sizes_licence_and_state(run: Run, hub: Hub, publi
     size = sum(path.stat().st_size for path in files if "q4" in path.name or "tok" in path.name)
     before = run("models").stdout
     assert f"{hubs.NAME}, the default model; licence: see the source" in before
-    assert f"{hubs.REPOSITORY}, revision {hubs.COMMIT}" in before
+    assert f"  {hubs.REPOSITORY}\n  revision {hubs.COMMIT}\n" in before
     assert re.fullmatch(rf"  q4 +{size / 1e6:.1f} MB  not here, default", variant(before))
     assert re.fullmatch(r"  fp32 +\d\d\.\d MB  not here", variant(before, "fp32"))
     assert "revision not known before the first use" in before
@@ -92,6 +94,11 @@ def test_models_tells_what_was_not_verified_yet(run: Run, published: Path) -> No
     assert variant(run("models").stdout).endswith("  here, not verified yet, default")
     assert run("models", "check", hubs.NAME).returncode == 0
     assert variant(run("models").stdout).endswith("  here, verified, default")
+
+
+def test_models_that_ship_are_told_in_lines_that_fit_a_terminal() -> None:
+    done = CliRunner().invoke(main, ["models"])
+    assert max(map(len, done.stdout.splitlines())) <= 80
 
 
 def test_models_tells_the_revision_that_was_resolved(run: Run) -> None:

@@ -32,7 +32,7 @@ def test_the_command_makes_a_page_of_a_folder(
     assert done.exception is None
     assert done.return_value == 1  # one of the pictures is bad
     assert "bad.png" in done.stderr
-    assert f"{out}: 3 pictures, 0." in done.stderr.splitlines()[-1]
+    assert f"{out}: 3 pictures, 0." in done.stderr.splitlines()[-2]
     assert done.stdout == ""
     assert "<title>studio</title>" in out.read_text(encoding="utf-8")
 

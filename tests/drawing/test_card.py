@@ -42,6 +42,18 @@ def test_a_card_says_what_the_picture_the_phrases_and_the_model_are() -> None:
     assert "How likely each phrase is within its list. Model: demo, fp32." in words
 
 
+def test_where_nothing_wins_the_card_says_so_beside_the_list() -> None:
+    unclear = (PhraseScore("on canvas", 0.0094), PhraseScore("on wood", 0.0093))
+    result = replace(RESULT, lists={"materials": unclear, "surfaces": SCORES})
+    drawn = card.draw(painting(300, 300), result)
+    (mark,) = (each for each in drawn.marks if isinstance(each, Words) and "winner" in each.text)
+    assert mark.text == "no clear winner"
+    (title,) = (e for e in drawn.marks if isinstance(e, Words) and e.text == "materials")
+    assert mark.y == title.y
+    accent = look.LIGHT["accent"]
+    assert sum(isinstance(each, Box) and each.colour == accent for each in drawn.marks) == 1
+
+
 def test_without_a_note_there_is_none() -> None:
     words = said(card.draw(painting(300, 300), RESULT))
     assert not [text for text in words if text.startswith("This")]

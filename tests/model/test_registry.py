@@ -11,6 +11,7 @@ import pytest
 from clip_gaze.errors import ModelError
 from clip_gaze.model import manifest as manifests
 from clip_gaze.model import registry
+from clip_gaze.model.spec import DEFAULT
 from samples import MANIFEST
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder of models in place of those that ship; the working folder is another."""
-    for name in ("demo", registry.DEFAULT, "clip-vit-large-patch14"):
+    for name in ("demo", DEFAULT, "clip-vit-large-patch14"):
         stand(tmp_path / "models" / name, dataclasses.replace(MANIFEST, name=name))
     (tmp_path / "models" / "no manifest here").mkdir()
     monkeypatch.setattr(registry, "shipped", lambda name: tmp_path / name)
@@ -34,7 +35,7 @@ def stand(folder: Path, manifest: Manifest) -> None:
     (folder / "manifest.json").write_text(manifests.to_json(manifest), encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["demo", registry.DEFAULT])
+@pytest.mark.parametrize("name", ["demo", DEFAULT])
 def test_the_demo_and_the_default_model_ship(name: str) -> None:
     assert name in registry.names()
 
@@ -56,7 +57,7 @@ def test_a_name_finds_the_model_and_its_folder(shelf: Path) -> None:
 
 
 def test_no_name_finds_the_default_model(shelf: Path) -> None:
-    assert registry.find().folder == registry.find(None).folder == shelf / registry.DEFAULT
+    assert registry.find().folder == registry.find(None).folder == shelf / DEFAULT
 
 
 @pytest.mark.parametrize("kind", [str, Path])

@@ -1,4 +1,4 @@
-"""A probability is written alike in the terminal, on drawings, in the report and on the page."""
+"""A probability is written, and called clear, alike in the terminal, on drawings and on pages."""
 
 from __future__ import annotations
 
@@ -17,15 +17,17 @@ from clip_gaze.results import PhraseScore, PictureResult
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-CASES: list[tuple[float, str]] = json.loads(
+CASES: list[tuple[float, str, bool]] = json.loads(
     Path(__file__).with_name("figures.json").read_text(encoding="utf-8")
 )
-SHARES = [share for share, _ in CASES]
-TEXTS = [text for _, text in CASES]
+SHARES = [share for share, _, _ in CASES]
+TEXTS = [text for _, text, _ in CASES]
+CLEAR = [clear for _, _, clear in CASES]
 
 
 def test_in_python() -> None:
     assert [wording.rounded(100 * share) for share in SHARES] == TEXTS
+    assert [wording.is_clear(share) for share in SHARES] == CLEAR
 
 
 def test_of_log_odds() -> None:
@@ -33,9 +35,9 @@ def test_of_log_odds() -> None:
     odds = [math.log(share / (1 - share)) for share in inside]
     # A figure that lies on an edge may fall to either side of it.
     found = zip(map(wording.per_cent, odds), inside, strict=True)
-    edges = {0.001, 0.0025, 0.0995, 0.105, 0.625, 0.995, 0.999}
+    edges = {0.001, 0.0025, 0.0095, 0.0995, 0.105, 0.625, 0.995, 0.999}
     assert [text for text, share in found if share not in edges] == [
-        text for share, text in CASES if share in inside and share not in edges
+        text for share, text, _ in CASES if share in inside and share not in edges
     ]
 
 
@@ -58,8 +60,9 @@ def test_where_nothing_wins_one_line_says_so() -> None:
 @pytest.mark.parametrize("file", ["web/static/words.js", "output/templates/report_data.js"])
 def test_in_a_browser(file: str, browser: Browser) -> None:
     source = resources.files("clip_gaze").joinpath(file).read_text(encoding="utf-8")
-    start = source.index("function perCent(")
-    function = source[start : source.index("\n}\n", start) + 2]
     page = browser.new_page()
-    assert page.evaluate(f"shares => shares.map({function})", SHARES) == TEXTS
+    for name, expected in (("perCent", TEXTS), ("isClear", CLEAR)):
+        start = source.index(f"function {name}(")
+        function = source[start : source.index("\n}\n", start) + 2]
+        assert page.evaluate(f"shares => shares.map({function})", SHARES) == expected
     page.close()

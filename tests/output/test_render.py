@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from clip_gaze.output import render, terminal
-from clip_gaze.results import PhraseScore, PictureResult
+from clip_gaze.results import Change, Compared, Comparison, PhraseScore, PictureResult
 from clip_gaze.wording import is_clear
 from samples import RESULTS
 
@@ -219,3 +219,22 @@ def test_each_result_is_rendered_as_it_comes(kind: str) -> None:
         assert "cat.jpg" in shown
         break
     assert taken == ["cat.jpg", "dog.jpg"]
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_names_of_compared_pictures_are_cut_to_the_terminal(columns: int) -> None:
+    folder = "/home/somebody/pictures/of/the/sea/and/of/boats/and of 紙/" * 2
+    changes = {"movements": (Change("dada", 0.0, 1.0, 1.0),)}
+    images = (Compared(f"{folder}two.jpg", changes, same=True), Compared("c.jpg", changes))
+    found = Comparison(f"{folder}one.jpg", "demo", "fp32", ("a painting {}",), images)
+    shown = lines(unstyled("".join(render.comparison(found, columns))))
+    assert max(map(wcswidth, shown)) < columns
+    first, by, second, same, third, *_ = shown
+    assert first.startswith("A  …")
+    assert first.endswith("/one.jpg")
+    assert by == '   (demo, fp32, "a painting {}")'
+    assert second.endswith("/two.jpg")
+    assert same == "   (the same as A: all differences are 0)"
+    assert third == "C  c.jpg"
+    plain = lines("".join(render.comparison(found)))
+    assert plain[0] == f'A  {folder}one.jpg  (demo, fp32, "a painting {{}}")'

@@ -243,6 +243,25 @@ def test_cards_show_the_best_phrases_of_the_list_that_is_chosen(
             assert_written(card.locator(".mark b"), [s.probability for s in best])
 
 
+def test_where_nothing_wins_the_page_says_so(
+    visit: Callable[..., Page], picture: MakePicture, tmp_path: Path
+) -> None:
+    lists = {"artists": [f"by artist {number:03}" for number in range(200)]}
+    picture().save(tmp_path / "a.png")
+    scores = (PhraseScore(phrase, 1 / 200) for phrase in lists["artists"])
+    result = PictureResult(str(tmp_path / "a.png"), "demo", "fp32", {"artists": tuple(scores)})
+    written([result], tmp_path / "page.html", lists)
+    page = visit(tmp_path / "page.html")
+    card = page.locator(".card")
+    assert texts(card.locator(".marks > span")) == ["no clear winner", "by artist 0000.5%"]
+    page.get_by_label("Contact sheet").check(force=True)
+    page.locator(".sheet .mark").wait_for()
+    assert texts(card.locator(".mark > *")) == ["0.5%", "no clear winner"]
+    card.click()
+    head = page.locator("#closer-lists .head")
+    assert texts(head.locator("> *")) == ["Artists", "no clear winner"]
+
+
 @pytest.mark.parametrize("phrase", ["tonalism movement", "pop art movement"])
 def test_a_contact_sheet_is_in_numpys_order(
     visit: Callable[..., Page], collection: Collection, phrase: str

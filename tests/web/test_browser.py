@@ -465,6 +465,72 @@ def test_two_pictures_are_compared_both_ways(visit: Visit, files: list[File]) ->
     assert page.get_by_label("Compare with").evaluate("box => box === document.activeElement")
 
 
+def event(name: str, **data: Any) -> str:
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n"
+
+
+def test_where_nothing_wins_the_list_says_so(visit: Visit, files: list[File]) -> None:
+    shares = {"movements": 0.0094, "surfaces": 0.0095}
+    found = {name: [{"phrase": "one", "probability": share}] for name, share in shares.items()}
+    result = {
+        "image": "cubism.png", "model": "demo", "variant": "fp32", "lists": found, "status": "ok",
+        "error": None, "templates": [], "corrected": False,
+    }  # fmt: skip
+    page = visit()
+    page.route(
+        "**/api/gaze",
+        lambda route: route.fulfill(
+            content_type="text/event-stream", body=event("picture", result=result) + event("done")
+        ),
+    )
+    chip(page, "artists_by_training_prevalence").click()
+    drop(page, files[0])
+    answered(page)
+    heads = [section(page, title).locator(".head p") for title in ("Movements", "Surfaces")]
+    assert [each.inner_text() for each in heads] == ["no clear winner", "19 phrases"]
+    spoken = page.locator("#spoken").text_content() or ""
+    assert spoken == "cubism.png: no clear winner of Movements; one, 1.0%"
+
+
+def test_what_is_small_in_both_pictures_is_folded(visit: Visit, files: list[File]) -> None:
+    def change(phrase: str, before: float, after: float) -> dict[str, Any]:
+        odds = [math.log(share / (1 - share)) for share in (before, after)]
+        figures = {"before": odds[0], "after": odds[1], "difference": odds[1] - odds[0]}
+        return {"phrase": phrase, **figures}
+
+    some = [
+        change("rises", 0.001, 0.4), change("hardly", 0.001, 0.009), change("nearly", 0.002, 0.003),
+        change("falls", 0.003, 0.002),
+    ]  # fmt: skip
+    lists = {"movements": some, "surfaces": [change("hardly", 0.001, 0.009)]}
+    image = {"image": "b", "lists": lists, "same": False, "status": "ok", "error": None}
+    answer = {
+        "reference": "a", "model": "demo", "variant": "fp32", "templates": [], "images": [image],
+    }  # fmt: skip
+    page = visit()
+    page.route("**/api/compare", lambda route: route.fulfill(json=answer))
+    drop(page, *files[:2])
+    answered(page)
+    page.get_by_label("Compare with").select_option("tonalism.png")
+
+    def shown(table: str) -> list[str]:
+        return page.get_by_role("table", name=table).locator(".phrase:visible").all_text_contents()
+
+    rises, falls = "Movements: likelier in B", "Movements: likelier in A"
+    page.get_by_role("table", name=rises).wait_for()
+    assert (shown(rises), shown(falls)) == (["rises"], [])
+    assert shown("Surfaces: likelier in B") == ["hardly"]  # nothing else is there
+    assert page.locator(".fold").all_text_contents() == [
+        "1 below 1% in both", "2 more, below 1% in both",
+    ]  # fmt: skip
+    more = page.get_by_role("button", name="2 more, below 1% in both")
+    more.click()
+    assert shown(rises) == ["rises", "hardly", "nearly"]
+    assert more.get_attribute("aria-expanded") == "true"
+    more.click()
+    assert shown(rises) == ["rises"]
+
+
 @pytest.mark.parametrize("viewport", [WIDE, PHONE])
 def test_large_factors_stand_in_one_line(
     visit: Visit, files: list[File], viewport: dict[str, int]

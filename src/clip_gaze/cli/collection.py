@@ -5,22 +5,32 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from clip_gaze.cli.progress import SOME_FAILED, NothingWrittenError, encoding, opened, say
+from clip_gaze.cli.progress import (
+    SOME_FAILED,
+    NothingWrittenError,
+    encoding,
+    opened,
+    say,
+    say_looked_at,
+    say_written,
+)
 from clip_gaze.datasets import listing
 from clip_gaze.datasets.partitions import USUAL, partitions
 from clip_gaze.errors import BrokenOffError
 from clip_gaze.results import PictureResult
+from clip_gaze.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from clip_gaze.analysis.occlusion import Progress
     from clip_gaze.analysis.ranking import Ranking
-    from clip_gaze.cli.options import Asked
+    from clip_gaze.cli.asked import Asked
     from clip_gaze.clip import Clip
     from clip_gaze.datasets.dataset import Dataset
     from clip_gaze.datasets.embed import Summary
@@ -66,6 +76,7 @@ def made(
     """Make a dataset, of vectors, or of answers to questions; return the exit code."""
     from clip_gaze.datasets import embed  # noqa: PLC0415 - loads onnxruntime, as in `opened`
 
+    began = time.monotonic()
     dataset = asked.dataset()
     summary = embed.Summary()
 
@@ -87,12 +98,12 @@ def made(
                     ranking=ranking, cluster=cluster, resume=target.resume, summary=summary,
                 )  # fmt: skip
             except KeyboardInterrupt:
-                msg = f"stopped; {_so_far(summary)}; the same command with --resume goes on"
+                msg = f"stopped after {_so_far(summary)}; the same command with --resume goes on"
                 raise BrokenOffError(msg) from None
             except BrokenOffError as error:
                 _wrong(str(error))
                 summary.failed += 1
-    return _exit_code(summary, target.place)
+    return _exit_code(summary, target.place, began)
 
 
 def _job(
@@ -139,13 +150,17 @@ def _count(asked: Asked, dataset: Dataset | None) -> int | None:
     return sum(1 for _ in _listed(asked, lambda _: None))
 
 
-def _exit_code(summary: Summary, place: str) -> int:
+def _exit_code(summary: Summary, place: str, began: float) -> int:
     """Say how far it is, and return the exit code."""
-    if summary.there + summary.made and not summary.failed:
-        say(f"clip-gaze: {place}: {_so_far(summary)}")
+    if summary.made and not summary.failed:
+        change = "continued" if summary.there else ""
+        say_written(place, _so_far(summary), change=change)
+    elif summary.there and not summary.failed:
+        say(f"clip-gaze: {place}: {_so_far(summary)}; nothing was left to do")
     elif summary.there + summary.made:
-        far = f"{place}: is not complete, {_so_far(summary)}"
+        far = f"{place}: is not complete, with {_so_far(summary)}"
         _wrong(f"{far}; the same command with --resume goes on")
+    say_looked_at(summary.made, summary.bad, began)
     if summary.there + summary.made <= summary.bad:
         raise NothingWrittenError
     return SOME_FAILED if summary.bad or summary.failed or summary.unlisted else 0
@@ -153,7 +168,7 @@ def _exit_code(summary: Summary, place: str) -> int:
 
 def _so_far(summary: Summary) -> str:
     there = f", {summary.there:,} of them before" if summary.there else ""
-    return f"{summary.there + summary.made:,} pictures are there{there}"
+    return counted(summary.there + summary.made, "picture") + there
 
 
 def _wrong(text: str) -> None:
@@ -175,11 +190,11 @@ def _bar(count: Callable[[], int | None]) -> Iterator[Callable[[int], object]]:
         return
     from tqdm import tqdm  # noqa: PLC0415 - takes 5 MB, which are saved where no bar is shown
 
-    with tqdm(unit=" pictures") as bar:
+    with tqdm(unit=" pictures", leave=False) as bar:
 
-        def counted() -> None:
+        def count_all() -> None:
             with contextlib.suppress(Exception):  # whoever lists them to work on says what is wrong
                 bar.total = count()
 
-        threading.Thread(target=counted, daemon=True).start()
+        threading.Thread(target=count_all, daemon=True).start()
         yield bar.update

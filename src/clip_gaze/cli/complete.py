@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from click.shell_completion import CompletionItem
 
-from clip_gaze.errors import GazeError
+from clip_gaze.system.paths import shipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+_MANIFEST = "manifest.json"
 
 
 class Words(click.ParamType):  # type: ignore[type-arg,unused-ignore] # generic since 8.5
@@ -30,27 +33,60 @@ class Words(click.ParamType):  # type: ignore[type-arg,unused-ignore] # generic 
         before, comma, last = incomplete.rpartition(",")
         try:
             found = [each for each in self._known(ctx) if each.startswith(last)]
-        except GazeError:  # a model folder that cannot be read
-            found = []
+        except (AttributeError, KeyError, OSError, TypeError, ValueError):
+            found = []  # a model folder that cannot be read
         return [CompletionItem(before + comma + each) for each in found]
 
 
-def _lists(_: click.Context) -> Iterable[str]:
-    from clip_gaze.texts import phrases  # noqa: PLC0415 - late, as below: help does without
+# What ships is named here once more, and manifests are read: `phrases` and `registry` take longer
+# to load than a shell should wait.
 
-    return phrases.names()
+
+def _lists(_: click.Context) -> Iterable[str]:
+    return sorted(path.stem for path in shipped("phrase_lists").glob("*.txt"))
 
 
 def _models(_: click.Context) -> Iterable[str]:
-    from clip_gaze.model import registry  # noqa: PLC0415
-
-    return registry.names()
+    return sorted(path.parent.name for path in shipped("models").glob(f"*/{_MANIFEST}"))
 
 
 def _variants(ctx: click.Context) -> Iterable[str]:
-    from clip_gaze.model import registry  # noqa: PLC0415
+    import json  # noqa: PLC0415 - as is this
 
-    return registry.find(ctx.params.get("model")).manifest.variants
+    from clip_gaze.model.spec import DEFAULT  # noqa: PLC0415
+
+    model = ctx.params.get("model") or DEFAULT
+    folder = shipped("models") / model if model in _models(ctx) else Path(model)
+    manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+    return list(manifest["variants"])
 
 
 LISTS, MODELS, VARIANTS = Words(_lists), Words(_models), Words(_variants)
+
+
+def stand_in(args: list[str]) -> tuple[click.Command, list[str]] | None:
+    """Return what completes the value of an option in place of a command that is slow to load.
+
+    Args:
+        args: the command and what follows it, but for the word that is typed.
+
+    Returns:
+        A command that knows these options alone, and its arguments; None where the last of `args`
+        is none of them.
+
+    """
+    options = [
+        click.Option(["-l", "--list"], type=LISTS, multiple=True),
+        click.Option(["-m", "--model"], type=MODELS),
+        click.Option(["--variant"], type=VARIANTS),
+    ]
+    if args[-1] not in [name for option in options for name in option.opts]:
+        return None
+    words = click.Argument(["words"], nargs=-1, type=click.UNPROCESSED)
+    found = click.Command(
+        args[0], params=[*options, words], context_settings={"ignore_unknown_options": True}
+    )
+    named = [word for word in args[1:] if word in _models(click.Context(found))]
+    # `download` has the model's name as a word of its own.
+    before = ["--model", named[0]] if args[0] == "download" and named else []
+    return found, [*before, *args[1:]]

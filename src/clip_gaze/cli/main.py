@@ -6,12 +6,11 @@ import contextlib
 import os
 import sys
 import warnings
-from importlib import import_module
 from typing import Any, NoReturn
 
 import click
-from click.shell_completion import CompletionItem
 
+from clip_gaze.cli.groups import Late
 from clip_gaze.cli.progress import NOTHING_DONE, NothingWrittenError, say
 from clip_gaze.errors import DownloadError, GazeError
 
@@ -34,7 +33,7 @@ _COMMANDS = {
 }
 
 
-class _OneLine(click.Group):
+class _OneLine(Late):
     """A command group that turns each failure into one line on stderr and an exit code."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
@@ -66,34 +65,23 @@ class _OneLine(click.Group):
             _fail("not enough memory; try a smaller --variant or picture")
         sys.exit(result if isinstance(result, int) else 0)
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of all commands."""
-        del ctx
-        return list(_COMMANDS)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write a line for each command, without loading any."""
-        del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, about) for name, (_, about) in _COMMANDS.items()])
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Return the commands and options that a word may become, without loading any."""
-        options = click.Command.shell_complete(self, ctx, incomplete)
-        found = [name for name in _COMMANDS if name.startswith(incomplete)]
-        return [*(CompletionItem(name, help=_COMMANDS[name][1]) for name in found), *options]
-
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command, after loading its module."""
-        del ctx
-        if cmd_name not in _COMMANDS:
-            return None
+        """Return a command; click would write a line of its own on Ctrl-C while it is loaded."""
         try:
-            module = import_module(f"clip_gaze.cli.commands.{_COMMANDS[cmd_name][0]}")
+            return super().get_command(ctx, cmd_name)
         except KeyboardInterrupt:
             _fail("stopped")
-        found: click.Command = getattr(module, cmd_name)
-        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that is meant, or what stands in for it while a value is completed."""
+        if ctx.resilient_parsing:
+            from clip_gaze.cli.complete import stand_in  # noqa: PLC0415 - for a shell alone
+
+            if found := stand_in(args):
+                return args[0], *found
+        return super().resolve_command(ctx, args)
 
 
 def _fail(message: str, *more: str) -> NoReturn:
@@ -104,7 +92,7 @@ def _fail(message: str, *more: str) -> NoReturn:
     sys.exit(NOTHING_DONE)
 
 
-@click.group(cls=_OneLine, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_OneLine, late=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="clip-gaze", message="clip-gaze %(version)s")
 @click.option("-v", "--verbose", is_flag=True, help="Say more of what is done.")
 def main(*, verbose: bool) -> None:

@@ -1,18 +1,21 @@
-"""Open the model, and say on stderr how far a command is and what failed."""
+"""Open the model, and say on stderr how far a command is, what failed, and what was written."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
+import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import click
 
 from clip_gaze.errors import PictureError
 from clip_gaze.output import terminal
+from clip_gaze.wording import looked_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from tqdm import tqdm
 
@@ -36,6 +39,51 @@ def say(line: str) -> None:
         loaded.tqdm.write(line, file=sys.stderr)
     else:
         click.echo(line, err=True)
+
+
+def say_written(place: object, about: str = "", *, change: str = "") -> None:
+    """Say what was written.
+
+    Args:
+        place: a file, a folder or a URL.
+        about: what it holds.
+        change: what became of what was there before.
+
+    """
+    behind = (f" ({change})" if change else "") + (f": {about}" if about else "")
+    say(f"clip-gaze: wrote {place}{behind}")
+
+
+@contextlib.contextmanager
+def writing(path: Path | None, *, goes_on: bool = False) -> Iterator[list[str]]:
+    """Say that a file was written, once it was, and whether another one was replaced.
+
+    Of standard output, a device or a pipe nothing is said. Yields a list that takes what else
+    shall be said of the file.
+
+    Args:
+        path: the file; None: standard output.
+        goes_on: whether it keeps what it holds.
+
+    """
+    about: list[str] = []
+    change = "continued" if goes_on else "replaced" if path and path.is_file() else ""
+    yield about
+    if path is not None and path.is_file():
+        say_written(path, ", ".join(about), change=change)
+
+
+def say_looked_at(count: int, failed: int, began: float) -> None:
+    """Say how many of several pictures were looked at, and since when; nothing of one.
+
+    Args:
+        count: all of them.
+        failed: how many of these could not be read.
+        began: the time of `time.monotonic` when the first was looked at.
+
+    """
+    if count > 1:
+        say(f"clip-gaze: {looked_at(count, failed, time.monotonic() - began)}")
 
 
 def _bar(**options: Any) -> tqdm[Any]:
@@ -81,7 +129,8 @@ def encoding() -> contextlib.AbstractContextManager[Progress]:
 class Counted(Generic[_T]):
     """Passes results on, counts them, names each bad picture on stderr, and shows a bar.
 
-    A result is a `PictureResult`, or a picture's name with its embedding or error.
+    A result is a `PictureResult`, or a picture's name with its embedding or error. As a context,
+    it ends with a line about all of them.
     """
 
     def __init__(self, results: Iterable[_T], total: int, *, bar: bool = True) -> None:
@@ -89,13 +138,23 @@ class Counted(Generic[_T]):
         self._results = results
         self._total = total
         self._bar = bar and total > 1 and sys.stderr.isatty()
+        self._began = time.monotonic()
         self.ok = self.failed = 0
+
+    def __enter__(self) -> Counted[_T]:
+        """Return this."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Say how many were looked at, unless the command was stopped or broke off."""
+        if kind in (None, NothingWrittenError):
+            say_looked_at(self.ok + self.failed, self.failed, self._began)
 
     def __iter__(self) -> Iterator[_T]:
         """Yield the results."""
         results = self._results
         if self._bar:
-            results = _bar(iterable=results, total=self._total, unit=" pictures")
+            results = _bar(iterable=results, total=self._total, unit=" pictures", leave=False)
         for result in results:
             error = _error_of(result)
             if error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clip_gaze.cli.progress import say
+from clip_gaze.cli.progress import say, writing
 from clip_gaze.drawing import canvas
 from clip_gaze.drawing import sheet as drawn
 from clip_gaze.errors import PictureError
@@ -79,22 +79,29 @@ class Out:
 
 def put(answer: Search | Duplicates, out: Out, note: str) -> None:
     """Write what was found where it goes."""
-    shown = out.path
+    path, shown = out.path, out.path
     if out.null and isinstance(answer, Search):
         writers.to_stdout(f"{hit.image}\0" for hit in answer.images)
-    elif out.path is not None and out.drawing:
-        _draw(answer, note, out.path)
-    elif out.path is not None and out.page:
-        sheet.write(*_heading(answer), note, _groups(answer), out.path)
+    elif path is not None and out.drawing:
+        with writing(path):
+            _draw(answer, note, path)
+    elif path is not None and out.page:
+        _page(answer, note, path)
     else:
-        _write(answer, out.kind or writers.kind_of(out.path) or "text", out.path)
+        with writing(path):
+            _write(answer, out.kind or writers.kind_of(path) or "text", path)
         shown = None
     if out.show:
         if shown is None:
             shown = cache_folder() / "found.html"  # each takes the place of the one before
             shown.parent.mkdir(parents=True, exist_ok=True)
-            sheet.write(*_heading(answer), note, _groups(answer), shown)
+            _page(answer, note, shown)
         webbrowser.open(shown.absolute().as_uri())
+
+
+def _page(answer: Search | Duplicates, note: str, path: Path) -> None:
+    with writing(path):
+        sheet.write(*_heading(answer), note, _groups(answer), path)
 
 
 def _write(answer: Search | Duplicates, kind: str, output: Path | None) -> None:

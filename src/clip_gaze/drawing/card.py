@@ -13,7 +13,7 @@ from clip_gaze.drawing.canvas import SCALE, Box, Drawing, Photo, Words, cut, wid
 from clip_gaze.drawing.look import BAR, INK, LEAST, LIGHT, LINE, QUIET, SMALL, TEXT, TITLE
 from clip_gaze.pictures.preprocess import rgb
 from clip_gaze.results import CorrectedScore
-from clip_gaze.wording import made_by, rounded
+from clip_gaze.wording import NO_WINNER, is_clear, made_by, rounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -106,10 +106,14 @@ def _pair(image: Image.Image, heat: HeatMap) -> _Block:
 
 def _list(name: str, scores: Sequence[Score]) -> _Block:
     """Return a list's heading and rows."""
-    title = cut(name.replace("_", " "), TITLE, _COLUMN, bold=True)
+    wins = bool(scores) and is_clear(scores[0].probability)
+    room = _COLUMN - (0 if wins else width(NO_WINNER, SMALL) + 12)
+    title = cut(name.replace("_", " "), TITLE, room, bold=True)
     marks: list[Mark] = [Words(0, 14, title, TITLE, INK, bold=True)]
+    if not wins:
+        marks.append(Words(_COLUMN, 14, NO_WINNER, SMALL, QUIET, "end"))
     for at, score in enumerate(scores):
-        marks += _row(score, _HEAD + at * _ROW, best=at == 0)
+        marks += _row(score, _HEAD + at * _ROW, best=wins and at == 0)
     return _Block(marks, _COLUMN, _HEAD + len(scores) * _ROW + _AFTER)
 
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from clip_gaze.errors import ModelError
 from clip_gaze.model import manifest_file, pins
+from clip_gaze.model.spec import DEFAULT
 from clip_gaze.system.paths import shipped
 
 if TYPE_CHECKING:
     from clip_gaze.model.manifest import Manifest
 
-DEFAULT = "clip-vit-base-patch32"
 MANIFEST = "manifest.json"
 
 

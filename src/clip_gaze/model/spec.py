@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+DEFAULT = "clip-vit-base-patch32"  # the model that is meant where none is named
+
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
     """The arguments of a `Clip`; can be pickled and sent to another process.
 
     Attributes:
-        model: a name under models/, a model folder or a bundle; None: clip-vit-base-patch32.
+        model: a name under models/, a model folder or a bundle; None: DEFAULT.
         variant: one of the model's variants; None: its default.
         threads: CPU threads for each graph, up to 256; None: all that this process may use.
         offline: never touch the network.

@@ -78,10 +78,10 @@ def comparison(found: Comparison, columns: int | None = None) -> Iterator[str]:
     others = [each for each in found.images if each.status == "ok"]
     letters = string.ascii_uppercase
     by = made_by(found.model, found.variant, found.templates)
-    yield f"A  {clean(found.reference)}  ({clean(by)})\n"
+    yield _lettered("A", found.reference, by, columns)
     for letter, each in zip(letters[1:], others, strict=False):
-        note = "  (the same as A: all differences are 0)" if each.same else ""
-        yield f"{letter}  {clean(each.image)}{note}\n"
+        note = "the same as A: all differences are 0" if each.same else ""
+        yield _lettered(letter, each.image, note, columns)
     for name in others[0].lists:
         groups = [each.lists[name] for each in others]
         title = f"{clean(name)}: how likely, and how far log-odds are from those in A"
@@ -153,6 +153,17 @@ def _heading(image: str, by: str, columns: int | None) -> str:
     image = shorten(image, columns - 1, at_start=True)  # the file's name says more than folders
     by = shorten(by, columns - 1)
     return f"{_BOLD}{image}{_PLAIN}{between}{_DIM}{by}{_PLAIN}\n"
+
+
+def _lettered(letter: str, image: str, note: str, columns: int | None) -> str:
+    """Return a picture of a comparison with its letter: two lines where one is too short."""
+    line, note = f"{letter}  {clean(image)}", f"({clean(note)})" if note else ""
+    whole = f"{line}  {note}".rstrip()
+    if columns is None or width_of(whole) < columns:
+        return f"{whole}\n"
+    room = columns - 4
+    under = f"   {shorten(note, room)}\n" if note else ""
+    return f"{letter}  {shorten(clean(image), room, at_start=True)}\n{under}"
 
 
 def _line(score: Score, widest: int, columns: int | None) -> str:

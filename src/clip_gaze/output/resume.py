@@ -13,6 +13,7 @@ from clip_gaze.errors import GazeError
 from clip_gaze.output.tables import COLUMNS, MARK, csv_line, settings, text_of
 from clip_gaze.results import PictureResult
 from clip_gaze.system import notes
+from clip_gaze.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -146,7 +147,8 @@ def _check(
         raise _ForeignError(msg)
     for name, count in here.items():
         if there[name] != count:
-            msg = f"holds {there[name]} phrases of {name!r} for each picture, not {count}"
+            there_are = counted(there[name], "phrase")
+            msg = f"holds {there_are} of {name!r} for each picture, not {count}"
             raise _ForeignError(msg)
     for name, phrase in phrases:
         if phrase not in lists[name]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
 import textwrap
 import unicodedata
@@ -64,7 +63,7 @@ def wrapped(line: str, stream: TextIO) -> str:
     """Return a line as lines that a terminal shows without breaking a word, if it is one."""
     if not stream.isatty():
         return line
-    room = max(20, shutil.get_terminal_size().columns - 1)
+    room = max(20, _columns() - 1)
     indent = line[: len(line) - len(line.lstrip())] + "  "
     return "\n".join(
         textwrap.wrap(
@@ -80,7 +79,13 @@ def is_plain() -> bool:
 
 def columns() -> int | None:
     """Return the width of the terminal that standard output is; None where it is none."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return _columns() if sys.stdout.isatty() else None
+
+
+def _columns() -> int:
+    import shutil  # noqa: PLC0415 - loads three kinds of compression; completion does without
+
+    return shutil.get_terminal_size().columns
 
 
 def fitted(

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clip_gaze.cli.options import chosen_lists, list_options, lists_of, model_options
-from clip_gaze.cli.progress import encoding, opened
+from clip_gaze.cli.asked import chosen_lists, lists_of
+from clip_gaze.cli.options import list_options, model_options
+from clip_gaze.cli.progress import encoding, opened, say_written
 from clip_gaze.model.bundle import check_place
 from clip_gaze.wording import megabytes
 
@@ -35,5 +36,6 @@ def bundle(
     with opened(**options) as clip, encoding() as encoded:
         clip.bundle(out, chosen, encoding=encoded)
         size = sum(path.stat().st_size for path in out.iterdir())
-        about = ", ".join(f"{name} ({len(listed)})" for name, listed in chosen.items())
-        click.echo(f"{clip.manifest.name} ({clip.variant}), {megabytes(size)}, in {out}: {about}")
+        about = [f"{name} ({len(listed)})" for name, listed in chosen.items()]
+        what = f"{clip.manifest.name} ({clip.variant})"
+        say_written(out, ", ".join([what, megabytes(size), *about]))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clip_gaze.cli.options import asking_options, model_options, output_option
-from clip_gaze.cli.progress import SOME_FAILED, encoding, opened, say
+from clip_gaze.cli.progress import SOME_FAILED, encoding, opened, say, writing
 from clip_gaze.drawing import canvas, chart
 from clip_gaze.output import names, render, tables, writers
 from clip_gaze.output.terminal import fitted
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from clip_gaze.cli.options import Asked
+    from clip_gaze.cli.asked import Asked
     from clip_gaze.pictures.source import Source
 
 
@@ -80,12 +80,14 @@ def compare(
         made = iter([render.json_object(spelled)])
     else:
         made = fitted(render.comparison, spelled, table)
-    writers.put(made, table)
+    with writing(table):
+        writers.put(made, table)
     if drawing is not None:
         unread = {each.image for each in bad}
         read = (each for each in pictures(limit) if each.name not in unread)
         small = [chart.thumbnail(rgb(upright(each, limit or most_pixels()))) for each in read]
-        canvas.write(chart.draw(found, small), drawing)
+        with writing(drawing):
+            canvas.write(chart.draw(found, small), drawing)
     return SOME_FAILED if bad else missed
 
 

@@ -15,7 +15,7 @@ from clip_gaze.cli.options import (
 from clip_gaze.datasets.partitions import USUAL
 
 if TYPE_CHECKING:
-    from clip_gaze.cli.options import Asked
+    from clip_gaze.cli.asked import Asked
 
 
 @click.command()

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from clip_gaze.analysis.defaults import NEAR
-from clip_gaze.cli.options import Asked, model_options, output_option, picture_options
-from clip_gaze.cli.progress import SOME_FAILED, NothingWrittenError, bar, encoding, opened, say
+from clip_gaze.cli.asked import Asked
+from clip_gaze.cli.options import model_options, output_option, picture_options
+from clip_gaze.cli.progress import (
+    SOME_FAILED,
+    NothingWrittenError,
+    bar,
+    encoding,
+    opened,
+    say,
+    say_looked_at,
+)
 from clip_gaze.cli.query import ALL, Minus, term, where
 from clip_gaze.cli.sheets import KINDS, Out, put
 from clip_gaze.datasets.dataset import Dataset, is_dataset
@@ -81,6 +91,7 @@ def find(
         images, options = dataset.gallery(), dataset.options(options)
     elif place != ALL:
         images, code = Asked([place], (), (), (), recursive, exclude).pictures()
+    began = time.monotonic()
     terms = [*map(term, words), *map(Path, like)]
     with opened(**options) as clip, encoding() as encoded, bar("looking", " pictures") as looking:
         if dataset is not None:
@@ -95,12 +106,20 @@ def find(
                 progress=looking, encoding=encoded,
             )  # fmt: skip
         note = clip.manifest.note
+    _say_missing(answer)
+    nothing = answer.unread and not answer.searched
+    if not nothing:
+        put(answer, out, note)
+    if isinstance(images, list):
+        say_looked_at(len(images), len(answer.unread), began)
+    if nothing:
+        raise NothingWrittenError
+    return SOME_FAILED if answer.unread else code
+
+
+def _say_missing(answer: Search | Duplicates) -> None:
     for each in answer.unread:
         say(f"clip-gaze: error: {each.error}")
-    if answer.unread and not answer.searched:
-        raise NothingWrittenError
     if isinstance(answer, Search) and answer.gone:
         what = "picture is" if answer.gone == 1 else "pictures are"
         say(f"clip-gaze: {answer.gone:,} nearer {what} gone or changed since, and left out")
-    put(answer, out, note)
-    return SOME_FAILED if answer.unread else code

@@ -19,7 +19,7 @@ from clip_gaze.cli.options import (
     model_options,
     threads_option,
 )
-from clip_gaze.cli.progress import Counted, bar, encoding, opened
+from clip_gaze.cli.progress import Counted, bar, encoding, opened, say, say_written, writing
 from clip_gaze.datasets.dataset import Dataset, is_dataset
 from clip_gaze.drawing import heatmap
 from clip_gaze.errors import GazeError, PictureError
@@ -31,11 +31,12 @@ from clip_gaze.system.paths import shipped
 from clip_gaze.system.storage import is_url
 from clip_gaze.texts import phrases
 from clip_gaze.texts.questions import of_first
+from clip_gaze.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from clip_gaze.cli.options import Asked
+    from clip_gaze.cli.asked import Asked
     from clip_gaze.clip import Clip
     from clip_gaze.pictures.source import Picture, Remote
 
@@ -181,6 +182,7 @@ def _gaze(
             left = [each for name, each in named if names.as_text(name) not in done]
             count = len(left)
         if not count:
+            say(f"clip-gaze: {output.path}: has all of these pictures; nothing was left to do")
             return 0
         best = None if output.wide else output.top or None
         found = clip.gaze_many(left, lists, best, corrected=corrected, encoding=told)
@@ -189,8 +191,11 @@ def _gaze(
         # Results that come on the terminal say themselves how far it is, and a bar would stand in
         # one line with them.
         bar = output.path is not None or terminal.columns() is None
-        results = Counted(found, count, bar=bar)
-        with writer.opened() as write:
+        with (
+            Counted(found, count, bar=bar) as results,
+            writing(output.path, goes_on=bool(done)),
+            writer.opened() as write,
+        ):
             write(results)
             return results.exit_code  # an error leaves an old file as it was
 
@@ -204,6 +209,7 @@ def _with_maps(
 ) -> Iterator[PictureResult]:
     """Pass results on; draw the maps of each good picture into the folder."""
     files = names.of_maps([Path(str(path)) for path in paths])
+    drawn = replaced = 0
     for result in results:
         if result.status == "error":
             yield result
@@ -216,7 +222,13 @@ def _with_maps(
                     result.image, asked, corrected=result.corrected, progress=progress
                 )
             if found:
-                heatmap.write(result.image, found, folder / files[Path(result.image)])
+                path = folder / files[Path(result.image)]
+                before = path.exists()
+                heatmap.write(result.image, found, path)
+                drawn, replaced = drawn + 1, replaced + before
             yield result
         except PictureError as error:  # the file is gone or has changed since
             yield replace(result, lists={}, status="error", error=str(error))
+    if drawn:
+        change = f"{replaced:,} replaced" if replaced else ""
+        say_written(folder, f"maps of {counted(drawn, 'picture')}", change=change)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from clip_gaze.cli.asked import lists_of
 from clip_gaze.cli.complete import MODELS, VARIANTS
-from clip_gaze.cli.options import ByName, lists_of
-from clip_gaze.cli.progress import SOME_FAILED, say
+from clip_gaze.cli.groups import ByName
+from clip_gaze.cli.progress import SOME_FAILED, say, say_written
 from clip_gaze.errors import ModelError
 from clip_gaze.hub import download as downloads
 from clip_gaze.hub import folder
 from clip_gaze.hub.locate import locate
 from clip_gaze.model import pins, supported
 from clip_gaze.model import registry as known_models
+from clip_gaze.model.spec import DEFAULT
+from clip_gaze.output import terminal
 from clip_gaze.wording import megabytes
 
 if TYPE_CHECKING:
@@ -25,8 +29,19 @@ if TYPE_CHECKING:
     from clip_gaze.model.registry import Model
 
 
+_LATE = {
+    "check": (
+        "models",
+        "Hash the files that are here anew; exit 1 if one is wrong.",
+    )
+}
+
+
 @click.group(
-    cls=ByName, invoke_without_command=True, subcommand_metavar="[NAME|DIR... | check ...]"
+    cls=ByName,
+    late=_LATE,
+    invoke_without_command=True,
+    subcommand_metavar="[NAME|DIR... | check ...]",
 )
 @click.pass_context
 def models(context: click.Context) -> None:
@@ -48,10 +63,10 @@ def show(names: Sequence[str]) -> None:
 def _show(names: Sequence[str]) -> None:
     for name in names:
         for line in _described(known_models.find(name)):
-            click.echo(line)
+            click.echo(terminal.wrapped(line, sys.stdout))
 
 
-@models.command()
+@click.command()
 @click.argument("names", nargs=-1, metavar="[NAME|DIR]...", type=MODELS)
 def check(names: Sequence[str]) -> int:
     """Hash every file that is here anew, and say which are right; exit 1 if one is wrong.
@@ -92,16 +107,18 @@ def download(model: str | None, variant: str | None, to: Path | None) -> None:
     else:
         files = downloads.ready(found, supported.variant(found.manifest, variant))
     size = sum(path.stat().st_size for path in files.paths.values())
-    where = to or files.paths.get("tokenizer", files.paths["vision"]).parent
-    name = found.manifest.name
-    click.echo(f"{name} ({files.variant}), {megabytes(size)}, verified, in {where}")
+    about = f"{found.manifest.name} ({files.variant}), {megabytes(size)}, verified"
     if to:
+        say_written(to, about)
         click.echo(f"to use it, here or on another machine: --model {to}")
+    else:
+        where = files.paths.get("tokenizer", files.paths["vision"]).parent
+        click.echo(f"{about}, in {where}")
 
 
 def _described(model: Model) -> Iterator[str]:
     manifest, source = model.manifest, model.manifest.source
-    default = ", the default model" if manifest.name == known_models.DEFAULT else ""
+    default = ", the default model" if manifest.name == DEFAULT else ""
     kind = ", a bundle" if manifest.is_bundle else ""
     yield f"{manifest.name}{default}{kind}; licence: {manifest.licence}"
     if lists := lists_of(str(model.folder)):
@@ -110,7 +127,8 @@ def _described(model: Model) -> Iterator[str]:
     if manifest.download:
         known = pins.is_commit(source.revision)
         revision = source.revision if known else "not known before the first use"
-        yield f"  {source.repository}, revision {revision}"
+        yield f"  {source.repository}"
+        yield f"  revision {revision}"
     for variant, each in manifest.variants.items():
         files = locate(model, variant).values()
         sizes = [local.file.bytes for local in files]

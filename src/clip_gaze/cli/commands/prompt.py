@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clip_gaze.analysis.prompt import BETWEEN, MOST, Rules
+from clip_gaze.cli.asked import chosen_lists
 from clip_gaze.cli.options import (
-    chosen_lists,
     list_options,
     megapixels_option,
     model_options,
     output_option,
 )
-from clip_gaze.cli.progress import bar, encoding, opened
+from clip_gaze.cli.progress import bar, encoding, opened, writing
 from clip_gaze.output import lines, names, writers
 from clip_gaze.output.terminal import fitted
 from clip_gaze.system.files import check_place
@@ -78,7 +78,8 @@ def prompt(
             image, lists or None, rules, without=without, progress=trying, encoding=encoded
         )
     found = names.spelled(found)
-    if (kind or writers.kind_of(output)) == "json":
-        writers.put([lines.json_object(found)], output)
-    else:
-        writers.put(fitted(lines.text, found, output), output)
+    is_json = (kind or writers.kind_of(output)) == "json"
+    with writing(output):
+        writers.put(
+            [lines.json_object(found)] if is_json else fitted(lines.text, found, output), output
+        )

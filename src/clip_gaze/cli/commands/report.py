@@ -15,7 +15,7 @@ from clip_gaze.cli.options import (
     model_options,
     output_option,
 )
-from clip_gaze.cli.progress import Counted, NothingWrittenError, encoding, opened, say
+from clip_gaze.cli.progress import Counted, NothingWrittenError, encoding, opened, writing
 from clip_gaze.output import report as reports
 from clip_gaze.pictures.kept_thumbnails import Kept
 from clip_gaze.pictures.load import most_pixels
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from clip_gaze.cli.options import Asked
+    from clip_gaze.cli.asked import Asked
     from clip_gaze.datasets.dataset import Dataset
     from clip_gaze.errors import PictureError
     from clip_gaze.pictures.source import Remote
@@ -91,7 +91,6 @@ def report(
             clip.manifest.name, clip.variant, clip.templates, title or "Pictures and phrases",
             clip.manifest.note,
         )  # fmt: skip
-        results = Counted(clip.embed_many(paths), len(paths))
         edge = _EDGE if len(paths) <= _MANY else _EDGE_OF_MANY
         most = clip.spec.max_pixels or most_pixels()
         kept = None
@@ -99,13 +98,14 @@ def report(
         if clip.spec.store and files:
             with contextlib.closing(Store(cache_folder())) as known:
                 kept = Kept(thumbnails_folder(), known, edge, most, files)
-        size = reports.write(
-            _some(results), ranking, heading, output, edge=edge,
-            max_pixels=most, see=maps if see else None, small=kept.get if kept else None,
-        )  # fmt: skip
+        with Counted(clip.embed_many(paths), len(paths)) as results, writing(output) as about:
+            size = reports.write(
+                _some(results), ranking, heading, output, edge=edge,
+                max_pixels=most, see=maps if see else None, small=kept.get if kept else None,
+            )  # fmt: skip
+            about += [counted(results.ok, "picture"), megabytes(size)]
         if kept:
             kept.prune(shelf.size_limit())
-    say(f"clip-gaze: {output}: {counted(results.ok, 'picture')}, {megabytes(size)}")
     return results.exit_code or missed
 
 

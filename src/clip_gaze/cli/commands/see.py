@@ -9,7 +9,7 @@ import click
 from clip_gaze.analysis.defaults import QUALITIES
 from clip_gaze.cli.complete import LISTS
 from clip_gaze.cli.options import megapixels_option, model_options, output_option
-from clip_gaze.cli.progress import bar, encoding, opened
+from clip_gaze.cli.progress import bar, encoding, opened, writing
 from clip_gaze.drawing import canvas, heatmap
 from clip_gaze.output import names, render, writers
 from clip_gaze.system.files import check_place
@@ -84,10 +84,11 @@ def see(
             image, list(asked), against,
             runs=runs, corrected=corrected, progress=progress, encoding=encoded,
         )  # fmt: skip
-    if output is None or _is_json(kind, output):
-        writers.put(render.json_maps(map(names.spelled, maps)), output)
-    else:
-        heatmap.write(image, maps, output, edge=edge)
+    with writing(output):
+        if output is None or _is_json(kind, output):
+            writers.put(render.json_maps(map(names.spelled, maps)), output)
+        else:
+            heatmap.write(image, maps, output, edge=edge)
 
 
 def _is_json(kind: str | None, output: Path) -> bool:

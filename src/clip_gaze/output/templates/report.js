@@ -217,8 +217,17 @@ function mark(list, picture, column, element) {
   return element;
 }
 
-/** Three bars, the chosen phrase among them. */
+/** Whether a picture's first phrase of a list wins. */
+function wins(list, picture) {
+  return isClear(share(list, picture, firsts(list)[picture]));
+}
+
+/** Three bars, the chosen phrase among them; where none wins and none was chosen, that and one bar. */
 function marks(list, picture) {
+  if (state.column < 0 && !wins(list, picture)) {
+    const first = mark(list, picture, firsts(list)[picture], make("span", { class: "mark" }));
+    return [make("span", { class: "unclear" }, NO_WINNER), first];
+  }
   const columns = best(list, picture, 3);
   if (state.column >= 0 && !columns.includes(state.column)) columns.splice(2, 1, state.column);
   return columns.map((column) => mark(list, picture, column, make("span", { class: "mark" })));
@@ -227,7 +236,8 @@ function marks(list, picture) {
 /** One line: the per cents of the chosen phrase, or of the best one, which is named. */
 function caption(list, picture) {
   const column = state.column >= 0 ? state.column : firsts(list)[picture];
-  const text = state.column >= 0 ? names[picture] : list.phrases[column];
+  const best = wins(list, picture) ? list.phrases[column] : NO_WINNER;
+  const text = state.column >= 0 ? names[picture] : best;
   const value = make("b", {}, perCent(share(list, picture, column)));
   return make("span", { class: "mark" }, value, make("span", { class: "from", dir: "auto" }, text));
 }
@@ -419,7 +429,9 @@ function closerList(list, picture) {
     });
     return mark(list, picture, column, row);
   });
-  return make("section", {}, make("h3", { dir: "auto" }, list.title), ...rows, ...seen(list, picture));
+  const says = wins(list, picture) ? [] : [make("span", { class: "unclear" }, NO_WINNER)];
+  const head = make("div", { class: "head" }, make("h3", { dir: "auto" }, list.title), ...says);
+  return make("section", {}, head, ...rows, ...seen(list, picture));
 }
 
 /** Where the picture speaks for the phrase that comes first. */

@@ -109,6 +109,13 @@ function perCent(share) {
   return tenths < 100 || value >= 99.5 ? `${(tenths / 10).toFixed(1)}%` : `${Math.floor(value + 0.5)}%`;
 }
 
+const NO_WINNER = "no clear winner";
+
+/** Whether the first phrase of a list wins with this share (0 to 1), as `wording.py` has it. */
+function isClear(share) {
+  return share >= 0.0095; // what is written as 1.0%
+}
+
 /** A value with its sign and two digits that count, as `words.js` writes it. */
 function signed(value) {
   return `${value < 0 ? "\u2212" : "+"}${Number(Math.abs(value).toPrecision(2))}`;

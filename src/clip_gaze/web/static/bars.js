@@ -2,7 +2,7 @@
 
 import { $, make } from "./dom.js";
 import { shown } from "./question.js";
-import { counted, perCent, titled, YOURS } from "./words.js";
+import { counted, isClear, NO_WINNER, perCent, titled, YOURS } from "./words.js";
 
 /**
  * @typedef {import("./question.js").List} List
@@ -40,7 +40,9 @@ export function showBars(asked, picture, reading, waiting, onPhrase) {
     const scores = picture?.answers.get(list.key);
     section.classList.toggle("waiting", Boolean(picture) && !scores);
     section.setAttribute("aria-busy", String(Boolean(picture) && !scores));
-    showHead(section, list, reading.get(list.name), picture && !scores ? waiting : "");
+    const unclear = Boolean(scores?.length) && !isClear(scores[0].probability);
+    section.classList.toggle("unclear", unclear);
+    showHead(section, list, reading.get(list.name), picture && !scores ? waiting : unclear ? NO_WINNER : "");
     const rows = /** @type {HTMLElement} */ (section.querySelector("ol"));
     const count = shown(asked, list);
     rows.classList.toggle("long", count > MOST_WAITING);
@@ -75,13 +77,13 @@ function made({ name, own }) {
  * @param {HTMLElement} section
  * @param {List} list
  * @param {Progress | undefined} progress
- * @param {string} waiting
+ * @param {string} news in place of the number of phrases
  */
-function showHead(section, list, progress, waiting) {
+function showHead(section, list, progress, news) {
   const says = /** @type {HTMLElement} */ (section.querySelector(".head p"));
   const bar = /** @type {HTMLProgressElement} */ (section.querySelector("progress"));
   const all = counted(list.count, "phrase");
-  says.textContent = progress ? `reading ${progress.done} of ${all}` : waiting || all;
+  says.textContent = progress ? `reading ${progress.done} of ${all}` : news || all;
   bar.hidden = !progress;
   if (progress) Object.assign(bar, { max: progress.total, value: progress.done });
 }

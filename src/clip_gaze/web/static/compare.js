@@ -6,7 +6,7 @@ import { $, make, speak, write } from "./dom.js";
 import { form, OWN } from "./question.js";
 import { hand, json } from "./save.js";
 import { menu } from "./saving.js";
-import { counted, perCent, probability, times, titled, YOURS } from "./words.js";
+import { counted, isClear, perCent, probability, times, titled, YOURS } from "./words.js";
 
 /**
  * @typedef {import("./pictures.js").Picture} Picture
@@ -125,32 +125,69 @@ function showChanges({ lists, same }) {
     const falls = changes.filter(({ difference }) => difference < 0);
     const rises = changes.filter(({ difference }) => difference > 0);
     const title = name === OWN ? YOURS : titled(name);
-    const tables = [falls, rises].map((side, at) => table(title, LETTERS[at], side));
+    // Where nothing else is there, what is small is shown.
+    const folds = changes.some((change) => !isSmall(change));
+    const tables = [falls, rises].map((side, at) => table(title, LETTERS[at], side, folds));
     $("changes").append(make("section", { "aria-label": title }, make("h3", { textContent: title }), ...tables));
   }
   speak(`Compared: ${counted(all.length, "phrase")} shown`);
 }
 
 /**
+ * @param {Change} change
+ * @returns {boolean} whether its phrase is unlikely in both pictures
+ */
+function isSmall({ before, after }) {
+  return !isClear(Math.max(probability(before), probability(after)));
+}
+
+/**
  * @param {string} title of the list
  * @param {"A" | "B"} letter of the picture in which these phrases are likelier
  * @param {Change[]} changes
+ * @param {boolean} folds whether those that are small in both pictures are shown on demand alone
  */
-function table(title, letter, changes) {
+function table(title, letter, changes, folds) {
   const heads = [`Likelier in ${letter}`, "A", "B", "odds"].map((text) => make("th", { scope: "col", textContent: text }));
-  const rows = changes.map(({ phrase, before, after, difference }) => {
-    const shares = [probability(before), probability(after)];
-    const track = bar();
-    draw(track, Math.max(...shares), Math.min(...shares));
-    const words = make("span", { className: "phrase", dir: "auto", title: phrase, textContent: phrase });
-    const figures = [...shares.map(perCent), times(difference)];
-    const cells = figures.map((textContent) => make("td", { textContent }));
-    return make("tr", {}, make("th", { scope: "row" }, words, track), ...cells);
-  });
-  if (!rows.length) {
-    rows.push(make("tr", {}, make("td", { colSpan: 4, className: "quiet", textContent: "no phrase" })));
+  const rows = changes.filter((change) => !folds || !isSmall(change)).map(row);
+  if (!changes.length) rows.push(note("no phrase"));
+  const small = changes.filter((change) => folds && isSmall(change)).map(row);
+  const bodies = [make("tbody", {}, ...rows)];
+  if (small.length) {
+    const rest = make("tbody", { hidden: true }, ...small);
+    bodies.push(rest, make("tbody", {}, unfolding(rest, rows.length ? "more, " : "")));
   }
   const caption = make("caption", { className: "hidden", textContent: `${title}: likelier in ${letter}` });
   const head = make("thead", {}, make("tr", {}, ...heads));
-  return make("table", { className: letter }, caption, head, make("tbody", {}, ...rows));
+  return make("table", { className: letter }, caption, head, ...bodies);
+}
+
+/** @param {Change} change */
+function row({ phrase, before, after, difference }) {
+  const shares = [probability(before), probability(after)];
+  const track = bar();
+  draw(track, Math.max(...shares), Math.min(...shares));
+  const words = make("span", { className: "phrase", dir: "auto", title: phrase, textContent: phrase });
+  const figures = [...shares.map(perCent), times(difference)];
+  const cells = figures.map((textContent) => make("td", { textContent }));
+  return make("tr", {}, make("th", { scope: "row" }, words, track), ...cells);
+}
+
+/** @param {Node | string} content of a row that is no phrase's */
+function note(content) {
+  return make("tr", {}, make("td", { colSpan: 4, className: "quiet" }, content));
+}
+
+/**
+ * @param {HTMLElement} rest rows that are not shown yet
+ * @param {string} more what stands between their number and what they are
+ */
+function unfolding(rest, more) {
+  const textContent = `${rest.children.length} ${more}below 1% in both`;
+  const button = make("button", { type: "button", className: "fold", textContent, "aria-expanded": "false" });
+  button.addEventListener("click", () => {
+    rest.hidden = !rest.hidden;
+    button.setAttribute("aria-expanded", String(!rest.hidden));
+  });
+  return note(button);
 }

@@ -4,7 +4,7 @@ import { follow, RefusedError } from "./api.js";
 import { speak } from "./dom.js";
 import { pictures, selected } from "./pictures.js";
 import { form, missing } from "./question.js";
-import { perCent } from "./words.js";
+import { isClear, NO_WINNER, perCent, titled, YOURS } from "./words.js";
 
 /**
  * @typedef {import("./pictures.js").Picture} Picture
@@ -118,7 +118,11 @@ function failAll(message, asked) {
  */
 function spoken(picture, asked) {
   if (picture.error) return picture.error;
-  const best = asked.lists.map(({ key }) => picture.answers.get(key)?.[0]);
-  const words = best.flatMap((score) => (score ? [`${score.phrase}, ${perCent(score.probability)}`] : []));
+  const words = asked.lists.flatMap(({ name, own, key }) => {
+    const score = picture.answers.get(key)?.[0];
+    if (!score) return [];
+    const { phrase, probability } = score;
+    return [isClear(probability) ? `${phrase}, ${perCent(probability)}` : `${NO_WINNER} of ${own ? YOURS : titled(name)}`];
+  });
   return `${picture.file.name}: ${words.join("; ")}`;
 }

@@ -4,6 +4,7 @@ const RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 const whole = new Intl.NumberFormat("en");
 
 export const YOURS = "Your own phrases";
+export const NO_WINNER = "no clear winner";
 
 /**
  * @param {string} name of a list, such as "painting_materials"
@@ -31,6 +32,14 @@ export function perCent(share) {
   if (value > 99.9) return ">99.9%";
   const tenths = Math.floor(10 * value + 0.5);
   return tenths < 100 || value >= 99.5 ? `${(tenths / 10).toFixed(1)}%` : `${Math.floor(value + 0.5)}%`;
+}
+
+/**
+ * @param {number} share 0 to 1, of the first phrase of a list
+ * @returns {boolean} whether it wins, as `wording.py` has it
+ */
+export function isClear(share) {
+  return share >= 0.0095; // what is written as 1.0%
 }
 
 /**
