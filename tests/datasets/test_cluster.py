@@ -133,7 +133,7 @@ def test_a_client_that_is_stopped_is_gone_on_with(
     code, said = ended(client)
     if sent == "SIGINT" and code == 2:  # it had not come to its end yet
         assert "the same command with --resume goes on" in said
-    assert ended(begun(scans, place, cluster.address, "--resume"))[0] in (0, 1)
+    assert ended(begun(scans, place, cluster.address, "--resume"))[0] == 1
     same(place, expected)
 
 
@@ -149,11 +149,11 @@ def test_a_scheduler_that_is_killed_is_said_and_gone_on_with(
     scheduler.kill()
     scheduler.wait()
     code, said = ended(client)
-    assert code == 1
+    assert code in (1, 2)  # 2 where the client had not heard of a good part yet
     assert "is gone; start it, and go on with --resume" in said
     cluster.scheduler()
     cluster.worker()
-    assert ended(begun(scans, place, cluster.address, "--resume"))[0] in (0, 1)
+    assert ended(begun(scans, place, cluster.address, "--resume"))[0] == 1
     same(place, expected)
 
 

@@ -146,13 +146,15 @@ def _exit_code(summary: Summary, place: str) -> int:
     elif summary.there + summary.made:
         far = f"{place}: is not complete, {_so_far(summary)}"
         _wrong(f"{far}; the same command with --resume goes on")
-    if summary.there + summary.made <= summary.bad:
+    bad = summary.bad + summary.unread
+    if summary.there + summary.made <= bad:
         raise NothingWrittenError
-    return SOME_FAILED if summary.bad or summary.failed or summary.unlisted else 0
+    return SOME_FAILED if bad or summary.failed or summary.unlisted else 0
 
 
 def _so_far(summary: Summary) -> str:
     there = f", {summary.there:,} of them before" if summary.there else ""
+    there += f", {summary.unread:,} of which cannot be read" if summary.unread else ""
     return f"{summary.there + summary.made:,} pictures are there{there}"
 
 
