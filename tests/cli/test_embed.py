@@ -53,8 +53,8 @@ def test_a_dataset_is_made_and_asked(scans: Path, tmp_path: Path) -> None:
     again = run("embed", scans, "-o", vectors, "--model", "demo")
     assert (again.returncode, again.stderr.count("--resume")) == (2, 1)
     again = run("embed", scans, "-o", vectors, "--model", "demo", "--resume")
-    assert again.returncode == 0
-    assert "7 pictures, 7 of them before" in again.stderr
+    assert again.returncode == 1  # as that picture is still bad
+    assert "7 pictures, 7 of them before, 1 of which cannot be read" in again.stderr
 
     # The model is that of the dataset; a folder without an ending is a dataset, too.
     done = run("gaze", vectors, *LISTS, "-o", answers, "--top", "0")

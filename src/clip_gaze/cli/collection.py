@@ -161,13 +161,15 @@ def _exit_code(summary: Summary, place: str, began: float) -> int:
         far = f"{place}: is not complete, with {_so_far(summary)}"
         _wrong(f"{far}; the same command with --resume goes on")
     say_looked_at(summary.made, summary.bad, began)
-    if summary.there + summary.made <= summary.bad:
+    bad = summary.bad + summary.unread
+    if summary.there + summary.made <= bad:
         raise NothingWrittenError
-    return SOME_FAILED if summary.bad or summary.failed or summary.unlisted else 0
+    return SOME_FAILED if bad or summary.failed or summary.unlisted else 0
 
 
 def _so_far(summary: Summary) -> str:
     there = f", {summary.there:,} of them before" if summary.there else ""
+    there += f", {summary.unread:,} of which cannot be read" if summary.unread else ""
     return counted(summary.there + summary.made, "picture") + there
 
 

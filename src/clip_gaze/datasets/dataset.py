@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from functools import lru_cache
 from pathlib import Path
@@ -129,9 +130,23 @@ class Dataset:
             GazeError: it is damaged.
 
         """
-        content = self._folder.read(file)
+        with self._undamaged(file):
+            return parts.rows(self._folder.read(file))
+
+    def unread(self, file: str) -> int:
+        """Return how many pictures of a part could not be read, as its statistics say.
+
+        Raises:
+            GazeError: it is damaged.
+
+        """
+        with self._undamaged(file), self._folder.opened(file) as stream:
+            return parts.errors(stream)
+
+    @contextlib.contextmanager
+    def _undamaged(self, file: str) -> Iterator[None]:
         try:
-            return parts.rows(content)
+            yield
         except (parts.arrow()[0].ArrowException, KeyError) as error:
             msg = f"{self.url}/{file}: is damaged; remove it, and make it again with --resume"
             raise GazeError(msg) from error

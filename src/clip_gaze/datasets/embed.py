@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 # So many parts may fail before one succeeds.
 _MOST_FAILED = 5
+# So many parts are asked at once what is wrong in them: each answer takes a request or two.
+_FOOTERS = 16
 
 
 @dataclass(slots=True)
@@ -46,14 +49,16 @@ class Summary:
 
     Attributes:
         there: pictures of parts that were there before.
-        made: pictures of parts that were made, bad ones among them.
-        bad: pictures that could not be read.
+        unread: those of them that could not be read.
+        made: pictures of parts that were made.
+        bad: those of them that could not be read.
         failed: parts that could not be made.
         unlisted: folders that could not be read.
 
     """
 
     there: int = 0
+    unread: int = 0
     made: int = 0
     bad: int = 0
     failed: int = 0
@@ -207,6 +212,9 @@ def run(
             for error in outcome.errors:
                 told.wrong(error)
             told.done(outcome.count)
+    if summary.there:
+        with ThreadPoolExecutor(_FOOTERS) as pool:
+            summary.unread = sum(pool.map(Dataset(job.target).unread, there & asked))
     if not summary.unlisted and not summary.failed:
         folder = Folder(job.target)
         for file in there - asked:  # of pictures that have changed, or are gone

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import zlib
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -160,14 +161,18 @@ def on_cluster(
         BrokenOffError: the scheduler is gone.
 
     """
-    from distributed import as_completed  # noqa: PLC0415 - as in `connected`
+    import dask  # noqa: PLC0415 - as in `connected`
+    from distributed import as_completed  # noqa: PLC0415
 
+    # The result of a task is made again where all workers that have it are lost; what is
+    # scattered is not.
     shared = None
     if common is not None:
-        # As one object: of a mapping, each value would be scattered.
-        (shared,) = client.scatter([common], broadcast=True)
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
+            shared = client.submit(_unpacked, _packed(common), retries=_RETRIES, pure=False)
     done = as_completed(loop=client.loop)
     under_way: dict[Any, Partition] = {}
+    room = 0
 
     def first() -> Done:
         future = next(done)
@@ -182,14 +187,17 @@ def on_cluster(
     try:
         for partition in partitions:
             future = client.submit(
-                task, partition, shared, key=f"clip-gaze-{partition.file}", retries=_RETRIES,
-                pure=False,
+                _called, _packed((task, partition)), shared,
+                key=f"clip-gaze-{partition.file}", retries=_RETRIES, pure=False,
             )  # fmt: skip
             under_way[future] = partition
             done.add(future)
             del future
-            while len(under_way) >= max(_AHEAD, _AHEAD * sum(client.nthreads().values())):
-                yield first()
+            while len(under_way) >= room:
+                # Workers come and go.
+                room = _AHEAD * max(1, sum(client.nthreads().values()))
+                if len(under_way) >= room:
+                    yield first()
         while under_way:
             yield first()
     except OSError as error:  # what was asked of the scheduler
@@ -197,6 +205,30 @@ def on_cluster(
     finally:
         with contextlib.suppress(Exception):  # the scheduler may be gone
             client.cancel(list(under_way), force=True)
+
+
+def _packed(what: object) -> bytes:
+    """Return an object as bytes.
+
+    A scheduler would have it as an object, many times as large, and its log of messages keeps the
+    last thousand for each worker.
+    """
+    from distributed.protocol import pickle  # noqa: PLC0415 - as in `connected`
+
+    return zlib.compress(pickle.dumps(what))
+
+
+def _unpacked(content: bytes) -> Any:
+    from distributed.protocol import pickle  # noqa: PLC0415 - as in `connected`
+
+    return pickle.loads(zlib.decompress(content))
+
+
+def _called(content: bytes, common: Any) -> Outcome:
+    """Call a task in a worker."""
+    task, partition = _unpacked(content)
+    outcome: Outcome = task(partition, common)
+    return outcome
 
 
 def _lost(client: Any) -> BrokenOffError:

@@ -6,7 +6,7 @@ import io
 import json
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import numpy as np
@@ -129,6 +129,18 @@ def rows(content: bytes) -> Rows:
     found[good] = normalise(some.astype(np.float32)) if some.dtype == np.float16 else some
     names = [name_of(text) for text in table.column("name").to_pylist()]
     return Rows(names, table.column("stamp").to_pylist(), found, errors)
+
+
+def errors(stream: IO[bytes]) -> int:
+    """Return how many rows of a part have an error; reads no row."""
+    _, parquet = arrow()
+    metadata = parquet.read_metadata(stream)
+    at = metadata.schema.names.index("error")
+    nulls = sum(
+        metadata.row_group(group).column(at).statistics.null_count
+        for group in range(metadata.num_row_groups)
+    )
+    return int(metadata.num_rows - nulls)
 
 
 def about(content: bytes) -> dict[str, Any] | None:

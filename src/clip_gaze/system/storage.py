@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from clip_gaze.errors import GazeError, StorageError
 from clip_gaze.system.files import whole
@@ -198,6 +198,12 @@ class Folder:
         with reached(f"{self.url}/{name}"):
             content: bytes = self._fs.cat_file(self._path(name))
             return content
+
+    @contextlib.contextmanager
+    def opened(self, name: str) -> Iterator[IO[bytes]]:
+        """Open a file, of which only what is asked for is read."""
+        with reached(f"{self.url}/{name}"), self._fs.open(self._path(name), "rb") as stream:
+            yield stream
 
     def put(self, name: str, content: bytes) -> None:
         """Write a file: by one request, or under another name first and then renamed."""
