@@ -36,6 +36,7 @@ from clip_gaze.datasets import embed, engines, parts
 from clip_gaze.datasets.listing import Named, listed
 from clip_gaze.datasets.listing import names as names_in
 from clip_gaze.datasets.partitions import Partition, partitions
+from clip_gaze.datasets.place import ABOUT
 from clip_gaze.system.resources import usable_cpus
 from clip_gaze.system.storage import Folder
 from clip_gaze.texts import phrases
@@ -70,7 +71,7 @@ def answers(pictures: int, folder: Path) -> Iterator[Row]:
         about = embed.about(clip)
         place = Folder(str(folder / "vectors"))
         empty = parts.schema(about).empty_table()
-        place.put(parts.ABOUT, parts.packed(empty))
+        place.put(ABOUT, parts.packed(empty))
         for each in partitions(names):
             vectors = rng.standard_normal((each.count, about["dim"])).astype(np.float32)
             vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -19,7 +19,7 @@ from pyarrow import parquet
 import clip_gaze
 from clip_gaze.datasets import engines
 from clip_gaze.datasets import work as working
-from clip_gaze.datasets.dataset import is_dataset
+from clip_gaze.datasets.place import is_dataset
 from clip_gaze.errors import BrokenOffError, ModelError, StorageError
 from clip_gaze.model import registry
 

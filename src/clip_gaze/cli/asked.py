@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from clip_gaze.cli.progress import SOME_FAILED, NothingWrittenError, say
-from clip_gaze.datasets import listing
-from clip_gaze.datasets.dataset import Dataset, is_dataset
+from clip_gaze.datasets.place import is_dataset
 from clip_gaze.errors import PhraseListError
 from clip_gaze.model import registry
 from clip_gaze.output import names
@@ -19,8 +19,10 @@ from clip_gaze.texts import phrases
 from clip_gaze.texts.vectors import PhraseVectors
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterator, Mapping, Sequence
 
+    from clip_gaze.datasets.dataset import Dataset
     from clip_gaze.pictures.source import File, Remote
 
 
@@ -106,11 +108,14 @@ class Asked:
         chosen = chosen_lists(self.lists, self.files, self.own, bundled=bundled)
         return chosen or bundled or {name: phrases.load(name) for name in phrases.DEFAULTS}
 
-    def sources(self) -> Iterator[str | File | Remote]:
-        """Yield the pictures, folders, URLs and patterns that are meant."""
-        yield from self.images
-        if self.names is not None:
-            yield from listing.names(self.names, self.column)
+    def sources(self) -> Iterator[str | os.PathLike[str] | File | Remote]:
+        """Return the pictures, folders, URLs and patterns that are meant; "-" names some."""
+        if self.names is None and "-" not in self.images:
+            return iter(self.images)
+        from clip_gaze.datasets import listing
+
+        named = () if self.names is None else listing.names(self.names, self.column)
+        return chain(listing.spread(self.images), named)
 
     def dataset(self) -> Dataset | None:
         """Return the dataset that is meant in place of pictures; None for pictures."""
@@ -118,7 +123,11 @@ class Asked:
         if some and (len(self.images) > 1 or self.names is not None):
             msg = f"{some[0]}: is a dataset; name it alone"
             raise click.UsageError(msg)
-        return Dataset(some[0]) if some else None
+        if not some:
+            return None
+        from clip_gaze.datasets.dataset import Dataset
+
+        return Dataset(some[0])
 
     def pictures(self) -> tuple[list[Path | Remote], int]:
         """Return the pictures that are meant, and the exit code that folders call for.
@@ -131,9 +140,7 @@ class Asked:
 
         """
         paths, code = [], 0
-        meant = collect.pictures(
-            listing.spread(self.sources()), recursive=self.recursive, exclude=self.exclude
-        )
+        meant = collect.pictures(self.sources(), recursive=self.recursive, exclude=self.exclude)
         for path, error in meant:
             if error is None:
                 paths.append(path)

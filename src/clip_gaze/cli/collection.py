@@ -74,7 +74,7 @@ def made(
     **options: Any,
 ) -> int:
     """Make a dataset, of vectors, or of answers to questions; return the exit code."""
-    from clip_gaze.datasets import embed  # noqa: PLC0415 - loads onnxruntime, as in `opened`
+    from clip_gaze.datasets import embed
 
     began = time.monotonic()
     dataset = asked.dataset()
@@ -115,7 +115,7 @@ def _job(
     told: Progress,
 ) -> tuple[Job, Ranking | None]:
     """Return what the parts are made with, and the lists of the questions."""
-    from clip_gaze.datasets import embed  # noqa: PLC0415 - as in `made`
+    from clip_gaze.datasets import embed
 
     if dataset is None:
         source = {
@@ -190,7 +190,7 @@ def _bar(count: Callable[[], int | None]) -> Iterator[Callable[[int], object]]:
     if not sys.stderr.isatty():
         yield lambda _: None
         return
-    from tqdm import tqdm  # noqa: PLC0415 - takes 5 MB, which are saved where no bar is shown
+    from tqdm import tqdm
 
     with tqdm(unit=" pictures", leave=False) as bar:
 

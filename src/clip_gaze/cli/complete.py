@@ -51,9 +51,9 @@ def _models(_: click.Context) -> Iterable[str]:
 
 
 def _variants(ctx: click.Context) -> Iterable[str]:
-    import json  # noqa: PLC0415 - as is this
+    import json
 
-    from clip_gaze.model.spec import DEFAULT  # noqa: PLC0415
+    from clip_gaze.model.spec import DEFAULT
 
     model = ctx.params.get("model") or DEFAULT
     folder = shipped("models") / model if model in _models(ctx) else Path(model)

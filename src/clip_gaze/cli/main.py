@@ -77,7 +77,7 @@ class _OneLine(Late):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the command that is meant, or what stands in for it while a value is completed."""
         if ctx.resilient_parsing:
-            from clip_gaze.cli.complete import stand_in  # noqa: PLC0415 - for a shell alone
+            from clip_gaze.cli.complete import stand_in
 
             if found := stand_in(args):
                 return args[0], *found
@@ -97,9 +97,9 @@ def _fail(message: str, *more: str) -> NoReturn:
 @click.option("-v", "--verbose", is_flag=True, help="Say more of what is done.")
 def main(*, verbose: bool) -> None:
     """Ask which art phrases CLIP finds most likely for a picture."""
-    import logging  # noqa: PLC0415 - --help and --version do without, as without Pillow
+    import logging
 
-    from PIL import Image  # noqa: PLC0415
+    from PIL import Image
 
     # Every picture is held to our own limit, which knows how much memory there is.
     Image.MAX_IMAGE_PIXELS = None

@@ -76,7 +76,7 @@ def _asking(command: Command) -> Command:
         lists: Sequence[str] = (), files: Sequence[str] = (), own: Sequence[str] = (),
         names: str | None = None, column: str | None = None, **options: Any,
     ) -> Any:  # fmt: skip
-        from clip_gaze.cli.asked import Asked  # noqa: PLC0415 - its imports take longer than --help
+        from clip_gaze.cli.asked import Asked
 
         asked = Asked(images, lists, files, own, recursive, exclude, names, column)
         return command(asked=asked, **options)

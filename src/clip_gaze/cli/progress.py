@@ -87,7 +87,7 @@ def say_looked_at(count: int, failed: int, began: float) -> None:
 
 
 def _bar(**options: Any) -> tqdm[Any]:
-    from tqdm import tqdm  # noqa: PLC0415 - takes 5 MB, which are saved where no bar is shown
+    from tqdm import tqdm
 
     return tqdm(**options)
 
@@ -95,7 +95,7 @@ def _bar(**options: Any) -> tqdm[Any]:
 @contextlib.contextmanager
 def opened(model: str | None, variant: str | None, **options: Any) -> Iterator[Clip]:
     """Open a model, and say what it says of itself."""
-    from clip_gaze.clip import Clip  # noqa: PLC0415 - loads onnxruntime; --help stays quick
+    from clip_gaze.clip import Clip
 
     with Clip(model, variant, **options) as clip:
         if clip.manifest.note:

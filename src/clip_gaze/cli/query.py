@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from clip_gaze.cli.progress import say
-from clip_gaze.datasets.dataset import is_dataset
+from clip_gaze.datasets.place import is_dataset
 from clip_gaze.errors import PictureError
 from clip_gaze.pictures import collect
 from clip_gaze.system.storage import is_url

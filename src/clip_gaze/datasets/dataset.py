@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,10 +12,11 @@ import numpy as np
 from clip_gaze.datasets import parts
 from clip_gaze.datasets.partitions import Partition, count
 from clip_gaze.datasets.partitions import parts as parts_of
+from clip_gaze.datasets.place import ABOUT
 from clip_gaze.errors import GazeError, ModelError, PictureError
 from clip_gaze.pictures.gallery import Gallery
 from clip_gaze.pictures.source import Embedded
-from clip_gaze.system.storage import Folder, is_url
+from clip_gaze.system.storage import Folder
 
 if TYPE_CHECKING:
     import os
@@ -31,16 +31,6 @@ if TYPE_CHECKING:
 _OPTIONS = {"model": "reference", "variant": "variant"}
 # Parts in memory while a dataset is searched.
 _KEPT = 8
-
-
-def is_dataset(place: str | os.PathLike[str]) -> bool:
-    """Return whether a folder or URL holds a dataset."""
-    url = str(place)
-    if not is_url(url):
-        return Path(url, parts.ABOUT).is_file()
-    if Path(url).suffix:  # a picture's, a list's
-        return False
-    return parts.ABOUT in Folder(url)
 
 
 class Dataset:
@@ -65,15 +55,15 @@ class Dataset:
         parts.arrow()
         self.url = str(url)
         self._folder = Folder(self.url)
-        if parts.ABOUT not in self._folder:
+        if ABOUT not in self._folder:
             msg = f"{self.url}: is no dataset of clip-gaze; `clip-gaze embed` makes one"
             raise GazeError(msg)
         self.about = self._about()
 
     def _about(self) -> Mapping[str, Any]:
-        found = parts.about(self._folder.read(parts.ABOUT))
+        found = parts.about(self._folder.read(ABOUT))
         if found is None:
-            msg = f"{self.url}: {parts.ABOUT} in it is not one that clip-gaze wrote"
+            msg = f"{self.url}: {ABOUT} in it is not one that clip-gaze wrote"
             raise GazeError(msg)
         return found
 

@@ -19,6 +19,7 @@ from clip_gaze.datasets import answers, engines, listing, parts, work
 from clip_gaze.datasets.dataset import Dataset
 from clip_gaze.datasets.partitions import USUAL, Partition, partitions
 from clip_gaze.datasets.partitions import parts as parts_of
+from clip_gaze.datasets.place import ABOUT
 from clip_gaze.errors import (
     BrokenOffError,
     GazeError,
@@ -142,7 +143,7 @@ def begun(job: Job, *, resume: bool) -> set[str]:
     """
     folder = Folder(job.target)
     there = set(parts_of(folder.names()))
-    if parts.ABOUT in folder:
+    if ABOUT in folder:
         if not resume:
             msg = f"{job.target}: holds a dataset; go on with --resume, or name another place"
             raise GazeError(msg)
@@ -164,7 +165,7 @@ def begun(job: Job, *, resume: bool) -> set[str]:
         msg = f"{job.target}: holds other files; name a new or an empty folder for a dataset"
         raise GazeError(msg)
     kind = parts.schema if job.like is None else answers.schema
-    folder.put(parts.ABOUT, parts.packed(kind(job.about).empty_table()))
+    folder.put(ABOUT, parts.packed(kind(job.about).empty_table()))
     return there
 
 

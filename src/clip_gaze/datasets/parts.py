@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     About = Mapping[str, Any]
 
 # A file of a schema alone, as other writers of datasets have it; readers pass over its name.
-ABOUT = "_common_metadata"
 _KEY = b"clip_gaze"
 
 

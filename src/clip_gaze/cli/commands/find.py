@@ -22,7 +22,7 @@ from clip_gaze.cli.progress import (
 )
 from clip_gaze.cli.query import ALL, Minus, term, where
 from clip_gaze.cli.sheets import KINDS, Out, put
-from clip_gaze.datasets.dataset import Dataset, is_dataset
+from clip_gaze.datasets.place import is_dataset
 from clip_gaze.results import Duplicates, Search
 
 if TYPE_CHECKING:
@@ -87,6 +87,8 @@ def find(
     code, recursive, exclude = 0, options.pop("recursive"), options.pop("exclude")
     dataset = None
     if place != ALL and is_dataset(place):
+        from clip_gaze.datasets.dataset import Dataset
+
         dataset = Dataset(place)
         images, options = dataset.gallery(), dataset.options(options)
     elif place != ALL:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clip_gaze.cli import collection
 from clip_gaze.cli.options import (
     added,
     cluster_option,
@@ -20,8 +19,7 @@ from clip_gaze.cli.options import (
     threads_option,
 )
 from clip_gaze.cli.progress import Counted, bar, encoding, opened, say, say_written, writing
-from clip_gaze.datasets.dataset import Dataset, is_dataset
-from clip_gaze.drawing import heatmap
+from clip_gaze.datasets.place import is_dataset
 from clip_gaze.errors import GazeError, PictureError
 from clip_gaze.output import names, terminal
 from clip_gaze.output.writers import ENDINGS, GROWING, Output, Writer, kind_of
@@ -36,8 +34,10 @@ from clip_gaze.wording import counted
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from clip_gaze.cli import collection
     from clip_gaze.cli.asked import Asked
     from clip_gaze.clip import Clip
+    from clip_gaze.datasets.dataset import Dataset
     from clip_gaze.pictures.source import Picture, Remote
 
 
@@ -55,6 +55,8 @@ def output_options(command: Callable[..., int]) -> Callable[..., int]:
             if wide or kind:
                 msg = f"{output}: is a folder, for a dataset; leave out --format and --wide"
                 raise click.UsageError(msg)
+            from clip_gaze.cli import collection
+
             return command(output=collection.Target(output, top, resume), **options)
         kind = kind or "text"
         if wide and kind != "csv":
@@ -121,7 +123,9 @@ def gaze(
     if dataset is not None:
         options = dataset.options(options)
     chosen = asked.phrases(options["model"])
-    if isinstance(output, collection.Target):
+    if not isinstance(output, Output):
+        from clip_gaze.cli import collection
+
         if options.pop("see") is not None:
             raise click.UsageError("--see goes with no dataset")
         questions = collection.Questions(chosen, options.pop("corrected"))
@@ -141,7 +145,7 @@ def gaze(
 @threads_option
 def demo(output: Output | collection.Target, **options: Any) -> int:
     """Show what clip-gaze does, with a picture and a small model that ship; needs no network."""
-    if isinstance(output, collection.Target):
+    if not isinstance(output, Output):
         msg = f"{output.place}: name a file"
         raise click.UsageError(msg)
     image = shipped("models") / "demo" / "demo.jpg"
@@ -151,7 +155,7 @@ def demo(output: Output | collection.Target, **options: Any) -> int:
 
 
 def _gaze(
-    paths: Dataset | Sequence[Path | Remote],
+    paths: Dataset | list[Path | Remote],
     lists: Mapping[str, Sequence[str]],
     output: Output,
     *,
@@ -168,7 +172,7 @@ def _gaze(
             msg = f"{see}: no folder can be made here ({error.strerror}); name another"
             raise GazeError(msg) from error
     with opened(**options) as clip, encoding() as told:
-        if isinstance(paths, Dataset):
+        if not isinstance(paths, list):
             paths.check_model(clip)
         done = writer.resume(
             PictureResult(
@@ -186,7 +190,7 @@ def _gaze(
             return 0
         best = None if output.wide else output.top or None
         found = clip.gaze_many(left, lists, best, corrected=corrected, encoding=told)
-        if see is not None and not isinstance(paths, Dataset):
+        if see is not None and isinstance(paths, list):
             found = _with_maps(clip, found, paths, lists, see)
         # Results that come on the terminal say themselves how far it is, and a bar would stand in
         # one line with them.
@@ -208,6 +212,8 @@ def _with_maps(
     folder: Path,
 ) -> Iterator[PictureResult]:
     """Pass results on; draw the maps of each good picture into the folder."""
+    from clip_gaze.drawing import heatmap
+
     files = names.of_maps([Path(str(path)) for path in paths])
     drawn = replaced = 0
     for result in results:

@@ -18,7 +18,7 @@ _LATE = {"bias": ("bias", "Show which phrases of a list a model favours beforeha
 def lists(context: click.Context) -> None:
     """Name the phrase lists that ship, or show the phrases of one."""
     if context.invoked_subcommand is None:
-        from clip_gaze.texts import phrases  # noqa: PLC0415 - completion does without
+        from clip_gaze.texts import phrases
 
         width = terminal.columns()
         for name in phrases.names():
@@ -31,6 +31,6 @@ def lists(context: click.Context) -> None:
 @click.argument("name", type=LISTS)
 def show(name: str) -> None:
     """Show the phrases of a list."""
-    from clip_gaze.texts import phrases  # noqa: PLC0415 - as above
+    from clip_gaze.texts import phrases
 
     click.echo("\n".join(phrases.load(name)))

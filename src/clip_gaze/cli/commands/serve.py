@@ -60,7 +60,7 @@ def serve(
     """  # fmt: skip
     try:
         # Needed for this command alone; the others stay quick, and work without it.
-        from clip_gaze.web import app, server  # noqa: PLC0415
+        from clip_gaze.web import app, server
     except ModuleNotFoundError as error:
         missing = str(error.name).partition(".")[0]
         if missing not in _NEEDED:
