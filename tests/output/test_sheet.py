@@ -46,7 +46,7 @@ def test_axe_finds_nothing_that_is_hard_to_read_or_to_reach(
     browser: Browser,
     scheme: str,
     viewport: dict[str, int],
-    groups: bool,  # noqa: FBT001 - a parameter of the test
+    groups: bool,
 ) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
