@@ -18,6 +18,7 @@ from samples import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     import uvicorn
 
@@ -163,10 +164,14 @@ def form(*parts: Part) -> bytes:
 
 
 @contextlib.contextmanager
-def serving(max_megapixels: float | None = None, **settings: Any) -> Iterator[Served]:
-    """Serve the demo model's page in a thread of this process, on a free port."""
+def serving(
+    max_megapixels: float | None = None, model: str | Path = "demo", **settings: Any
+) -> Iterator[Served]:
+    """Serve a model's page in a thread of this process, on a free port."""
     with (
-        Clip("demo", threads=1, offline=True, store=False, max_megapixels=max_megapixels) as clip,
+        Clip(
+            str(model), threads=1, offline=True, store=False, max_megapixels=max_megapixels
+        ) as clip,
         page_server.listening("127.0.0.1", 0) as (taken, address),
     ):
         page = Page(clip, Settings(address, **settings))

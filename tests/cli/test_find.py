@@ -186,6 +186,12 @@ def test_a_sheet_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("studio")
+def test_where_no_picture_is_like_another_it_says_so() -> None:
+    done = run("--duplicates", "scans", "--threshold", 1)
+    assert done.stdout.startswith(f"no near-equal pictures  ({COUNT} pictures, demo, fp32, ")
+
+
+@pytest.mark.usefixtures("studio")
 def test_duplicates_come_largest_group_first_and_nothing_is_deleted() -> None:
     pytest.importorskip("jinja2")
     for name, new in (("3.png", "a.png"), ("3.png", "b.png"), ("6.png", "c.webp")):

@@ -54,6 +54,12 @@ def test_where_nothing_wins_the_card_says_so_beside_the_list() -> None:
     assert sum(isinstance(each, Box) and each.colour == accent for each in drawn.marks) == 1
 
 
+def test_where_nothing_wins_a_long_name_of_a_list_is_whole() -> None:
+    unclear = {"artists_by_training_prevalence": (PhraseScore("by one", 0.004),)}
+    words = said(card.draw(painting(300, 300), replace(RESULT, lists=unclear)))
+    assert {"artists by training prevalence", "no clear winner"} <= set(words)
+
+
 def test_without_a_note_there_is_none() -> None:
     words = said(card.draw(painting(300, 300), RESULT))
     assert not [text for text in words if text.startswith("This")]

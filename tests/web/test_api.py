@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from clip_gaze import Clip
+from clip_gaze.analysis.occlusion import QUALITIES
 from clip_gaze.pictures.load import KINDS
 from clip_gaze.texts import phrases
 from demo.painter import paint
@@ -22,7 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from playwright.sync_api import Browser
+
 SHORT = ("painting_materials", "surfaces")
+SEAS = ("a stormy sea", "a calm sea")
 
 
 @pytest.fixture(scope="module")
@@ -267,6 +272,73 @@ def test_a_cards_map_is_weighed_against_the_list_that_the_phrase_stands_in(
     assert served.post("/api/card", *upload(studio, "one.jpg"), *parts).status == 200
     assert drawn[0].list == against
     assert drawn[0].image == "one.jpg"
+
+
+@pytest.mark.parametrize(("quality", "runs"), QUALITIES.items())
+def test_a_cards_map_has_the_quality_that_is_asked_for(
+    served: Served, studio: Path, monkeypatch: pytest.MonkeyPatch, quality: str, runs: int
+) -> None:
+    from clip_gaze.drawing import card
+
+    drawn = []
+    through = card.draw
+    monkeypatch.setattr(card, "draw", lambda *a, **k: drawn.append(k["heat"]) or through(*a, **k))
+    parts = [*upload(studio, "one.jpg"), *BOTH, ("see", "on ice"), ("see_quality", quality)]
+    assert served.post("/api/card", *parts).status == 200
+    assert [heat.runs for heat in drawn] == [runs]
+
+
+@pytest.fixture(scope="module")
+def bundled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Return a server of a bundle with a shipped list and one that does not ship."""
+    out = tmp_path_factory.mktemp("bundled") / "bundle"
+    with Clip("demo", store=False) as clip:
+        clip.bundle(out, {"surfaces": phrases.load("surfaces"), "seas": SEAS})
+    with serving(model=out) as server:
+        yield server
+
+
+def test_of_a_bundle_its_lists_are_there_and_no_others(bundled: Served, studio: Path) -> None:
+    found = bundled.get("/api/lists").json
+    assert [(each["name"], each["phrases"], each["selected"]) for each in found] == [
+        ("surfaces", 19, True), ("seas", 2, True),
+    ]  # fmt: skip
+    image = upload(studio, "one.jpg")
+    (result,) = bundled.post("/api/gaze", *image).json
+    assert list(result["lists"]) == ["surfaces", "seas"]
+    (result,) = bundled.post("/api/gaze", *image, ("list", "seas")).json
+    assert {score["phrase"] for score in result["lists"]["seas"]} == set(SEAS)
+    (heat,) = bundled.post("/api/see", *image, ("phrase", SEAS[0]), ("list", "seas")).json
+    assert heat["list"] == "seas"
+    parts = (("see", SEAS[0]), ("see_list", "seas"), ("see_quality", "quick"))
+    assert bundled.post("/api/card", *image, *parts).status == 200
+    for path, more in (("gaze", ()), ("see", (("phrase", SEAS[0]),)), ("card", parts[:1])):
+        field = "see_list" if path == "card" else "list"
+        refused = bundled.post(f"/api/{path}", *image, *more, (field, "movements"))
+        assert refused.status == 400
+        assert refused.error == (
+            "no phrase list is called 'movements' here; there are surfaces, seas"
+        )
+    described = bundled.get("/openapi.json").body.decode()
+    assert '"seas"' in described
+    assert '"movements"' not in described
+
+
+def test_the_page_of_a_bundle_offers_what_it_answers(bundled: Served, browser: Browser) -> None:
+    page = browser.new_page()
+    page.goto(f"http://{bundled.host}/")
+    page.locator("#lists label").first.wait_for()
+    names = page.locator("#lists label").evaluate_all("all => all.map((each) => each.title)")
+    assert names == ["surfaces", "seas"]
+    assert page.locator("#lists input:checked").count() == 2
+    for gone in ("#own", "#prompting", "#finding"):
+        assert not page.locator(gone).is_visible()
+    # What a browser remembers of another model names lists that are not here.
+    page.evaluate("localStorage.setItem('clip-gaze', JSON.stringify({ lists: ['movements'] }))")
+    page.reload()
+    page.locator("#lists label").first.wait_for()
+    assert page.locator("#lists input:checked").count() == 2
+    page.close()
 
 
 def test_lists_are_those_that_ship(served: Served) -> None:

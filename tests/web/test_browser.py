@@ -621,6 +621,7 @@ def test_a_picture_to_share_has_the_map_that_is_shown(visit: Visit, files: list[
     page.get_by_label("Your own phrases").fill("on canvas\non ice")
     page.keyboard.press("Control+Enter")
     section(page, "Your own phrases").get_by_text("on canvas").wait_for()
+    page.get_by_label("Heat maps").select_option("quick")
     answered(page)
     page.evaluate(
         "() => { const before = fetch; window.fetch = (path, options) => "
@@ -631,6 +632,7 @@ def test_a_picture_to_share_has_the_map_that_is_shown(visit: Visit, files: list[
         page.locator("#map").wait_for()
         save(page, "Picture with bars")
         assert page.evaluate("window.sent.get('see_list')") == name
+        assert page.evaluate("window.sent.get('see_quality')") == "quick"
 
 
 def test_escape_leaves_the_comparison_before_it_hides_a_map(

@@ -110,6 +110,8 @@ BAD: list[tuple[str, list[Any], int, str]] = [
     ("card", [IMAGE, ("see", "")], 400, "see is blank; write a phrase"),
     ("card", [IMAGE, ("see", "a"), ("see", "b")], 400, "see is given more than once"),
     ("card", [IMAGE, ("see_list", "tools")], 400, "see_list goes with see"),
+    ("card", [IMAGE, ("see_quality", "fine")], 400, "see_quality goes with see"),
+    ("card", [IMAGE, ("see", "a"), ("see_quality", "b")], 400, "see_quality should be one of"),
     ("card", [IMAGE, ("see", "a"), ("see_list", "b")], 400, "no phrase list is called 'b'"),
     ("card", [IMAGE, ("see", "a"), *2 * [("see_list", "tools")]], 400, "see_list is given more"),
     ("card", [IMAGE, ("top", "-1")], 400, "top should be a whole number"),

@@ -112,7 +112,7 @@ def test_every_answer_is_as_described(schema: BaseSchema, name: str, mode: str) 
 def test_the_description_says_what_the_code_does(served: Served) -> None:
     described = served.get("/openapi.json").json
     cookie = f"clip_gaze_token_{served.port}"
-    assert described == description(described["info"]["version"], cookie)
+    assert described == description(described["info"]["version"], cookie, phrases.names())
     assert described["openapi"].startswith("3.1")
 
     def properties(name: str) -> dict[str, dict[str, object]]:

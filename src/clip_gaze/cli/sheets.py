@@ -133,15 +133,19 @@ def _heading(answer: Search | Duplicates) -> tuple[str, str]:
 def _groups(answer: Search | Duplicates) -> Iterator[tuple[str, list[Row]]]:
     """Yield the title and pictures of each part of a contact sheet."""
     if isinstance(answer, Search):
-        yield "", [(f"{hit.similarity:.3f}", hit.image) for hit in answer.images]
+        yield "", [(_figure(hit.similarity), hit.image) for hit in answer.images]
         return
     for group in answer.groups:
         rows = [
-            ("equal" if copy else f"{alike.similarity:.3f}" if at else "", image)
+            ("equal" if copy else _figure(alike.similarity) if at else "", image)
             for at, alike in enumerate(group)
             for copy, image in enumerate(alike.images)
         ]
         yield f"{len(rows):,} files", rows
+
+
+def _figure(cosine: float) -> str:
+    return f"{cosine:.3f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _draw(answer: Search | Duplicates, note: str, output: Path) -> None:

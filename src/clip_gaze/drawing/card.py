@@ -25,6 +25,7 @@ _BEST, _BAR, _TRACK, _WARN = (LIGHT[name] for name in ("accent", "fill", "track"
 _MARGIN, _GAP = 36, 36
 # A list: its heading, each of its rows, and the room below it.
 _HEAD, _ROW, _AFTER = 34, 31, 22
+_LINE = 17  # of small words
 _COLUMN = 308
 # What is wider than this, in heights, stands above its lists; the rest stands beside them.
 _WIDE = 1.25
@@ -107,14 +108,17 @@ def _pair(image: Image.Image, heat: HeatMap) -> _Block:
 def _list(name: str, scores: Sequence[Score]) -> _Block:
     """Return a list's heading and rows."""
     wins = bool(scores) and is_clear(scores[0].probability)
-    room = _COLUMN - (0 if wins else width(NO_WINNER, SMALL) + 12)
-    title = cut(name.replace("_", " "), TITLE, room, bold=True)
+    title = cut(name.replace("_", " "), TITLE, _COLUMN, bold=True)
     marks: list[Mark] = [Words(0, 14, title, TITLE, INK, bold=True)]
-    if not wins:
+    head = _HEAD
+    if not wins and width(title, TITLE, bold=True) + 12 + width(NO_WINNER, SMALL) <= _COLUMN:
         marks.append(Words(_COLUMN, 14, NO_WINNER, SMALL, QUIET, "end"))
+    elif not wins:
+        marks.append(Words(0, 14 + _LINE, NO_WINNER, SMALL, QUIET))
+        head += _LINE
     for at, score in enumerate(scores):
-        marks += _row(score, _HEAD + at * _ROW, best=wins and at == 0)
-    return _Block(marks, _COLUMN, _HEAD + len(scores) * _ROW + _AFTER)
+        marks += _row(score, head + at * _ROW, best=wins and at == 0)
+    return _Block(marks, _COLUMN, head + len(scores) * _ROW + _AFTER)
 
 
 def _row(score: Score, y: float, *, best: bool) -> Iterator[Mark]:
@@ -163,7 +167,7 @@ def _foot(result: PictureResult, note: str, room: float) -> _Block:
     marks: list[Mark] = [Box(0, 0, room, 1, LINE)]
     if note:
         marks.append(Words(0, y, cut(note[:1].upper() + note[1:], SMALL, room), SMALL, _WARN))
-        y += 17
+        y += _LINE
     by = made_by(result.model, result.variant, result.templates, corrected=result.corrected)
     of = f"How likely each phrase is within its list. Model: {by}."
     mine = "clip-gaze"

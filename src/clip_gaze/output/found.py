@@ -51,7 +51,8 @@ def about(found: Search) -> str:
 
 def title_of_groups(found: Duplicates) -> str:
     """Return how many groups there are."""
-    return f"{counted(len(found.groups), 'group')} of near-equal pictures"
+    what = "near-equal pictures"
+    return f"{counted(len(found.groups), 'group')} of {what}" if found.groups else f"no {what}"
 
 
 def about_groups(found: Duplicates) -> str:

@@ -85,7 +85,8 @@ def comparison(found: Comparison, columns: int | None = None) -> Iterator[str]:
     for name in others[0].lists:
         groups = [each.lists[name] for each in others]
         title = f"{clean(name)}: how likely, and how far log-odds are from those in A"
-        yield _title(title, columns)
+        fits = columns is None or width_of(title) < columns
+        yield _title(title if fits else clean(name), columns)
         if not groups[0]:
             yield "  no phrase differs\n"
             continue

@@ -19,8 +19,8 @@ logger = logging.getLogger(__name__)
 
 _EDGE = 440  # pixels: screens have two for each unit
 _FOOT = (
-    "Figures are cosines between what the model makes of a picture and of the query: they order "
-    "pictures, and are no per cents."
+    "Figures are cosines between what the model makes of a picture and of what was asked for, or "
+    "of the first of a group: they order pictures, and are no per cents."
 )
 
 # A figure and the path of a picture.

@@ -17,8 +17,7 @@ from starlette.routing import Route
 from clip_gaze.drawing import heatmap, look, typeface
 from clip_gaze.model import registry
 from clip_gaze.output import markup
-from clip_gaze.texts import phrases
-from clip_gaze.web import forms, multipart, openapi
+from clip_gaze.web import forms, multipart, openapi, questions
 from clip_gaze.web.guard import Guard, cookie
 from clip_gaze.web.queue import BusyError, Queue, StoppedError
 from clip_gaze.web.responses import STREAM, RefusedError, explained, refusal, stream, whole
@@ -75,6 +74,7 @@ class Page:
         self.settings = settings
         self._queue = Queue(settings.places)
         jobs = Jobs(clip)
+        self._known = questions.known(clip)
         version = metadata.version("clip-gaze")
         folder = resources.files("clip_gaze.web")
         static = {each.name: each.read_bytes() for each in (folder / "static").iterdir()}
@@ -88,13 +88,14 @@ class Page:
             note=clip.manifest.note,
             version=version,
             max_upload=settings.max_body,
+            bundled=self._known.bundled,
         )
-        described = openapi.description(version, cookie(settings.address))
+        described = openapi.description(version, cookie(settings.address), [*self._known.lists])
         routes = [
             _get("/", lambda _: Response(page, media_type="text/html")),
             _get("/static/{name}", partial(_static, static)),
             _get("/openapi.json", lambda _: JSONResponse(described)),
-            _get("/api/lists", lambda _: JSONResponse(_lists())),
+            _get("/api/lists", lambda _: JSONResponse(_lists(self._known))),
             _get("/api/models", lambda _: JSONResponse(_models(clip))),
             self._post(
                 "/api/gaze", forms.gaze, {JSON: jobs.gaze, CSV: jobs.table, STREAM: jobs.gaze}
@@ -140,7 +141,7 @@ class Page:
     def _post(
         self,
         path: str,
-        check: Callable[[multipart.Form], Any],
+        check: Callable[[multipart.Form, questions.Known], Any],
         works: dict[str, Callable[[Any, Job], bytes]],
     ) -> Route:
         """Return a route whose form is checked, and whose job goes through the queue.
@@ -155,7 +156,7 @@ class Page:
 
         async def answer(request: Request) -> Response:
             form = await multipart.read(request)
-            asked = check(form)
+            asked = check(form, self._known)
             del form
             accepted = request.headers.get("accept", "")
             media = next((each for each in reversed(works) if each in accepted), next(iter(works)))
@@ -208,14 +209,10 @@ def _media_type(name: str) -> str:
     return kinds.get(name.rpartition(".")[2], "application/octet-stream")
 
 
-def _lists() -> list[dict[str, Any]]:
+def _lists(known: questions.Known) -> list[dict[str, Any]]:
     return [
-        {
-            "name": name,
-            "phrases": len(phrases.load(name)),
-            "selected": name in phrases.DEFAULTS,
-        }
-        for name in phrases.names()
+        {"name": name, "phrases": len(listed), "selected": name in known.usual}
+        for name, listed in known.lists.items()
     ]
 
 

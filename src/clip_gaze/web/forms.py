@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from clip_gaze.analysis.defaults import QUALITIES
@@ -13,12 +13,14 @@ from clip_gaze.output.terminal import clean
 from clip_gaze.texts import phrases
 from clip_gaze.texts.questions import questions
 from clip_gaze.web.multipart import LONGEST_PHRASE, MOST_FILES, quoted
+from clip_gaze.web.questions import Card, Compare, Find, Gaze, Prompt, See
 from clip_gaze.web.responses import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from clip_gaze.web.multipart import Form, Upload
+    from clip_gaze.web.questions import Known
 
 MOST_PHRASES = 2000
 MOST_LOOKED_FOR = 8
@@ -27,103 +29,12 @@ MOST_ON_CARD = 20  # phrases of each list
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class Gaze:
-    """A question: which phrases of each list are likely for each picture?
-
-    Attributes:
-        uploads: the pictures.
-        lists: name -> phrases.
-        top: how many phrases of each list; None for all.
-        corrected: whether each phrase's bias is subtracted.
-
-    """
-
-    uploads: tuple[Upload, ...]
-    lists: Mapping[str, tuple[str, ...]]
-    top: int | None
-    corrected: bool
-
-
-@dataclass(frozen=True, slots=True)
-class See:
-    """A question: where does a picture speak for phrases?
-
-    Attributes:
-        upload: the picture.
-        phrases: what to look for.
-        against: a list's name, or phrases; None: the phrase's own list.
-        runs: how many versions of the picture are looked at.
-        corrected: whether each phrase's bias is subtracted.
-        overlay: whether each map comes with a picture of it.
-
-    """
-
-    upload: Upload
-    phrases: tuple[str, ...]
-    against: str | tuple[str, ...] | None
-    runs: int
-    corrected: bool
-    overlay: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Compare:
-    """A question: how do pictures differ from the first of them?"""
-
-    uploads: tuple[Upload, ...]
-    lists: Mapping[str, tuple[str, ...]]
-    top: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Card:
-    """A question for a card: a picture with its phrases, and with a heat map if `see` is given."""
-
-    gaze: Gaze
-    see: See | None
-
-
-@dataclass(frozen=True, slots=True)
-class Find:
-    """A question: which pictures are nearest to words and to some of them?
-
-    Attributes:
-        uploads: the pictures.
-        words: what is looked for.
-        without: words that are not wanted.
-        like: which pictures are looked for, counted from 0.
-        top: how many are returned; None for all.
-
-    """
-
-    uploads: tuple[Upload, ...]
-    words: tuple[str, ...]
-    without: tuple[str, ...]
-    like: tuple[int, ...]
-    top: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """A question: which line of phrases is closest to a picture?
-
-    Attributes:
-        upload: the picture.
-        lists: name -> phrases; None: those for prompts.
-        rules: how the line is made.
-        without: phrases that have one of these in them are not taken.
-
-    """
-
-    upload: Upload
-    lists: Mapping[str, tuple[str, ...]] | None
-    rules: Rules
-    without: tuple[str, ...]
-
-
-def gaze(form: Form) -> Gaze:
+def gaze(form: Form, known: Known) -> Gaze:
     """Return what a form for `gaze` asks.
+
+    Args:
+        form: the form.
+        known: the lists that can be named.
 
     Raises:
         RefusedError: it asks for too much, or for what there is not.
@@ -131,10 +42,10 @@ def gaze(form: Form) -> Gaze:
     """
     _known(form, "list", "phrase", "top", "corrected")
     uploads = _uploads(form, 1, MOST_FILES)
-    return Gaze(uploads, _lists(form), _top(form), _flag(form, "corrected"))
+    return Gaze(uploads, _lists(form, known), _top(form), _flag(form, "corrected"))
 
 
-def see(form: Form) -> See:
+def see(form: Form, known: Known) -> See:
     """Return what a form for `see` asks; see `gaze`."""
     _known(form, "phrase", "list", "against", "quality", "corrected", "overlay")
     (upload,) = _uploads(form, 1, 1)
@@ -146,26 +57,28 @@ def see(form: Form) -> See:
     name, others = _single(form, "list"), _phrases(form, "against")
     if name is not None and others:
         raise RefusedError(400, "list and against exclude each other")
+    if name is not None:
+        _listed(name, known)
     against = name if name is not None else others or None
     try:
-        questions(asked, against)
+        questions(asked, against, known.lists)
     except PhraseListError as error:
         raise RefusedError(400, clean(str(error))) from None
     runs = _one_of(form, "quality", QUALITIES, default=QUALITIES["normal"])
     return See(upload, asked, against, runs, _flag(form, "corrected"), _flag(form, "overlay"))
 
 
-def compare(form: Form) -> Compare:
+def compare(form: Form, known: Known) -> Compare:
     """Return what a form for `compare` asks; see `gaze`."""
     _known(form, "list", "phrase", "top")
     uploads = _uploads(form, FEWEST_COMPARED, MOST_COMPARED)
-    lists = _lists(form)
+    lists = _lists(form, known)
     if any(len(each) < 2 for each in lists.values()):
         raise RefusedError(400, "a phrase needs others to be compared with; add some")
     return Compare(uploads, lists, _top(form))
 
 
-def find(form: Form) -> Find:
+def find(form: Form, _: Known) -> Find:
     """Return what a form for `find` asks; see `gaze`."""
     _known(form, "phrase", "without", "like", "top")
     uploads = _uploads(form, 1, MOST_FILES)
@@ -180,7 +93,7 @@ def find(form: Form) -> Find:
     return Find(uploads, words, without, tuple(map(int, like)), _top(form))
 
 
-def prompt(form: Form) -> Prompt:
+def prompt(form: Form, known: Known) -> Prompt:
     """Return what a form for `prompt` asks; see `gaze`."""
     _known(form, "list", "phrase", "with", "without", "free", "negative", "style")
     (upload,) = _uploads(form, 1, 1)
@@ -193,22 +106,25 @@ def prompt(form: Form) -> Prompt:
         _flag(form, "negative"),
         _one_of(form, "style", {each: each for each in BETWEEN}, default="plain"),
     )
-    lists = _lists(form) if form.values.keys() & {"list", "phrase"} else None
+    lists = _lists(form, known) if form.values.keys() & {"list", "phrase"} else None
     return Prompt(upload, lists, rules, _phrases(form, "without"))
 
 
-def card(form: Form) -> Card:
+def card(form: Form, known: Known) -> Card:
     """Return what a form for `card` asks; see `gaze`."""
-    _known(form, "list", "phrase", "top", "corrected", "see", "see_list")
+    _known(form, "list", "phrase", "top", "corrected", "see", "see_list", "see_quality")
     (upload,) = _uploads(form, 1, 1)
     wanted, name = _phrases(form, "see"), _single(form, "see_list")
     if len(wanted) > 1:
         raise RefusedError(400, "see is given more than once")
-    if name is not None and not wanted:
-        raise RefusedError(400, "see_list goes with see")
-    for each in ("see", "see_list"):
+    quality = _one_of(form, "see_quality", QUALITIES, default=QUALITIES["normal"])
+    more = ("see_list", "see_quality")
+    for each in more:
+        if each in form.values and not wanted:
+            raise RefusedError(400, f"{each} goes with see")
+    for each in ("see", *more):
         form.values.pop(each, None)
-    asked = gaze(form)
+    asked = gaze(form, known)
     asked = replace(asked, top=min(asked.top or MOST_ON_CARD, MOST_ON_CARD))
     if not wanted:
         return Card(asked, None)
@@ -219,8 +135,8 @@ def card(form: Form) -> Card:
         own = asked.lists.get(name, ())
         against = own if len(own) > 1 else None
     elif name is not None:
-        _shipped(name)
-    return Card(asked, See(upload, wanted, against, QUALITIES["normal"], asked.corrected))
+        _listed(name, known)
+    return Card(asked, See(upload, wanted, against, quality, asked.corrected))
 
 
 def _known(form: Form, *names: str) -> None:
@@ -246,16 +162,21 @@ def _uploads(form: Form, fewest: int, most: int) -> tuple[Upload, ...]:
     return tuple(found)
 
 
-def _lists(form: Form) -> dict[str, tuple[str, ...]]:
+def _lists(form: Form, known: Known) -> dict[str, tuple[str, ...]]:
     """Return name -> phrases, as the command line names them."""
-    found = {name: _shipped(name) for name in form.values.get("list", ())}
+    found = {name: _listed(name, known) for name in form.values.get("list", ())}
     own = _phrases(form, "phrase")
     if own:
         found[phrases.OWN] = own
-    return found or {name: phrases.load(name) for name in phrases.DEFAULTS}
+    return found or {name: known.lists[name] for name in known.usual}
 
 
-def _shipped(name: str) -> tuple[str, ...]:
+def _listed(name: str, known: Known) -> tuple[str, ...]:
+    if name in known.lists:
+        return known.lists[name]
+    if known.bundled:
+        msg = f"no phrase list is called {clean(name)!r} here; there are {', '.join(known.lists)}"
+        raise RefusedError(400, msg)
     try:
         return phrases.load(name)
     except PhraseListError as error:

@@ -24,13 +24,13 @@ from clip_gaze.results import (
 from clip_gaze.texts import phrases
 from clip_gaze.web import forms, schemas
 from clip_gaze.web.multipart import LONGEST_PHRASE, MOST_FILES
+from clip_gaze.web.schemas import PICTURES, array, asking, events, problem, reading, reference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from clip_gaze.web.schemas import Schema
 
-_PICTURES = "image/*"
 _ABOUT = """\
 What `clip-gaze serve` answers, in the forms of the command line. Everything stays in memory and on
 this machine. Where the server was started with a token, each request carries it: as
@@ -38,33 +38,40 @@ this machine. Where the server was started with a token, each request carries it
 """
 
 
-def description(version: str, cookie: str) -> dict[str, Any]:
-    """Return the description of a version whose token is in a cookie of this name."""
+def description(version: str, cookie: str, lists: Sequence[str]) -> dict[str, Any]:
+    """Return the description of a version.
+
+    Args:
+        version: of this package.
+        cookie: name of the one that the token is in.
+        lists: names of those that can be asked about.
+
+    """
     return {
         "openapi": "3.1.0",
         "info": {"title": "clip-gaze", "version": version, "description": _ABOUT},
         "paths": {
-            "/api/lists": {"get": _reading("lists", "The phrase lists that ship", "List")},
-            "/api/models": {"get": _reading("models", "The models; first that in use", "Model")},
-            "/api/gaze": {"post": _gaze()},
-            "/api/see": {"post": _see()},
-            "/api/compare": {"post": _compare()},
+            "/api/lists": {"get": reading("lists", "The phrase lists that ship", "List")},
+            "/api/models": {"get": reading("models", "The models; first that in use", "Model")},
+            "/api/gaze": {"post": _gaze(lists)},
+            "/api/see": {"post": _see(lists)},
+            "/api/compare": {"post": _compare(lists)},
             "/api/find": {"post": _find()},
-            "/api/prompt": {"post": _prompt()},
-            "/api/card": {"post": _card()},
+            "/api/prompt": {"post": _prompt(lists)},
+            "/api/card": {"post": _card(lists)},
         },
         "components": {
             "schemas": _SCHEMAS,
             "responses": {
-                "Unauthorized": _problem("The token is missing or wrong."),
-                "Forbidden": _problem("The Host or Origin is not this server's."),
-                "BadRequest": _problem("The request or its only picture cannot be understood."),
-                "TooLarge": _problem("The request, a part of it or a picture is too large."),
-                "TooSlow": _problem("The body comes too slowly."),
-                "Failed": _problem("The model cannot be used, or clip-gaze failed."),
-                "NotAForm": _problem("The body is no multipart/form-data."),
+                "Unauthorized": problem("The token is missing or wrong."),
+                "Forbidden": problem("The Host or Origin is not this server's."),
+                "BadRequest": problem("The request or its only picture cannot be understood."),
+                "TooLarge": problem("The request, a part of it or a picture is too large."),
+                "TooSlow": problem("The body comes too slowly."),
+                "Failed": problem("The model cannot be used, or clip-gaze failed."),
+                "NotAForm": problem("The body is no multipart/form-data."),
                 "Busy": {
-                    **_problem("Too much is waiting, or the server stops; try again later."),
+                    **problem("Too much is waiting, or the server stops; try again later."),
                     "headers": {
                         "Retry-After": {
                             "description": "Seconds to wait.",
@@ -83,55 +90,55 @@ def description(version: str, cookie: str) -> dict[str, Any]:
     }
 
 
-def _gaze() -> Schema:
-    return _asking(
+def _gaze(names: Sequence[str]) -> Schema:
+    return asking(
         "gaze",
         "Which phrases of each list are likely for each picture",
-        {"image": _images(1, MOST_FILES), **_lists(), "top": _TOP, "corrected": _CORRECTED},
+        {"image": _images(1, MOST_FILES), **_lists(names), "top": _TOP, "corrected": _CORRECTED},
         {
-            "application/json": {"schema": _array(_ref("PictureResult"))},
+            "application/json": {"schema": array(reference("PictureResult"))},
             "text/csv": {"schema": {"type": "string", "description": "One row for each phrase."}},
-            "text/event-stream": _events("queued, encoding, list, picture, error, done"),
+            "text/event-stream": events("queued, encoding, list, picture, error, done"),
         },
     )
 
 
-def _see() -> Schema:
+def _see(names: Sequence[str]) -> Schema:
     looked = _phrase("What to look for.", forms.MOST_LOOKED_FOR)
     properties = {
         "image": _images(1, 1),
         "phrase": {**looked, "minItems": 1},
-        "list": {**_name(), "description": "The list that they are weighed against."},
+        "list": {"enum": list(names), "description": "The list that they are weighed against."},
         "against": _phrase("Phrases that they are weighed against, in place of a list."),
-        "quality": {"enum": list(QUALITIES), "default": "normal"},
+        "quality": _QUALITY,
         "corrected": _CORRECTED,
         "overlay": {**_CORRECTED, "description": "Send a picture of each map."},
     }
     exclusive = {"not": {"required": ["list", "against"]}}
-    return _asking(
+    return asking(
         "see",
         "Where a picture speaks for a phrase",
         properties,
         {
-            "application/json": {"schema": _array(_ref("HeatMap"))},
-            "text/event-stream": _events("queued, encoding, progress, maps, error, done"),
+            "application/json": {"schema": array(reference("HeatMap"))},
+            "text/event-stream": events("queued, encoding, progress, maps, error, done"),
         },
         required=("image", "phrase"),
         more=exclusive,
     )
 
 
-def _compare() -> Schema:
-    lists = _lists()
+def _compare(names: Sequence[str]) -> Schema:
+    lists = _lists(names)
     # A phrase alone has no odds within its list.
     lists["phrase"] = {**lists["phrase"], "minItems": 2}
     images = _images(forms.FEWEST_COMPARED, forms.MOST_COMPARED)
-    return _asking(
+    return asking(
         "compare",
         "How pictures differ from the first of them",
         {"image": images, **lists, "top": _TOP},
         {
-            "application/json": {"schema": _ref("Comparison")},
+            "application/json": {"schema": reference("Comparison")},
             "text/csv": {"schema": {"type": "string", "description": "One row for each phrase."}},
             "image/png": _PNG,
         },
@@ -145,7 +152,7 @@ def _find() -> Schema:
         "image": _images(1, MOST_FILES),
         "phrase": _phrase("Words that are looked for."),
         "without": _phrase("Words that are taken away."),
-        "like": _array(number, description=like),
+        "like": array(number, description=like),
         "top": {**_TOP, "description": "How many pictures; 0 for all."},
     }
     some = {
@@ -154,13 +161,13 @@ def _find() -> Schema:
             for name in ("phrase", "without", "like")
         ]
     }
-    answer = {"application/json": {"schema": _ref("Search")}}
-    return _asking("find", "Which pictures are nearest to a query", properties, answer, more=some)
+    answer = {"application/json": {"schema": reference("Search")}}
+    return asking("find", "Which pictures are nearest to a query", properties, answer, more=some)
 
 
-def _prompt() -> Schema:
-    lists = _lists()
-    lists["list"] = {**lists["list"], "description": "Shipped lists. Without any: five."}
+def _prompt(names: Sequence[str]) -> Schema:
+    lists = _lists(names)
+    lists["list"] = {**lists["list"], "description": "Lists that are here. Without any: five."}
     properties = {
         "image": _images(1, 1),
         **lists,
@@ -171,101 +178,42 @@ def _prompt() -> Schema:
         "style": {"enum": list(BETWEEN), "default": "plain"},
     }
     answer = {
-        "application/json": {"schema": _ref("PromptLine")},
-        "text/event-stream": _events("queued, encoding, progress, prompt, error, done"),
+        "application/json": {"schema": reference("PromptLine")},
+        "text/event-stream": events("queued, encoding, progress, prompt, error, done"),
     }
-    return _asking("prompt", "The line of phrases closest to a picture", properties, answer)
+    return asking("prompt", "The line of phrases closest to a picture", properties, answer)
 
 
-def _card() -> Schema:
+def _card(names: Sequence[str]) -> Schema:
     see = {**_PHRASE, "description": "A phrase that the card shows a heat map of."}
     weighed = {
-        "enum": [*phrases.names(), phrases.OWN],
+        "enum": [*names, phrases.OWN],
         "description": "The list that it is weighed against. Without one: the first that has it.",
     }
     properties = {
-        "image": _images(1, 1), **_lists(), "top": _TOP, "corrected": _CORRECTED, "see": see,
-        "see_list": weighed,
+        "image": _images(1, 1), **_lists(names), "top": _TOP, "corrected": _CORRECTED, "see": see,
+        "see_list": weighed, "see_quality": _QUALITY,
     }  # fmt: skip
-    together = {"anyOf": [{"required": ["see"]}, {"not": {"required": ["see_list"]}}]}
+    alone = {"not": {"anyOf": [{"required": ["see_list"]}, {"required": ["see_quality"]}]}}
+    together = {"anyOf": [{"required": ["see"]}, alone]}
     answer = {"image/png": _PNG}
     summary = "A picture with its phrases, to share"
-    return _asking("card", summary, properties, answer, more=together)
-
-
-def _asking(
-    name: str,
-    summary: str,
-    properties: Schema,
-    content: Schema,
-    *,
-    required: Sequence[str] = ("image",),
-    more: Schema | None = None,
-) -> Schema:
-    form = {
-        "type": "object",
-        "required": list(required),
-        "properties": properties,
-        "additionalProperties": False,
-        **(more or {}),
-    }
-    media = {"schema": form, "encoding": {"image": {"contentType": _PICTURES}}}
-    return {
-        "operationId": name,
-        "summary": summary,
-        "requestBody": {"required": True, "content": {"multipart/form-data": media}},
-        "responses": {
-            "200": {"description": summary, "content": content},
-            **_refusals({"400": "BadRequest", "408": "TooSlow", "413": "TooLarge"}),
-            **_refusals({"415": "NotAForm", "500": "Failed", "503": "Busy"}),
-        },
-    }
-
-
-def _reading(name: str, summary: str, item: str) -> Schema:
-    content = {"application/json": {"schema": _array(_ref(item))}}
-    answer = {"description": summary, "content": content}
-    return {"operationId": name, "summary": summary, "responses": {"200": answer, **_refusals({})}}
-
-
-def _refusals(more: dict[str, str]) -> Schema:
-    every = {"401": "Unauthorized", "403": "Forbidden", **more}
-    return {status: {"$ref": f"#/components/responses/{name}"} for status, name in every.items()}
-
-
-def _problem(description: str) -> Schema:
-    content = {"application/json": {"schema": _ref("Problem")}}
-    return {"description": description, "content": content}
-
-
-def _events(names: str) -> Schema:
-    return {"schema": {"type": "string", "description": f"Server-sent events: {names}."}}
-
-
-def _ref(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _array(items: Schema, **more: Any) -> Schema:
-    return {"type": "array", "items": items, **more}
+    return asking("card", summary, properties, answer, more=together)
 
 
 def _images(fewest: int, most: int) -> Schema:
-    picture = {"type": "string", "contentMediaType": _PICTURES}
+    picture = {"type": "string", "contentMediaType": PICTURES}
     return {"type": "array", "items": picture, "minItems": fewest, "maxItems": most}
 
 
 def _phrase(description: str, most: int = forms.MOST_PHRASES) -> Schema:
-    return _array(_PHRASE, maxItems=most, description=description)
+    return array(_PHRASE, maxItems=most, description=description)
 
 
-def _name() -> Schema:
-    return {"enum": phrases.names()}
-
-
-def _lists() -> Schema:
+def _lists(names: Sequence[str]) -> Schema:
+    about = "Lists that are here. Without any, and no phrase: those that are selected."
     return {
-        "list": _array(_name(), description="Shipped lists. Without any, and no phrase: three."),
+        "list": array({"enum": list(names)}, description=about),
         "phrase": _phrase(f'Phrases of your own, together the list "{phrases.OWN}".'),
     }
 
@@ -284,6 +232,7 @@ _CORRECTED: Schema = {
     "type": "boolean", "default": False,
     "description": "Subtract each phrase's bias, measured on pictures that show nothing.",
 }  # fmt: skip
+_QUALITY: Schema = {"enum": list(QUALITIES), "default": "normal"}
 _RESULTS = (
     PhraseScore, CorrectedScore, PictureResult, HeatMap, Change, Compared, Comparison, Term, Hit,
     Unread, Search, PromptPart, PromptLine,
@@ -302,7 +251,7 @@ _SCHEMAS: Schema = {
         {
             "name": _TEXT,
             "variant": _TEXT,
-            "variants": _array(_TEXT),
+            "variants": array(_TEXT),
             "in_use": {"type": "boolean"},
             "demo": {"type": "boolean"},
             "note": {"type": ["string", "null"]},

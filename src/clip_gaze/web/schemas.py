@@ -1,4 +1,4 @@
-"""Derive JSON schemas from the result dataclasses, with what their docstrings say of each field."""
+"""Pieces of the API's description: schemas of result dataclasses, questions and answers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 import re
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from clip_gaze.analysis.defaults import FEWEST_RUNS
@@ -14,6 +14,7 @@ from clip_gaze.analysis.occlusion import CELLS
 
 Schema = dict[str, Any]
 
+PICTURES = "image/*"
 _KINDS = {str: "string", float: "number", int: "integer", bool: "boolean", type(None): "null"}
 _SHARE = {"minimum": 0, "maximum": 1}
 _SQUARE = {"minItems": CELLS, "maxItems": CELLS}
@@ -47,6 +48,79 @@ def closed(properties: Schema) -> Schema:
         "properties": properties,
         "additionalProperties": False,
     }
+
+
+def reference(name: str) -> Schema:
+    """Return a reference to a schema of the description."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def array(items: Schema, **more: Any) -> Schema:
+    """Return the schema of an array, with what else holds of it."""
+    return {"type": "array", "items": items, **more}
+
+
+def asking(
+    name: str,
+    summary: str,
+    properties: Schema,
+    content: Schema,
+    *,
+    required: Sequence[str] = ("image",),
+    more: Schema | None = None,
+) -> Schema:
+    """Return the description of a question that is asked with a form.
+
+    Args:
+        name: of the operation.
+        summary: what is answered, in a line.
+        properties: field -> schema.
+        content: media type -> schema of an answer.
+        required: fields that must be there.
+        more: what else holds of the form.
+
+    """
+    form = {
+        "type": "object",
+        "required": list(required),
+        "properties": properties,
+        "additionalProperties": False,
+        **(more or {}),
+    }
+    media = {"schema": form, "encoding": {"image": {"contentType": PICTURES}}}
+    return {
+        "operationId": name,
+        "summary": summary,
+        "requestBody": {"required": True, "content": {"multipart/form-data": media}},
+        "responses": {
+            "200": {"description": summary, "content": content},
+            **_refusals({"400": "BadRequest", "408": "TooSlow", "413": "TooLarge"}),
+            **_refusals({"415": "NotAForm", "500": "Failed", "503": "Busy"}),
+        },
+    }
+
+
+def reading(name: str, summary: str, item: str) -> Schema:
+    """Return the description of what can be read: an array of a schema of the description."""
+    content = {"application/json": {"schema": array(reference(item))}}
+    answer = {"description": summary, "content": content}
+    return {"operationId": name, "summary": summary, "responses": {"200": answer, **_refusals({})}}
+
+
+def _refusals(more: dict[str, str]) -> Schema:
+    every = {"401": "Unauthorized", "403": "Forbidden", **more}
+    return {status: {"$ref": f"#/components/responses/{name}"} for status, name in every.items()}
+
+
+def problem(description: str) -> Schema:
+    """Return the description of a refusal."""
+    content = {"application/json": {"schema": reference("Problem")}}
+    return {"description": description, "content": content}
+
+
+def events(names: str) -> Schema:
+    """Return the description of a stream of events."""
+    return {"schema": {"type": "string", "description": f"Server-sent events: {names}."}}
 
 
 def _schema(hint: Any) -> Schema:

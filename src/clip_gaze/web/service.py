@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from clip_gaze.clip import Clip
     from clip_gaze.pictures.source import Source
     from clip_gaze.results import Comparison, HeatMap, Score
-    from clip_gaze.web import forms
+    from clip_gaze.web import questions
     from clip_gaze.web.multipart import Upload
     from clip_gaze.web.queue import Job
 
@@ -42,7 +42,7 @@ class Jobs:
         """Prepare to answer with a model."""
         self._clip = clip
 
-    def gaze(self, asked: forms.Gaze, job: Job) -> bytes:
+    def gaze(self, asked: questions.Gaze, job: Job) -> bytes:
         """Return the JSON that `clip-gaze gaze` writes for these pictures.
 
         Raises:
@@ -54,12 +54,12 @@ class Jobs:
             raise errors[0]
         return "".join(render.json_array(results)).encode("utf-8")
 
-    def table(self, asked: forms.Gaze, job: Job) -> bytes:
+    def table(self, asked: questions.Gaze, job: Job) -> bytes:
         """Return the CSV that `clip-gaze gaze` writes; a picture that cannot be read has a row."""
         results, _ = self._results(asked, _sources(asked.uploads, job), job)
         return "".join(tables.csv_long(results)).encode("utf-8")
 
-    def see(self, asked: forms.See, job: Job) -> bytes:
+    def see(self, asked: questions.See, job: Job) -> bytes:
         """Return the JSON that `clip-gaze see` writes for this picture.
 
         Raises:
@@ -74,7 +74,7 @@ class Jobs:
         job.tell("maps", {"maps": rows})
         return json.dumps(rows, ensure_ascii=False).encode("utf-8")
 
-    def compare(self, asked: forms.Compare, job: Job) -> bytes:
+    def compare(self, asked: questions.Compare, job: Job) -> bytes:
         """Return the JSON that `clip-gaze compare` writes for these pictures.
 
         Raises:
@@ -83,11 +83,11 @@ class Jobs:
         """
         return render.json_object(self._compared(asked, job)).encode("utf-8")
 
-    def compared(self, asked: forms.Compare, job: Job) -> bytes:
+    def compared(self, asked: questions.Compare, job: Job) -> bytes:
         """Return the CSV that `clip-gaze compare` writes for these pictures; see `compare`."""
         return "".join(tables.csv_compared(self._compared(asked, job))).encode("utf-8")
 
-    def chart(self, asked: forms.Compare, job: Job) -> bytes:
+    def chart(self, asked: questions.Compare, job: Job) -> bytes:
         """Return the chart that `clip-gaze compare` draws of these pictures; see `compare`."""
         found = self._compared(asked, job)
         unread = {each.image for each in found.images if each.status == "error"}
@@ -96,12 +96,12 @@ class Jobs:
         small = [chart.thumbnail(rgb(upright(each, limit))) for each in read]
         return png(canvas.picture(chart.draw(found, small)))
 
-    def _compared(self, asked: forms.Compare, job: Job) -> Comparison:
+    def _compared(self, asked: questions.Compare, job: Job) -> Comparison:
         return self._clip.compare(
             _sources(asked.uploads, job), asked.lists, asked.top, encoding=_telling(job, "all")
         )
 
-    def find(self, asked: forms.Find, job: Job) -> bytes:
+    def find(self, asked: questions.Find, job: Job) -> bytes:
         """Return the JSON that `clip-gaze find` writes for these pictures and words.
 
         Raises:
@@ -116,7 +116,7 @@ class Jobs:
         )  # fmt: skip
         return "".join(searches.json_object(answer)).encode("utf-8")
 
-    def prompt(self, asked: forms.Prompt, job: Job) -> bytes:
+    def prompt(self, asked: questions.Prompt, job: Job) -> bytes:
         """Return the JSON that `clip-gaze prompt` writes for this picture.
 
         Raises:
@@ -131,7 +131,7 @@ class Jobs:
         job.tell("prompt", asdict(made))
         return lines.json_object(made).encode("utf-8")
 
-    def card(self, asked: forms.Card, job: Job) -> bytes:
+    def card(self, asked: questions.Card, job: Job) -> bytes:
         """Return a picture with its phrases as a PNG.
 
         Raises:
@@ -149,7 +149,7 @@ class Jobs:
         return png(canvas.picture(drawn))
 
     def _results(
-        self, asked: forms.Gaze, pictures: Iterable[Source], job: Job
+        self, asked: questions.Gaze, pictures: Iterable[Source], job: Job
     ) -> tuple[list[PictureResult], list[PictureError]]:
         """Look at the pictures, and then ask one list after the other, and tell of each."""
         results: list[PictureResult] = []
@@ -193,7 +193,7 @@ class Jobs:
         rows = [asdict(score) for score in scores]
         job.tell("list", {"index": index, "image": image, "list": name, "scores": rows})
 
-    def _maps(self, asked: forms.See, picture: Source, job: Job) -> list[HeatMap]:
+    def _maps(self, asked: questions.See, picture: Source, job: Job) -> list[HeatMap]:
         """Return the maps of a question."""
         return self._clip.see(
             picture,

@@ -153,6 +153,6 @@ export function draw(track, share, other) {
   track.style.setProperty("--plain", other ?? 0);
   const [long, tick] = track.children;
   long.classList.toggle("some", share > 0);
-  // Where both are close together, a tick would only hide the bar's end.
-  tick.hidden = other === undefined || Math.abs(other - share) < 0.01;
+  // Near an end of the bar, a tick would only hide that.
+  tick.hidden = other === undefined || other < 0.01 || Math.abs(other - share) < 0.01;
 }

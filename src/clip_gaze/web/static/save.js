@@ -48,6 +48,7 @@ export async function saveCard(picture, asked, seen, patience, stem) {
   if (seen) {
     data.append("see", seen.phrase);
     data.append("see_list", seen.list.name);
+    data.append("see_quality", seen.quality);
   }
   const response = await ask("api/card", data, patience, "image/png");
   hand(await response.blob(), `${stem} card.png`); // never the name of the picture itself

@@ -11,7 +11,7 @@ import { perCent, signed, titled } from "./words.js";
  * @typedef {import("./question.js").List} List
  * @typedef {import("./question.js").Question} Question
  * @typedef {import("./api.js").Heat} Heat
- * @typedef {{list: List, phrase: string, stop: AbortController}} Wanted
+ * @typedef {{list: List, phrase: string, quality: string, stop: AbortController}} Wanted
  */
 
 /** @type {Wanted | null} */
@@ -50,12 +50,12 @@ export async function see(list, phrase, { quality, corrected }) {
   hide();
   const picture = selected();
   if (again || !picture) return;
-  const mine = { list, phrase, stop: new AbortController() };
+  const mine = { list, phrase, quality, stop: new AbortController() };
   wanted = mine;
   mark();
   const key = JSON.stringify([list.name, list.own, phrase, quality, corrected]);
   try {
-    const heat = picture.maps.get(key) ?? (await asked(picture.file, mine, quality, corrected));
+    const heat = picture.maps.get(key) ?? (await asked(picture.file, mine, corrected));
     picture.maps.set(key, heat);
     if (wanted === mine) show(heat);
   } catch (error) {
@@ -69,11 +69,10 @@ export async function see(list, phrase, { quality, corrected }) {
 /**
  * @param {File} file
  * @param {Wanted} mine
- * @param {string} quality
  * @param {boolean} corrected
  * @returns {Promise<Heat>}
  */
-async function asked(file, { list, phrase, stop }, quality, corrected) {
+async function asked(file, { list, phrase, quality, stop }, corrected) {
   const form = new FormData();
   form.append("image", file, file.name);
   form.append("phrase", phrase);

@@ -17,6 +17,8 @@ let own = [];
  */
 export function setUp(known, onChange) {
   const kept = remembered();
+  // Of another model, perhaps, which has other lists.
+  if (kept.lists?.length && !known.some(({ name }) => kept.lists?.includes(name))) delete kept.lists;
   lists = known.map(({ name, phrases, selected }) => {
     const checked = kept.lists?.includes(name) ?? selected;
     const input = make("input", { type: "checkbox", value: name, checked });
@@ -56,6 +58,7 @@ export function asked() {
 }
 
 function typed() {
+  if ($("own").disabled) return [];
   const lines = $("own").value.split("\n").map((/** @type {string} */ line) => line.trim());
   return /** @type {string[]} */ ([...new Set(lines)].filter(Boolean));
 }
