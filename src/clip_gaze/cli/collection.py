@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import threading
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from clip_gaze.cli.progress import SOME_FAILED, NothingWrittenError, encoding, opened, say
+from clip_gaze.cli.progress import SOME_FAILED, NothingWrittenError, counting, encoding, opened, say
 from clip_gaze.datasets import listing
 from clip_gaze.datasets.partitions import USUAL, partitions
 from clip_gaze.errors import BrokenOffError
@@ -168,20 +167,12 @@ def _dashboard(address: str) -> None:
 
 @contextlib.contextmanager
 def _bar(count: Callable[[], int | None]) -> Iterator[Callable[[int], object]]:
-    """Show a bar on a terminal; yields what is told how many pictures more are done.
-
-    Pictures are counted meanwhile, in a thread: until that is done, no time left is shown.
-    """
+    """Show a bar on a terminal; yields what is told how many pictures more are done."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return
     from tqdm import tqdm  # noqa: PLC0415 - takes 5 MB, which are saved where no bar is shown
 
     with tqdm(unit=" pictures") as bar:
-
-        def counted() -> None:
-            with contextlib.suppress(Exception):  # whoever lists them to work on says what is wrong
-                bar.total = count()
-
-        threading.Thread(target=counted, daemon=True).start()
+        counting(bar, count)
         yield bar.update

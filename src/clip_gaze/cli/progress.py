@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import click
@@ -12,7 +13,7 @@ from clip_gaze.errors import PictureError
 from clip_gaze.output import terminal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from tqdm import tqdm
 
@@ -42,6 +43,16 @@ def _bar(**options: Any) -> tqdm[Any]:
     from tqdm import tqdm  # noqa: PLC0415 - takes 5 MB, which are saved where no bar is shown
 
     return tqdm(**options)
+
+
+def counting(bar: tqdm[Any], count: Callable[[], int | None]) -> None:
+    """Count in a thread what a bar is about: until that is done, it shows no time left."""
+
+    def counted() -> None:
+        with contextlib.suppress(Exception):  # whoever lists them to work on says what is wrong
+            bar.total = count()
+
+    threading.Thread(target=counted, daemon=True).start()
 
 
 @contextlib.contextmanager
@@ -84,18 +95,23 @@ class Counted(Generic[_T]):
     A result is a `PictureResult`, or a picture's name with its embedding or error.
     """
 
-    def __init__(self, results: Iterable[_T], total: int, *, bar: bool = True) -> None:
-        """Prepare to pass on `results`, of which there are `total`."""
+    def __init__(
+        self, results: Iterable[_T], total: int | Callable[[], int | None], *, bar: bool = True
+    ) -> None:
+        """Prepare to pass on `results`, of which there are `total`; see `counting`."""
         self._results = results
         self._total = total
-        self._bar = bar and total > 1 and sys.stderr.isatty()
+        self._bar = bar and (callable(total) or total > 1) and sys.stderr.isatty()
         self.ok = self.failed = 0
 
     def __iter__(self) -> Iterator[_T]:
         """Yield the results."""
         results = self._results
         if self._bar:
-            results = _bar(iterable=results, total=self._total, unit=" pictures")
+            known = None if callable(self._total) else self._total
+            results = _bar(iterable=results, total=known, unit=" pictures")
+            if callable(self._total):
+                counting(results, self._total)
         for result in results:
             error = _error_of(result)
             if error:
