@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 import clip_gaze
+from dask_processes import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,3 +144,23 @@ def test_what_cannot_be_done_is_said_in_one_line(
     assert "Traceback" not in done.stderr
     assert done.stderr.count("error") == 1
     assert not (scans.parent / "vectors").exists()
+
+
+def test_a_collection_is_not_listed_before_it_is_looked_at(scans: Path, tmp_path: Path) -> None:
+    out = tmp_path / "answers.jsonl"
+    words = ["gaze", "-", "--model", "demo", "--list", "surfaces", "-o", str(out)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "clip_gaze", *words],
+        stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdin
+        assert process.stderr
+        for _ in range(200):  # more than are looked at at once
+            process.stdin.write(f"{scans / '0.png'}\n")
+        process.stdin.flush()
+        until(lambda: process.poll() is not None or (out.is_file() and out.read_bytes()))
+        process.stdin.write(f"{scans / 'bad.png'}\n")
+        process.stdin.close()
+        assert "bad.png: is not a picture" in process.stderr.read()
+    assert process.returncode == 1
+    assert len(out.read_text(encoding="utf-8").splitlines()) == 201

@@ -42,8 +42,9 @@ def server() -> Iterator[tuple[str, int]]:
 
 @contextlib.contextmanager
 def faulty(server: tuple[str, int], fault: Fault) -> Iterator[str]:
-    """Yield the URL of a way to the server on which requests fail: by an answer, or broken off."""
+    """Yield the URL of a way to the server on which requests fail, are broken off, or wait."""
     tries: Counter[tuple[str, str]] = Counter()
+    over = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -53,7 +54,11 @@ def faulty(server: tuple[str, int], fault: Fault) -> Iterator[str]:
             key = (self.command, self.path)
             tries[key] += 1
             what = fault(*key, tries[key])
-            if what == "broken":
+            if what == "slow":
+                over.wait(2)
+            if what == "silent":
+                over.wait()
+            if what in {"broken", "silent"}:
                 self.close_connection = True
             elif what == "503":
                 self._answer(503, {}, SLOW_DOWN)
@@ -84,14 +89,15 @@ def faulty(server: tuple[str, int], fault: Fault) -> Iterator[str]:
         try:
             yield f"http://127.0.0.1:{way.server_port}"
         finally:
+            over.set()
             way.shutdown()
             thread.join()
 
 
-def run(url: str, *words: str) -> subprocess.CompletedProcess[str]:
+def run(url: str, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
         [sys.executable, "-m", "clip_gaze", *words],
-        env=os.environ | KEYS | {"AWS_ENDPOINT_URL": url, "AWS_MAX_ATTEMPTS": "2"},
+        env=os.environ | KEYS | {"AWS_ENDPOINT_URL": url, "AWS_MAX_ATTEMPTS": "2"} | more,
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -119,9 +125,9 @@ def bucket(server: tuple[str, int], scans: Path, request: pytest.FixtureRequest)
     return name
 
 
-def embed(url: str, bucket: str, *more: str) -> subprocess.CompletedProcess[str]:
+def embed(url: str, bucket: str, *more: str, **env: str) -> subprocess.CompletedProcess[str]:
     words = ["embed", f"s3://{bucket}/scans", "-o", f"s3://{bucket}/vectors", "--model", "demo"]
-    return run(url, *words, "--per-part", "4", *more)
+    return run(url, *words, "--per-part", "4", *more, **env)
 
 
 def test_source_and_target_are_buckets_and_what_fails_once_or_twice_is_asked_again(
@@ -169,6 +175,44 @@ def test_what_keeps_failing_is_said_and_gone_on_with(server: tuple[str, int], bu
         assert embed(url, bucket, "--resume").returncode == 1
         done = run(url, "gaze", f"s3://{bucket}/vectors", "--list", "surfaces", "--format", "csv")
         assert len({line.split(",")[0] for line in done.stdout.splitlines()[1:]}) == 21
+
+
+# As fsspec takes settings: how long an answer is waited for, which is a minute else.
+IMPATIENT = {"FSSPEC_S3": '{"config_kwargs": {"read_timeout": 5}}'}
+
+
+def test_slow_answers_are_waited_for_and_those_that_never_come_asked_for_again(
+    server: tuple[str, int], bucket: str
+) -> None:
+    silent: list[str] = []
+
+    def fault(method: str, path: str, tried: int) -> str:
+        if tried > 1:
+            return ""
+        if path.endswith(("03.png", "/vectors/_common_metadata")):
+            return "slow"
+        if path.endswith("05.png") or (method == "PUT" and "part-" in path and len(silent) < 2):
+            silent.append(path)
+            return "silent"
+        return ""
+
+    with faulty(server, fault) as url:
+        done = embed(url, bucket, **IMPATIENT)
+    assert len(silent) > 1
+    assert done.returncode == 1  # one picture is bad
+    assert done.stderr.count("error") == 1
+    assert "21 pictures are there" in done.stderr
+
+
+@pytest.mark.full
+def test_an_answer_that_never_comes_is_one_line(server: tuple[str, int], bucket: str) -> None:
+    with faulty(server, lambda _, path, __: "silent" * path.endswith("05.png")) as url:
+        done = embed(url, bucket, **IMPATIENT)
+    assert done.returncode == 1
+    said = [line for line in done.stderr.splitlines() if "05.png" in line]
+    assert len(said) == 1
+    assert "part-" in said[0]
+    assert "the same command with --resume goes on" in done.stderr
 
 
 def test_a_bucket_that_is_not_there_is_one_line(server: tuple[str, int], tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,9 +20,10 @@ from clip_gaze.texts.vectors import PhraseVectors
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
     from clip_gaze.datasets.dataset import Dataset
+    from clip_gaze.errors import PictureError
     from clip_gaze.pictures.source import File, Remote
 
 
@@ -139,17 +140,53 @@ class Asked:
             NothingWrittenError: nothing that is meant can be read.
 
         """
-        paths, code = [], 0
-        meant = collect.pictures(self.sources(), recursive=self.recursive, exclude=self.exclude)
+        streamed = Streamed(self)
+        return list(streamed), streamed.exit_code
+
+
+class Streamed:
+    """The pictures that are meant, listed as they are asked for; see `Asked.pictures`.
+
+    Attributes:
+        exit_code: what folders call for that could not be read so far.
+
+    """
+
+    def __init__(self, asked: Asked) -> None:
+        """List as far as two pictures, so that it is known whether there is any, and only one."""
+        self._asked = asked
+        self.exit_code = 0
+        self._rest = self._listed(self._failed)
+        self._first = [*islice(self._rest, 2)]
+        if not self._first:
+            raise NothingWrittenError
+
+    def __iter__(self) -> Iterator[Path | Remote]:
+        """Yield them, once."""
+        return chain(self._first, self._rest)
+
+    def count(self, done: Container[str] = ()) -> int | None:
+        """Return how many there are beside those that are done; lists them once more.
+
+        None where they cannot be listed again, as they come on standard input.
+        """
+        if len(self._first) > 1 and "-" in (*self._asked.images, self._asked.names):
+            return None
+        meant = self._first if len(self._first) == 1 else self._listed(lambda _: None)
+        return sum(names.as_text(str(path)) not in done for path in meant)
+
+    def _failed(self, error: PictureError) -> None:
+        self.exit_code = SOME_FAILED
+        say(f"clip-gaze: error: {error}")
+
+    def _listed(self, failed: Callable[[PictureError], object]) -> Iterator[Path | Remote]:
+        asked = self._asked
+        meant = collect.pictures(asked.sources(), recursive=asked.recursive, exclude=asked.exclude)
         for path, error in meant:
             if error is None:
-                paths.append(path)
+                yield path
             else:
-                code = SOME_FAILED
-                say(f"clip-gaze: error: {error}")
-        if not paths:
-            raise NothingWrittenError
-        return paths, code
+                failed(error)
 
 
 def lists_of(model: str | None) -> dict[str, tuple[str, ...]]:

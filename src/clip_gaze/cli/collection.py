@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import threading
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from clip_gaze.cli.progress import (
     SOME_FAILED,
     NothingWrittenError,
+    counting,
     encoding,
     opened,
     say,
@@ -183,20 +183,12 @@ def _dashboard(address: str) -> None:
 
 @contextlib.contextmanager
 def _bar(count: Callable[[], int | None]) -> Iterator[Callable[[int], object]]:
-    """Show a bar on a terminal; yields what is told how many pictures more are done.
-
-    Pictures are counted meanwhile, in a thread: until that is done, no time left is shown.
-    """
+    """Show a bar on a terminal; yields what is told how many pictures more are done."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return
     from tqdm import tqdm
 
     with tqdm(unit=" pictures", leave=False) as bar:
-
-        def count_all() -> None:
-            with contextlib.suppress(Exception):  # whoever lists them to work on says what is wrong
-                bar.total = count()
-
-        threading.Thread(target=count_all, daemon=True).start()
+        counting(bar, count)
         yield bar.update

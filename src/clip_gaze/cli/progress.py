@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -14,7 +15,7 @@ from clip_gaze.output import terminal
 from clip_gaze.wording import looked_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from tqdm import tqdm
@@ -92,6 +93,16 @@ def _bar(**options: Any) -> tqdm[Any]:
     return tqdm(**options)
 
 
+def counting(bar: tqdm[Any], count: Callable[[], int | None]) -> None:
+    """Count in a thread what a bar is about: until that is done, it shows no time left."""
+
+    def counted() -> None:
+        with contextlib.suppress(Exception):  # whoever lists them to work on says what is wrong
+            bar.total = count()
+
+    threading.Thread(target=counted, daemon=True).start()
+
+
 @contextlib.contextmanager
 def opened(model: str | None, variant: str | None, **options: Any) -> Iterator[Clip]:
     """Open a model, and say what it says of itself."""
@@ -133,11 +144,13 @@ class Counted(Generic[_T]):
     it ends with a line about all of them.
     """
 
-    def __init__(self, results: Iterable[_T], total: int, *, bar: bool = True) -> None:
-        """Prepare to pass on `results`, of which there are `total`."""
+    def __init__(
+        self, results: Iterable[_T], total: int | Callable[[], int | None], *, bar: bool = True
+    ) -> None:
+        """Prepare to pass on `results`, of which there are `total`; see `counting`."""
         self._results = results
         self._total = total
-        self._bar = bar and total > 1 and sys.stderr.isatty()
+        self._bar = bar and (callable(total) or total > 1) and sys.stderr.isatty()
         self._began = time.monotonic()
         self.ok = self.failed = 0
 
@@ -154,7 +167,10 @@ class Counted(Generic[_T]):
         """Yield the results."""
         results = self._results
         if self._bar:
-            results = _bar(iterable=results, total=self._total, unit=" pictures", leave=False)
+            known = None if callable(self._total) else self._total
+            results = _bar(iterable=results, total=known, unit=" pictures", leave=False)
+            if callable(self._total):
+                counting(results, self._total)
         for result in results:
             error = _error_of(result)
             if error:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import functools
 import os
 from dataclasses import replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from clip_gaze.cli.asked import Streamed
 from clip_gaze.cli.options import (
     added,
     cluster_option,
@@ -38,7 +41,6 @@ if TYPE_CHECKING:
     from clip_gaze.cli.asked import Asked
     from clip_gaze.clip import Clip
     from clip_gaze.datasets.dataset import Dataset
-    from clip_gaze.pictures.source import Picture, Remote
 
 
 def output_options(command: Callable[..., int]) -> Callable[..., int]:
@@ -136,8 +138,8 @@ def gaze(
         if options["see"] is not None:
             raise click.UsageError("--see opens pictures; name them in place of a dataset")
         return _gaze(dataset, chosen, output, **options)
-    paths, missed = asked.pictures()
-    return _gaze(paths, chosen, output, **options) or missed
+    streamed = Streamed(asked)
+    return _gaze(streamed, chosen, output, **options) or streamed.exit_code
 
 
 @click.command()
@@ -155,7 +157,7 @@ def demo(output: Output | collection.Target, **options: Any) -> int:
 
 
 def _gaze(
-    paths: Dataset | list[Path | Remote],
+    paths: Dataset | Streamed | list[Path],
     lists: Mapping[str, Sequence[str]],
     output: Output,
     *,
@@ -165,33 +167,40 @@ def _gaze(
 ) -> int:
     """Look at the pictures and write the results; return the exit code."""
     writer = Writer(output, lists)
+    files = None
     if see is not None:
         try:
             see.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             msg = f"{see}: no folder can be made here ({error.strerror}); name another"
             raise GazeError(msg) from error
+        paths = [*paths]
+        files = names.of_maps([Path(str(path)) for path in paths])
     with opened(**options) as clip, encoding() as told:
-        if not isinstance(paths, list):
+        if not isinstance(paths, (list, Streamed)):
             paths.check_model(clip)
         done = writer.resume(
             PictureResult(
                 "", clip.manifest.name, clip.variant, templates=clip.templates, corrected=corrected
             )
         )
-        count = len(paths)
-        left: Iterable[Picture] = paths
-        if done:
-            named = ((e.name if isinstance(e, Embedded) else str(e), e) for e in paths)
-            left = [each for name, each in named if names.as_text(name) not in done]
-            count = len(left)
-        if not count:
+        named = ((e.name if isinstance(e, Embedded) else str(e), e) for e in paths)
+        left = (each for name, each in named if names.as_text(name) not in done)
+        first = next(left, None)
+        if first is None:
             say(f"clip-gaze: {output.path}: has all of these pictures; nothing was left to do")
             return 0
+        count: int | Callable[[], int | None]
+        if isinstance(paths, Streamed):  # how many is known only when all are listed
+            count = partial(paths.count, done)
+        else:
+            count = len(paths) - len(done)
         best = None if output.wide else output.top or None
-        found = clip.gaze_many(left, lists, best, corrected=corrected, encoding=told)
-        if see is not None and isinstance(paths, list):
-            found = _with_maps(clip, found, paths, lists, see)
+        found = clip.gaze_many(
+            chain([first], left), lists, best, corrected=corrected, encoding=told
+        )
+        if see is not None and files is not None:
+            found = _with_maps(clip, found, files, lists, see)
         # Results that come on the terminal say themselves how far it is, and a bar would stand in
         # one line with them.
         bar = output.path is not None or terminal.columns() is None
@@ -207,14 +216,13 @@ def _gaze(
 def _with_maps(
     clip: Clip,
     results: Iterable[PictureResult],
-    paths: Sequence[Path | Remote],
+    files: Mapping[Path, str],
     lists: Mapping[str, Sequence[str]],
     folder: Path,
 ) -> Iterator[PictureResult]:
     """Pass results on; draw the maps of each good picture into the folder."""
     from clip_gaze.drawing import heatmap
 
-    files = names.of_maps([Path(str(path)) for path in paths])
     drawn = replaced = 0
     for result in results:
         if result.status == "error":
