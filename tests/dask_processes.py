@@ -45,6 +45,7 @@ class Processes:
         file = self._folder / f"scheduler-{self._started}.json"
         host, _, port = address.rpartition(":")
         options = ["--host", host, "--port", port, "--no-dashboard", "--no-show"]
+        options += ["--protocol", "tls"] if host.startswith("tls") else []
         process = self._start("scheduler", *options, "--scheduler-file", str(file))
         until(lambda: process.poll() is not None or (file.is_file() and file.read_text()))
         assert process.poll() is None

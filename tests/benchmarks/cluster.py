@@ -32,7 +32,7 @@ from speed import processor
 
 import command
 from clip_gaze import Clip
-from clip_gaze.datasets import embed, engines, parts
+from clip_gaze.datasets import description, embed, engines, parts
 from clip_gaze.datasets.listing import Named, listed
 from clip_gaze.datasets.listing import names as names_in
 from clip_gaze.datasets.partitions import Partition, partitions
@@ -68,7 +68,7 @@ def answers(pictures: int, folder: Path) -> Iterator[Row]:
     rng = np.random.default_rng(0)
     names = (Named(f"{number:08}.jpg", "1 1") for number in range(pictures))
     with Clip("demo") as clip:
-        about = embed.about(clip)
+        about = description.about(clip)
         place = Folder(str(folder / "vectors"))
         empty = parts.schema(about).empty_table()
         place.put(ABOUT, parts.packed(empty))

@@ -226,6 +226,56 @@ def test_nobody_at_an_address_is_one_line(scans: Path, tmp_path: Path) -> None:
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("tcp://127.0.0.1", "missing port number"),
+        ("tcp://127.0.0.1:none", "invalid"),
+        ("none://127.0.0.1:8786", "unknown address scheme"),
+        ("tls://127.0.0.1:8786", "needs certificates"),
+    ],
+)
+def test_an_address_that_cannot_be_one_is_one_line(
+    scans: Path, tmp_path: Path, address: str, said: str
+) -> None:
+    code, error = ended(begun(scans, tmp_path / "vectors", address))
+    assert code == 2
+    assert f"clip-gaze: error: {address}: " in error
+    assert said in error
+    assert error.count("\n") == 2  # the model's note comes before
+
+
+def test_with_tls_only_those_with_a_certificate_connect(
+    scans: Path, tmp_path: Path, expected: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distributed import Security
+
+    names = {}
+    for who in ("mine", "other"):
+        made = Security.temporary()
+        (tmp_path / f"{who}.pem").write_text(str(made.tls_ca_file), encoding="ascii")
+        (tmp_path / f"{who}.key").write_text(str(made.tls_client_key), encoding="ascii")
+        pem, key = (str(tmp_path / f"{who}.{kind}") for kind in ("pem", "key"))
+        tls = "DASK_DISTRIBUTED__COMM__TLS__"
+        names[who] = {f"{tls}CA_FILE": pem}
+        for role in ("SCHEDULER", "WORKER", "CLIENT"):
+            names[who] |= {f"{tls}{role}__CERT": pem, f"{tls}{role}__KEY": key}
+    for name, value in names["mine"].items():
+        monkeypatch.setenv(name, value)
+    with processes(tmp_path / "processes") as cluster:
+        cluster.scheduler("tls://127.0.0.1:0")
+        cluster.worker()
+        assert cluster.address.startswith("tls://")
+        assert ended(begun(scans, tmp_path / "vectors", cluster.address))[0] == 1
+        for name, value in names["other"].items():
+            monkeypatch.setenv(name, value)
+        code, said = ended(begun(scans, tmp_path / "none", cluster.address))
+    same(tmp_path / "vectors", expected)
+    assert code == 2
+    assert "TLS certificate does not match" in said
+    assert not (tmp_path / "none").exists()
+
+
 @pytest.mark.parametrize("number", [1, 3])
 def test_as_many_processes_as_were_asked_for_work_on_this_machine(number: int) -> None:
     with engines.connected(f"local:{number}") as client:

@@ -115,26 +115,26 @@ def _job(
     told: Progress,
 ) -> tuple[Job, Ranking | None]:
     """Return what the parts are made with, and the lists of the questions."""
-    from clip_gaze.datasets import embed
+    from clip_gaze.datasets import description
 
     if dataset is None:
         source = {
             "images": list(asked.images), "from": asked.names, "column": asked.column,
             "recursive": asked.recursive, "exclude": list(asked.exclude),
         }  # fmt: skip
-        about = embed.about(clip, half=target.half, source=source)
+        about = description.about(clip, half=target.half, source=source)
     else:
         dataset.check_model(clip)
         about = {**dataset.about, "source": dataset.url}
     if questions is None:
-        return embed.job_of(clip, target.place, about), None
+        return description.job_of(clip, target.place, about), None
     like = PictureResult(
         "", clip.manifest.name, clip.variant, templates=clip.templates,
         corrected=questions.corrected,
     )  # fmt: skip
-    about = embed.about_answers(about, questions.lists, like, target.top)
+    about = description.about_answers(about, questions.lists, like, target.top)
     ranking = clip.ranking(questions.lists, corrected=questions.corrected, encoding=told)
-    return embed.job_of(clip, target.place, about, like=like, top=target.top), ranking
+    return description.job_of(clip, target.place, about, like=like, top=target.top), ranking
 
 
 def _listed(asked: Asked, failed: Callable[[Exception], object]) -> Iterator[listing.Named]:

@@ -30,6 +30,8 @@ _AHEAD = 2
 # How often Dask tries a task again that has failed, on any worker.
 _RETRIES = 3
 _LOCAL = "local"
+# Where Dask's configuration has certificates, as variables of the environment spell it.
+_TLS = "DASK_DISTRIBUTED__COMM__TLS"
 
 
 def in_threads(
@@ -90,6 +92,8 @@ def connected(cluster: Any) -> Iterator[Any]:
         if isinstance(cluster, str):
             cluster = stack.enter_context(_local(distributed, cluster)) or cluster
         try:
+            if isinstance(cluster, str):
+                _check_address(distributed, cluster)
             client = distributed.Client(cluster, set_as_default=False)
         except (OSError, TypeError, ValueError) as error:
             reason = str(error).splitlines()[0]
@@ -117,6 +121,22 @@ def _local(distributed: Any, cluster: str) -> Iterator[Any]:
         dashboard_address=":0", silence_logs=logging.CRITICAL,
     ) as found:  # fmt: skip
         yield found
+
+
+def _check_address(distributed: Any, cluster: str) -> None:
+    """Make sure that a Dask client can begin; one that cannot waits a minute to be closed.
+
+    Raises:
+        ValueError: the address is none.
+        GazeError: it calls for certificates, and Dask's configuration has none.
+
+    """
+    distributed.comm.get_address_host(cluster)
+    how = distributed.Security().get_connection_args("client")
+    if cluster.startswith("tls://") and how.get("ssl_context") is None:
+        names = ", ".join(f"{_TLS}__{name}" for name in ("CA_FILE", "CLIENT__CERT", "CLIENT__KEY"))
+        msg = f"{cluster}: needs certificates; name their files in {names}"
+        raise GazeError(msg)
 
 
 def _closed(client: Any) -> None:

@@ -1,0 +1,126 @@
+"""Describe what a dataset holds and what its parts are made with, and begin it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clip_gaze.datasets import answers, parts, work
+from clip_gaze.datasets.dataset import Dataset
+from clip_gaze.datasets.partitions import parts as parts_of
+from clip_gaze.datasets.place import ABOUT
+from clip_gaze.errors import GazeError
+from clip_gaze.system.storage import Folder, is_url
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from clip_gaze.clip import Clip
+    from clip_gaze.datasets.work import Job
+    from clip_gaze.results import PictureResult
+
+FORMAT = 1
+
+
+def about(clip: Clip, *, half: bool = False, source: object = None) -> dict[str, Any]:
+    """Return what a dataset of vectors holds, for its metadata.
+
+    Args:
+        clip: what encodes.
+        half: whether vectors are float16.
+        source: what the collection is, so that another one is not mixed with it; None: unknown.
+
+    """
+    model = clip.spec.model
+    return {
+        "format": FORMAT,
+        "holds": "vectors",
+        "model": clip.manifest.name,
+        # A folder's path as it is seen from anywhere.
+        "reference": os.path.abspath(model) if model and Path(model).is_dir() else model,  # noqa: PTH100 - keeps links
+        "variant": clip.variant,
+        "digests": clip.digests,
+        "encoder": clip.encoder,
+        "dim": clip.manifest.embedding_dim,
+        "half": half,
+        "source": source,
+    }
+
+
+def about_answers(
+    vectors: Mapping[str, Any],
+    lists: Mapping[str, Sequence[str]],
+    like: PictureResult,
+    top: int,
+) -> dict[str, Any]:
+    """Return what a dataset of answers holds, for its metadata.
+
+    Args:
+        vectors: see `about`.
+        lists: name -> phrases.
+        like: a result of this run, for its settings.
+        top: how many phrases of each list; 0 for all.
+
+    """
+    digests = {
+        name: hashlib.sha256(json.dumps(listed).encode()).hexdigest()
+        for name, listed in lists.items()
+    }
+    return {
+        **vectors, "holds": "answers", "lists": digests, "templates": list(like.templates),
+        "corrected": like.corrected, "top": top,
+    }  # fmt: skip
+
+
+def job_of(clip: Clip, output: str, description: Mapping[str, Any], **answering: Any) -> Job:
+    """Return what the parts of a dataset are made with.
+
+    Args:
+        clip: the model.
+        output: folder or URL of the dataset.
+        description: see `about`.
+        answering: `Job.like` and `Job.top`, for answers.
+
+    """
+    target = output if is_url(output) else os.path.abspath(output)  # noqa: PTH100 - keeps links
+    spec = replace(clip.spec, model=description["reference"])
+    return work.Job(spec, clip.encoder, target, description, os.getcwd(), **answering)  # noqa: PTH109 - a text
+
+
+def begun(job: Job, *, resume: bool) -> set[str]:
+    """Begin a dataset, or go on with it, and return the parts that are there.
+
+    Raises:
+        GazeError: there is one already, or one of something else.
+
+    """
+    folder = Folder(job.target)
+    there = set(parts_of(folder.names()))
+    if ABOUT in folder:
+        if not resume:
+            msg = f"{job.target}: holds a dataset; go on with --resume, or name another place"
+            raise GazeError(msg)
+        held = Dataset(job.target).about
+        # As JSON has it: without tuples.
+        wanted = json.loads(json.dumps(dict(job.about)))
+        for key in {**held, **wanted}:
+            if held.get(key) != wanted.get(key):
+                msg = (
+                    f"{job.target}: holds a dataset with another {key}, {held.get(key)!r} and not "
+                    f"{wanted.get(key)!r}; name another place"
+                )
+                raise GazeError(msg)
+        return there
+    if there:
+        msg = f"{job.target}: holds parts of a dataset that does not say what they are"
+        raise GazeError(msg)
+    if folder.names():
+        msg = f"{job.target}: holds other files; name a new or an empty folder for a dataset"
+        raise GazeError(msg)
+    kind = parts.schema if job.like is None else answers.schema
+    folder.put(ABOUT, parts.packed(kind(job.about).empty_table()))
+    return there
