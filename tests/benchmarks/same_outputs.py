@@ -38,6 +38,7 @@ CHANGING = [
     (re.compile(rb"token=[\w-]{20,}"), b"token=<token>"),
     (re.compile(rb"\.damaged-\d+"), b".damaged-<process>"),
     (re.compile(rb'"mtime_ns": \d+'), b'"mtime_ns": <time>'),
+    (re.compile(rb"(looked at [\d,]+ pictures in )[\w. ]+"), rb"\1<time>"),
     (re.compile(rb"(sqlite  )[\d.,]+ MB"), rb"\1<size> MB"),
     (re.compile(rb"[0-9a-f]{32}\.json"), b"<digest of a path>.json"),
 ]

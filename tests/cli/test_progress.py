@@ -121,6 +121,16 @@ def test_where_all_failed_the_summary_says_so_and_nothing_was_written(
 
 
 @pytest.mark.usefixtures("scans")
+def test_a_table_that_holds_errors_alone_was_written_all_the_same(tmp_path: Path) -> None:
+    for path in (tmp_path / "scans").iterdir():
+        path.write_text("no", encoding="utf-8")
+    (tmp_path / "a.csv").write_text("of an earlier run", encoding="utf-8")
+    lines, _ = said("gaze", "scans", "-o", "a.csv", code=2)
+    assert lines[-2] == "clip-gaze: wrote a.csv (replaced)"
+    assert "is not a picture" in (tmp_path / "a.csv").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("scans")
 def test_a_run_that_goes_on_says_so(tmp_path: Path) -> None:
     command = ("gaze", "scans", "-l", "tools", "-o", "a.csv", "--resume")
     assert said(*command)[0][0] == "clip-gaze: wrote a.csv"

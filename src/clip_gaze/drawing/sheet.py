@@ -52,7 +52,8 @@ def draw(title: str, about: str, note: str, groups: Sequence[Group]) -> Drawing:
     ]
     y = _MARGIN + 60
     if note:
-        marks.append(Words(_MARGIN, y - 4, cut(note, SMALL, room), SMALL, QUIET))
+        said = note[:1].upper() + note[1:]
+        marks.append(Words(_MARGIN, y - 4, cut(said, SMALL, room), SMALL, QUIET))
         y += 20
     for name, rows in groups:
         if name:

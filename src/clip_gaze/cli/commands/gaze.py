@@ -204,13 +204,12 @@ def _gaze(
         # Results that come on the terminal say themselves how far it is, and a bar would stand in
         # one line with them.
         bar = output.path is not None or terminal.columns() is None
-        with (
-            Counted(found, count, bar=bar) as results,
-            writing(output.path, goes_on=bool(done)),
-            writer.opened() as write,
-        ):
-            write(results)
-            return results.exit_code  # an error leaves an old file as it was
+        with Counted(found, count, bar=bar) as results:
+            with writing(output.path, goes_on=bool(done)), writer.opened() as write:
+                write(results)
+                if output.kind not in GROWING:
+                    return results.exit_code  # an error leaves an old file as it was
+            return results.exit_code
 
 
 def _with_maps(
