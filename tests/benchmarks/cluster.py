@@ -284,6 +284,7 @@ def main(
     # Workers import this module.
     os.environ["PYTHONPATH"] = os.pathsep.join(map(str, (HERE, HERE.parent)))
     rows: list[Row] = []
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         measures = {
@@ -299,7 +300,7 @@ def main(
     run = (
         f"{processor()}, {usable_cpus()} CPUs, {platform.system()} {platform.machine()}, Python "
         f"{platform.python_version()}, distributed {version('distributed')}, onnxruntime "
-        f"{version('onnxruntime')}:"
+        f"{version('onnxruntime')}; {load:.1f} processes ran or waited before (1 minute's load):"
     )
     text = "\n".join([run, "", *speed_report.table(["", "wanted", "found"], [*map(list, rows)])])
     if docs:
