@@ -24,6 +24,7 @@ from clip_gaze.errors import (
 )
 from clip_gaze.model.spec import ModelSpec
 from clip_gaze.system.storage import Folder
+from clip_gaze.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -190,7 +191,7 @@ def _check(error: BaseException, summary: Summary) -> None:
     if isinstance(error, GazeError) and not passing:
         raise error
     if summary.failed >= _MOST_FAILED and not summary.made:
-        msg = f"{summary.failed} parts failed, and none was made; go on with --resume"
+        msg = f"{counted(summary.failed, 'part')} failed, and none was made; go on with --resume"
         raise BrokenOffError(msg)
 
 
@@ -257,7 +258,8 @@ def embed(
             cluster=cluster, resume=resume, summary=summary,
         )  # fmt: skip
     if summary.failed or summary.unlisted:
-        msg = f"{place}: {summary.failed} parts are missing; go on with resume=True: {why[-1]}"
+        missing = f"{counted(summary.failed, 'part')} could not be made"
+        msg = f"{place}: {missing}; go on with resume=True: {why[-1]}"
         raise BrokenOffError(msg)
     found = Dataset(place)
     if output is None:
