@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
+import dask
 import export_path  # noqa: F401 - finds `command` and `dask_processes`
 import numpy as np
 import speed_report
@@ -50,6 +51,8 @@ PAUSE = 0.05  # seconds that stub work takes for a picture
 IN_PROCESS = 25  # workers
 RAMP = 45  # seconds more than what is measured: at the beginning and the end
 SAMPLE = 10  # seconds between two looks at a scheduler's memory
+# As the page says: a scheduler keeps the last thousand messages to each worker else.
+SHORT = {"DASK_DISTRIBUTED__ADMIN__LOW_LEVEL_LOG_LENGTH": "20"}
 TIMES = "\N{MULTIPLICATION SIGN}"
 COLLECTION = 10_000_000  # pictures, for the arithmetic
 # What is measured, what is wanted, what was found.
@@ -184,6 +187,8 @@ def called(code: str) -> str:
 
 def hold(address: str, count: int) -> None:
     """Be many workers of one thread each, in one process, until the scheduler is gone."""
+    # Each worker's thread would be looked at a hundred times a second, all on the same cores.
+    dask.config.set({"distributed.worker.profile.enabled": False})
 
     async def run() -> None:
         workers = [Worker(address, nthreads=1, memory_limit=0) for _ in range(count)]
@@ -282,6 +287,7 @@ def main(
 ) -> None:  # fmt: skip
     """Measure, print, and write what is asked for."""
     # Workers import this module.
+    os.environ |= SHORT
     os.environ["PYTHONPATH"] = os.pathsep.join(map(str, (HERE, HERE.parent)))
     rows: list[Row] = []
     load = os.getloadavg()[0]
