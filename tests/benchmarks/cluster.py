@@ -51,8 +51,8 @@ PAUSE = 0.05  # seconds that stub work takes for a picture
 IN_PROCESS = 25  # workers
 RAMP = 45  # seconds more than what is measured: at the beginning and the end
 SAMPLE = 10  # seconds between two looks at a scheduler's memory
-# As the page says: a scheduler keeps the last thousand messages to each worker else.
-SHORT = {"DASK_DISTRIBUTED__ADMIN__LOW_LEVEL_LOG_LENGTH": "20"}
+# As the page advises: a scheduler keeps the last thousand messages to each worker else.
+SHORT = {"DASK_DISTRIBUTED__ADMIN__LOW_LEVEL_LOG_LENGTH": "2"}
 TIMES = "\N{MULTIPLICATION SIGN}"
 COLLECTION = 10_000_000  # pictures, for the arithmetic
 # What is measured, what is wanted, what was found.
@@ -257,7 +257,7 @@ def rate(pictures: int, model: str, folder: Path) -> Iterator[Row]:
         with engines.connected(f"local:{workers}") as connection:
             connection.wait_for_workers(workers)
             start = time.perf_counter()
-            embed.embed(scans, place, model=model, cluster=connection, per_part=8)
+            embed.embed(scans, place, model=model, cluster=connection, per_part=4)
             spent = time.perf_counter() - start
             took[workers] = min(spent, took.get(workers, spent))
     one = took[1] / pictures
