@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from clip_gaze import Clip
-from clip_gaze.analysis.occlusion import QUALITIES
+from clip_gaze.analysis.defaults import QUALITIES
 from clip_gaze.pictures.load import KINDS
 from clip_gaze.texts import phrases
 from demo.painter import paint
