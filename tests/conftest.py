@@ -26,6 +26,7 @@ from missing import (  # noqa: F401 - hooks
     pytest_collection_modifyitems,
     pytest_make_collect_report,
     pytest_runtest_makereport,
+    pytest_runtest_setup,
     pytest_sessionfinish,
 )
 
