@@ -165,15 +165,19 @@ class Streamed:
         """Yield them, once."""
         return chain(self._first, self._rest)
 
+    @property
+    def is_one(self) -> bool:
+        """Whether there is a single picture."""
+        return len(self._first) == 1
+
     def count(self, done: Container[str] = ()) -> int | None:
         """Return how many there are beside those that are done; lists them once more.
 
         None where they cannot be listed again, as they come on standard input.
         """
-        if len(self._first) > 1 and "-" in (*self._asked.images, self._asked.names):
+        if "-" in (*self._asked.images, self._asked.names):
             return None
-        meant = self._first if len(self._first) == 1 else self._listed(lambda _: None)
-        return sum(names.as_text(str(path)) not in done for path in meant)
+        return sum(names.as_text(str(path)) not in done for path in self._listed(lambda _: None))
 
     def _failed(self, error: PictureError) -> None:
         self.exit_code = SOME_FAILED

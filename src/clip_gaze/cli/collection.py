@@ -14,6 +14,7 @@ from clip_gaze.cli.progress import (
     NothingWrittenError,
     counting,
     encoding,
+    new_bar,
     opened,
     say,
     say_looked_at,
@@ -187,8 +188,6 @@ def _bar(count: Callable[[], int | None]) -> Iterator[Callable[[int], object]]:
     if not sys.stderr.isatty():
         yield lambda _: None
         return
-    from tqdm import tqdm
-
-    with tqdm(unit=" pictures", leave=False) as bar:
+    with new_bar(unit=" pictures", leave=False) as bar:
         counting(bar, count)
         yield bar.update

@@ -87,7 +87,8 @@ def say_looked_at(count: int, failed: int, began: float) -> None:
         say(f"clip-gaze: {looked_at(count, failed, time.monotonic() - began)}")
 
 
-def _bar(**options: Any) -> tqdm[Any]:
+def new_bar(**options: Any) -> tqdm[Any]:
+    """Return a bar; tqdm takes 5 MB, which are saved where none is shown."""
     from tqdm import tqdm
 
     return tqdm(**options)
@@ -122,7 +123,7 @@ def bar(what: str, unit: str = "") -> Iterator[Progress]:
 
         def show(done: int, total: int) -> None:
             if not shown:
-                new = _bar(total=total, desc=what, unit=unit, delay=0.5, leave=False)
+                new = new_bar(total=total, desc=what, unit=unit, delay=0.5, leave=False)
                 shown.append(bars.enter_context(new))
             shown[0].total = total
             shown[0].update(done - shown[0].n)
@@ -168,7 +169,7 @@ class Counted(Generic[_T]):
         results = self._results
         if self._bar:
             known = None if callable(self._total) else self._total
-            results = _bar(iterable=results, total=known, unit=" pictures", leave=False)
+            results = new_bar(iterable=results, total=known, unit=" pictures", leave=False)
             if callable(self._total):
                 counting(results, self._total)
         for result in results:

@@ -40,14 +40,14 @@ def gaze(form: Form, known: Known) -> Gaze:
         RefusedError: it asks for too much, or for what there is not.
 
     """
-    _known(form, "list", "phrase", "top", "corrected")
+    _only(form, "list", "phrase", "top", "corrected")
     uploads = _uploads(form, 1, MOST_FILES)
     return Gaze(uploads, _lists(form, known), _top(form), _flag(form, "corrected"))
 
 
 def see(form: Form, known: Known) -> See:
     """Return what a form for `see` asks; see `gaze`."""
-    _known(form, "phrase", "list", "against", "quality", "corrected", "overlay")
+    _only(form, "phrase", "list", "against", "quality", "corrected", "overlay")
     (upload,) = _uploads(form, 1, 1)
     asked = _phrases(form, "phrase")
     if not asked:
@@ -70,7 +70,7 @@ def see(form: Form, known: Known) -> See:
 
 def compare(form: Form, known: Known) -> Compare:
     """Return what a form for `compare` asks; see `gaze`."""
-    _known(form, "list", "phrase", "top")
+    _only(form, "list", "phrase", "top")
     uploads = _uploads(form, FEWEST_COMPARED, MOST_COMPARED)
     lists = _lists(form, known)
     if any(len(each) < 2 for each in lists.values()):
@@ -80,7 +80,7 @@ def compare(form: Form, known: Known) -> Compare:
 
 def find(form: Form, _: Known) -> Find:
     """Return what a form for `find` asks; see `gaze`."""
-    _known(form, "phrase", "without", "like", "top")
+    _only(form, "phrase", "without", "like", "top")
     uploads = _uploads(form, 1, MOST_FILES)
     like = form.values.get("like", ())
     if not all(
@@ -95,7 +95,7 @@ def find(form: Form, _: Known) -> Find:
 
 def prompt(form: Form, known: Known) -> Prompt:
     """Return what a form for `prompt` asks; see `gaze`."""
-    _known(form, "list", "phrase", "with", "without", "free", "negative", "style")
+    _only(form, "list", "phrase", "with", "without", "free", "negative", "style")
     (upload,) = _uploads(form, 1, 1)
     words = _phrases(form, "with")
     if len(words) > 1:
@@ -112,7 +112,7 @@ def prompt(form: Form, known: Known) -> Prompt:
 
 def card(form: Form, known: Known) -> Card:
     """Return what a form for `card` asks; see `gaze`."""
-    _known(form, "list", "phrase", "top", "corrected", "see", "see_list", "see_quality")
+    _only(form, "list", "phrase", "top", "corrected", "see", "see_list", "see_quality")
     (upload,) = _uploads(form, 1, 1)
     wanted, name = _phrases(form, "see"), _single(form, "see_list")
     if len(wanted) > 1:
@@ -139,7 +139,7 @@ def card(form: Form, known: Known) -> Card:
     return Card(asked, See(upload, wanted, against, quality, asked.corrected))
 
 
-def _known(form: Form, *names: str) -> None:
+def _only(form: Form, *names: str) -> None:
     """Refuse unknown fields."""
     for name in form.values:
         if name not in names:

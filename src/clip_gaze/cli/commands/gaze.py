@@ -192,7 +192,7 @@ def _gaze(
             return 0
         count: int | Callable[[], int | None]
         if isinstance(paths, Streamed):  # how many is known only when all are listed
-            count = partial(paths.count, done)
+            count = 1 if paths.is_one else partial(paths.count, done)
         else:
             count = len(paths) - len(done)
         best = None if output.wide else output.top or None
