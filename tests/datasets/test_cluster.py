@@ -278,9 +278,11 @@ def test_with_tls_only_those_with_a_certificate_connect(
 
 @pytest.mark.parametrize("number", [1, 3])
 def test_as_many_processes_as_were_asked_for_work_on_this_machine(number: int) -> None:
+    before = dict(os.environ)
     with engines.connected(f"local:{number}") as client:
         client.wait_for_workers(number)
         assert list(client.nthreads().values()) == [1] * number
+    assert dict(os.environ) == before
 
 
 def test_a_scheduler_keeps_no_names(scans: Path, tmp_path: Path, cluster: Processes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import zlib
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -116,11 +117,19 @@ def _local(distributed: Any, cluster: str) -> Iterator[Any]:
     if number and not (number.isdecimal() and int(number)):
         msg = f"{cluster}: name a number of processes, such as local:2"
         raise GazeError(msg)
+    before = set(os.environ)
     with distributed.LocalCluster(
         n_workers=int(number or usable_cpus()), threads_per_worker=1, processes=True,
         dashboard_address=":0", silence_logs=logging.CRITICAL,
     ) as found:  # fmt: skip
-        yield found
+        # Dask sets variables in this process for those that it starts. OPENBLAS_NUM_THREADS=1 would
+        # change the last digits of what is started later.
+        added = os.environ.keys() - before
+        try:
+            yield found
+        finally:
+            for name in added:
+                os.environ.pop(name, None)
 
 
 def _check_address(distributed: Any, cluster: str) -> None:
