@@ -51,15 +51,24 @@ class Bench:
         """Keep them."""
         self.scratch, self.pictures, self._model = scratch, pictures, model
 
-    def run(self, variant: str, kind: str, *before: str, **ask: Any) -> dict[str, Any]:
-        """Run a worker with the variant's cache, in which no picture is known."""
-        done = self._begun(variant, kind, *before, **ask)
+    def run(
+        self, variant: str, kind: str, *before: str, keep: bool = False, **ask: Any
+    ) -> dict[str, Any]:
+        """Run a worker with the variant's cache, in which no picture is known.
+
+        Returns:
+            What it measured, and the seconds of its whole process: "process".
+
+        """
+        cache = self._cache(variant, keep=keep)
+        started = time.perf_counter()
+        done = self._begun(cache, variant, kind, *before, **ask)
         said, _ = done.communicate()
         if done.returncode:
             msg = f"{WORKER.name}: {kind} of {variant} could not be measured"
             raise click.ClickException(msg)
         answer: dict[str, Any] = json.loads(said.splitlines()[-1])
-        return answer
+        return {"process": time.perf_counter() - started, **answer}
 
     def warm(self, variant: str) -> None:
         """Let the list be known and the weights be packed, and wait until both are on the disk."""
@@ -74,10 +83,9 @@ class Bench:
             with path.open("rb") if path.is_file() else nullcontext() as file:
                 if file:
                     os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        started = time.perf_counter()
         with memory_limit(limit * 2**20) as enter:
             found = self.run(variant, "gaze", picture=self.pictures[1], plain=plain, enter=enter)
-        return {**found, "seconds": time.perf_counter() - started}
+        return {**found, "seconds": found["process"]}
 
     def read(self, variant: str) -> None:
         """Let the system have the packed files in its memory."""
@@ -98,7 +106,10 @@ class Bench:
 
     def shared(self, variant: str, count: int) -> float:
         """Return the proportional memory of processes that have looked at a picture, in sum."""
-        running = [self._begun(variant, "wait", stdin=subprocess.PIPE) for _ in range(count)]
+        running = [
+            self._begun(self._cache(variant), variant, "wait", stdin=subprocess.PIPE)
+            for _ in range(count)
+        ]
         for each in running:
             assert each.stdout.readline() == "ready\n"
         sizes = []
@@ -116,16 +127,21 @@ class Bench:
         subprocess.run(words, check=True, env=cache)
         return time.perf_counter() - started
 
+    def _cache(self, variant: str, *, keep: bool = False) -> Path:
+        """Return a cache with a store of its own, which has the list; or the one that is kept."""
+        kept = self.scratch / variant
+        if keep:
+            return kept
+        cache = Path(tempfile.mkdtemp(dir=self.scratch))
+        shutil.copy(kept / FILE, cache)
+        for name in ("packed", "verified"):  # the model is not hashed anew
+            (cache / name).symlink_to(kept / name)
+        return cache
+
     def _begun(
-        self, variant: str, kind: str, *before: str, enter: Any = None, keep: bool = False,
+        self, cache: Path, variant: str, kind: str, *before: str, enter: Any = None,
         stdin: int | None = None, **ask: Any,
     ) -> subprocess.Popen[str]:  # fmt: skip
-        cache = self.scratch / variant
-        if not keep:
-            # A store of its own, with the list; the packed weights are shared.
-            cache = Path(tempfile.mkdtemp(dir=self.scratch))
-            shutil.copy(self.scratch / variant / FILE, cache)
-            (cache / "packed").symlink_to(self.scratch / variant / "packed")
         ask |= {"kind": kind, "model": self._model, "variant": variant}
         return subprocess.Popen(
             [*before, sys.executable, str(WORKER), json.dumps(ask)],
