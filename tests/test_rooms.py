@@ -24,7 +24,7 @@ SRC = Path(__file__).parents[1] / "src" / "clip_gaze"
 # What a room, or a module at the root, may import beside itself; each room says so in its
 # `__init__.py`. The package's own `__init__` and `__main__` may import everything.
 VALUES = {"errors", "late", "results", "wording"}
-ENGINE = {"analysis", "hub", "model", "pictures", "store", "system", "texts", *VALUES}
+ENGINE = {"analysis", "hub", "model", "pictures", "search", "store", "system", "texts", *VALUES}
 ROOMS = {
     "errors": set(),
     "late": set(),
@@ -36,6 +36,7 @@ ROOMS = {
     "hub": {"model", "system", *VALUES},
     "texts": {"analysis", "model", "store", "system", *VALUES},
     "pictures": {"analysis", "model", "store", "system", *VALUES},
+    "search": {"analysis", "pictures", "store", "system", *VALUES},
     "analysis": VALUES,
     "runtime": {"model", "pictures", "store", "system", *VALUES},
     "clip": {"runtime", *ENGINE},
@@ -254,5 +255,5 @@ def test_a_question_with_known_phrases_loads_neither_a_tokenizer_nor_bars(
     # The second time the picture is known too.
     modules = set(fresh(COMMAND, path, tiny_model)["modules"])
     unneeded = ("cli.commands.serve", "output.report", "drawing", "datasets.dataset", "hub.client")
-    unneeded += ("analysis.search", "analysis.occlusion", "results.searches", "pictures.gallery")
+    unneeded += ("search.gallery", "analysis.occlusion", "results.searches")
     assert not {"onnxruntime", *(f"clip_gaze.{name}" for name in unneeded)} & modules

@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from clip_gaze.analysis.occlusion import Progress
     from clip_gaze.analysis.prompt import Rules
     from clip_gaze.model.manifest import Manifest
-    from clip_gaze.pictures.gallery import Gallery
     from clip_gaze.pictures.source import Picture
     from clip_gaze.results import Comparison, Duplicates, HeatMap, PromptLine, Question, Search
+    from clip_gaze.search.gallery import Gallery
     from clip_gaze.store import Store
 
     Lists = Mapping[str, Iterable[str]]
@@ -497,13 +497,12 @@ class Clip:
             GazeError: the query is empty or cancels itself out, or there is no store to search.
 
         """
-        from clip_gaze.analysis import search
-        from clip_gaze.pictures import gallery
+        from clip_gaze.search import answers, nearest
 
-        wanted = search.direction(*(self._terms(each, encoding) for each in (query, without)))
+        wanted = nearest.direction(*(self._terms(each, encoding) for each in (query, without)))
         found = self._gallery(images, progress)
         about = (self.manifest.name, self.variant, self.templates)
-        return gallery.search(found, wanted, (query, without), about, top, least)
+        return answers.search(found, wanted, (query, without), about, top, least)
 
     def duplicates(
         self,
@@ -522,12 +521,11 @@ class Clip:
             comparing: called with (done, total) while they are compared.
 
         """
-        from clip_gaze.analysis import search
-        from clip_gaze.pictures import gallery
+        from clip_gaze.search import answers, nearest
 
         found = self._gallery(images, progress)
-        near = search.groups(found.take, found.count, threshold, comparing)
-        return gallery.duplicates(found, near, threshold, (self.manifest.name, self.variant))
+        near = nearest.groups(found.take, found.count, threshold, comparing)
+        return answers.duplicates(found, near, threshold, (self.manifest.name, self.variant))
 
     def prompt(
         self,
@@ -582,8 +580,8 @@ class Clip:
     def _gallery(
         self, images: Iterable[Picture] | Gallery | None, progress: Progress | None
     ) -> Gallery:
-        from clip_gaze.pictures import gallery
-        from clip_gaze.pictures.index import Index
+        from clip_gaze.search import gallery
+        from clip_gaze.search.index import Index
 
         if isinstance(images, gallery.Gallery):
             return images

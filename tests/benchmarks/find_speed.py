@@ -3,7 +3,7 @@
     python tests/benchmarks/find_speed.py [--stored 10000] [--vectors 1000000]
 
 The pictures are small and the demo model looks at them: neither matters once they are known. The
-vectors are random, 512 numbers each, in a file as `pictures/index.py` has it. Prints one JSON
+vectors are random, 512 numbers each, in a file as `search/index.py` has it. Prints one JSON
 object.
 """
 
@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 import command
-from clip_gaze.pictures.index import Index
+from clip_gaze.search.index import Index
 from clip_gaze.store import Store
 from clip_gaze.system.resources import usable_cpus
 
@@ -36,21 +36,21 @@ SEARCH = f"""
 import json, sys, time
 import numpy as np
 from pathlib import Path
-from clip_gaze.analysis import search
-from clip_gaze.pictures.index import Index
+from clip_gaze.search import nearest
+from clip_gaze.search.index import Index
 from clip_gaze.store import Store
 wanted = np.load(sys.argv[2])
 for _ in range(2):
     started = time.perf_counter()
     index = Index(Store(None), Path(sys.argv[1]), {ENCODER!r}, {DIM})
     take = lambda at: index.vectors[at[0] : at[-1] + 1]
-    values = search.cosines(take, len(index.digests), wanted)
-    nearest = np.argsort(-values, kind="stable")[:10]
+    values = nearest.cosines(take, len(index.digests), wanted)
+    best = np.argsort(-values, kind="stable")[:10]
     seconds = time.perf_counter() - started
 status = Path("/proc/self/status")
 text = status.read_text() if status.exists() else ""
 private = int(text.partition("RssAnon:")[2].split()[0]) if text else 0  # without mapped files
-print(json.dumps([seconds, private / 1024, nearest.tolist(), values[nearest].tolist()]))
+print(json.dumps([seconds, private / 1024, best.tolist(), values[best].tolist()]))
 """
 
 

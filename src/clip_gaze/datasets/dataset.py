@@ -14,8 +14,8 @@ from clip_gaze.datasets.partitions import Partition, count
 from clip_gaze.datasets.partitions import parts as parts_of
 from clip_gaze.datasets.place import ABOUT
 from clip_gaze.errors import GazeError, ModelError, PictureError
-from clip_gaze.pictures.gallery import Gallery
 from clip_gaze.pictures.source import Embedded
+from clip_gaze.search.gallery import Gallery
 from clip_gaze.system.storage import Folder
 
 if TYPE_CHECKING:

@@ -28,8 +28,8 @@ from clip_gaze.results import Duplicates, Search
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from clip_gaze.pictures.gallery import Gallery
     from clip_gaze.pictures.source import Remote
+    from clip_gaze.search.gallery import Gallery
 
 
 @click.command(cls=Minus)

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from clip_gaze import Clip, GazeError
-from clip_gaze.pictures import index
-from clip_gaze.pictures.index import Index
+from clip_gaze.search import index
+from clip_gaze.search.index import Index
 from clip_gaze.store import FILE, Store
 from demo.painter import paint
 

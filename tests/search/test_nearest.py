@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clip_gaze.analysis import search
 from clip_gaze.errors import GazeError
+from clip_gaze.search import nearest
 
 
 def unit(count: int, dim: int = 16, seed: int = 0) -> np.ndarray:
@@ -20,27 +20,27 @@ def unit(count: int, dim: int = 16, seed: int = 0) -> np.ndarray:
 def test_a_direction_is_the_sum_of_unit_vectors_at_length_1() -> None:
     plus, minus = unit(3), unit(2, seed=1)
     total = plus.sum(axis=0) - minus.sum(axis=0)
-    found = search.direction(plus, minus)
+    found = nearest.direction(plus, minus)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, total / np.linalg.norm(total), atol=1e-6)
 
 
 def test_the_order_of_a_query_does_not_matter() -> None:
     plus = unit(5)
-    turned = search.direction(plus[::-1], plus[:0])
-    np.testing.assert_allclose(search.direction(plus, plus[:0]), turned, atol=1e-6)
+    turned = nearest.direction(plus[::-1], plus[:0])
+    np.testing.assert_allclose(nearest.direction(plus, plus[:0]), turned, atol=1e-6)
 
 
 @pytest.mark.parametrize(("plus", "minus", "says"), [(0, 0, "empty"), (2, 2, "cancels itself")])
 def test_a_query_without_a_direction_is_refused(plus: int, minus: int, says: str) -> None:
     with pytest.raises(GazeError, match=says):
-        search.direction(unit(plus), unit(minus))
+        nearest.direction(unit(plus), unit(minus))
 
 
 @pytest.mark.parametrize("count", [0, 1, 4095, 4096, 4097, 9000])
 def test_cosines_are_those_of_a_plain_product(count: int) -> None:
     vectors, (wanted,) = unit(count), unit(1, seed=9)
-    found = search.cosines(vectors.__getitem__, count, wanted)
+    found = nearest.cosines(vectors.__getitem__, count, wanted)
     np.testing.assert_allclose(found, vectors @ wanted, atol=1e-6)
 
 
@@ -60,7 +60,7 @@ def components(near: np.ndarray) -> list[list[int]]:
 @given(st.integers(0, 60), st.integers(0, 99), st.floats(-1, 1))
 def test_groups_are_connected_components(count: int, seed: int, threshold: float) -> None:
     vectors = unit(count, dim=4, seed=seed)
-    found = search.groups(vectors.__getitem__, count, threshold)
+    found = nearest.groups(vectors.__getitem__, count, threshold)
     assert [each.tolist() for each in found] == components(vectors @ vectors.T >= threshold)
 
 
@@ -69,7 +69,7 @@ def test_groups_reach_across_blocks_and_say_how_far_they_are() -> None:
     vectors[4999] = vectors[3]
     vectors[700] = vectors[699]
     told: list[tuple[int, int]] = []
-    found = search.groups(vectors.__getitem__, 5000, 0.99, lambda *done: told.append(done))
+    found = nearest.groups(vectors.__getitem__, 5000, 0.99, lambda *done: told.append(done))
     assert [each.tolist() for each in found] == [[3, 4999], [699, 700]]
     assert told[-1] == (5000, 5000)
     assert told == sorted(told)

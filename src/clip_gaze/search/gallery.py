@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clip_gaze.analysis.search import cosines
 from clip_gaze.errors import GazeError, PictureError
-from clip_gaze.pictures.index import SHA256, Index, listed
 from clip_gaze.pictures.source import Content, File, source
-from clip_gaze.results import Alike, Duplicates, Hit, Search, Term, Unread
+from clip_gaze.results import Unread
+from clip_gaze.search.index import SHA256, Index, listed
 from clip_gaze.store import pictures
 from clip_gaze.system.files import sha256
 from clip_gaze.system.stamps import stamp
@@ -26,9 +25,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from clip_gaze.analysis.search import Take
     from clip_gaze.pictures.encoder import ImageEncoder
     from clip_gaze.pictures.source import Picture
+    from clip_gaze.search.nearest import Take
     from clip_gaze.store import Store
 
     Vectors = NDArray[np.float32]
@@ -85,75 +84,6 @@ class Gallery:
                 found += [(name, float(values[position])) for name in names]
             at, step = at + step, 4 * step
         return found[: top or None], gone
-
-
-def search(
-    gallery: Gallery,
-    wanted: Vectors,
-    query: tuple[Sequence[str | Picture], Sequence[str | Picture]],
-    about: tuple[str, str, tuple[str, ...]],
-    top: int | None,
-    least: float | None,
-) -> Search:
-    """Return the pictures that are nearest to a direction.
-
-    Args:
-        gallery: what is searched.
-        wanted: (d,) float32, L2-normalised.
-        query: what it was made of, and what was taken away.
-        about: the model, its variant and the templates.
-        top: see `Gallery.best`, as for `least`.
-        least: pictures with a lower cosine are left out.
-
-    """
-    values = cosines(gallery.take, gallery.count, wanted)
-    found, gone = gallery.best(values, top, least)
-    terms = [
-        _term(each, wanted=sign)
-        for sign, part in zip((True, False), query, strict=True)
-        for each in part
-    ]
-    hits = tuple(Hit(name, value) for name, value in found)
-    return Search(tuple(terms), *about, gallery.count, gone, hits, gallery.unreadable())
-
-
-def _term(term: str | Picture, *, wanted: bool) -> Term:
-    if isinstance(term, str):
-        return Term(term, "words", wanted)
-    return Term(source(term).name, "picture", wanted)
-
-
-def duplicates(
-    gallery: Gallery,
-    near: Sequence[NDArray[np.intp]],
-    threshold: float,
-    about: tuple[str, str],
-) -> Duplicates:
-    """Return groups of pictures by their names, those with most files first.
-
-    Args:
-        gallery: what was searched.
-        near: the positions of each group.
-        threshold: the cosine that they were found with.
-        about: the model and its variant.
-
-    """
-    alone = np.setdiff1d(np.arange(gallery.count), np.concatenate([[], *near]))
-    names = dict(zip(range(gallery.count), gallery.named(np.arange(gallery.count)), strict=True))
-    groups = []
-    for group in (*near, *alone[:, None]):
-        some = [at for at in group.tolist() if names[at]]
-        if sum(len(names[at]) for at in some) > 1:
-            some.sort(key=lambda at: (-len(names[at]), names[at]))
-            vectors = np.concatenate([gallery.take(np.array([at])) for at in some])
-            values = (vectors @ vectors[0]).tolist()
-            groups.append(
-                tuple(
-                    Alike(tuple(names[at]), value) for at, value in zip(some, values, strict=True)
-                )
-            )
-    groups.sort(key=lambda group: (-sum(len(each.images) for each in group), group[0].images))
-    return Duplicates(*about, threshold, gallery.count, tuple(groups), gallery.unreadable())
 
 
 def gathered(
