@@ -20,7 +20,7 @@ from PIL import Image
 import clip_gaze
 from clip_gaze.model.session import Tower
 from clip_gaze.pictures import encoder as module
-from clip_gaze.pictures import load
+from clip_gaze.pictures import memory, vision
 from clip_gaze.pictures.preprocess import pixel_values
 from clip_gaze.pictures.source import Content
 from clip_gaze.texts import phrases
@@ -49,13 +49,13 @@ def folder(tmp_path: Path, picture: MakePicture) -> list[Path]:
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the names of the files that get decoded during the test."""
     found: list[str] = []
-    real = module.decoded
+    real = vision.decoded
 
     def counted(file: IO[bytes], name: str, *others: Any) -> Image.Image:
         found.append(Path(name).name)
         return real(file, name, *others)
 
-    monkeypatch.setattr(module, "decoded", counted)
+    monkeypatch.setattr(vision, "decoded", counted)
     return found
 
 
@@ -204,7 +204,7 @@ def test_a_changed_picture_is_looked_at_anew(
 def test_a_file_written_to_while_it_is_read_is_not_remembered(
     tiny_model: Path, folder: list[Path], picture: MakePicture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = module.decoded
+    real = vision.decoded
 
     def racing(file: IO[bytes], name: str, *others: Any) -> Image.Image:
         image = real(file, name, *others)
@@ -212,7 +212,7 @@ def test_a_file_written_to_while_it_is_read_is_not_remembered(
         os.utime(name, ns=(1, 1))
         return image
 
-    monkeypatch.setattr(module, "decoded", racing)
+    monkeypatch.setattr(vision, "decoded", racing)
     looked(tiny_model, folder[:1])
     monkeypatch.undo()
     (again,) = looked(tiny_model, folder[:1])
@@ -256,7 +256,7 @@ def test_pictures_that_fit_one_by_one_are_not_refused_for_threads(
     """And however many threads there are, no more are decoded at once than fit in memory."""
     good = [path for path in folder if path not in (folder[5], folder[11])]
     fitting = 2 * 62 * 60  # pixels: two of the largest
-    monkeypatch.setattr(load, "free_bytes", lambda: 2 * 12 * fitting)
+    monkeypatch.setattr(memory, "free_bytes", lambda: 2 * 12 * fitting)
     lock, crowded, inside, most = threading.Lock(), threading.Event(), 0, 0
 
     def pixels(image: Image.Image, *others: Any) -> Any:
@@ -275,7 +275,7 @@ def test_pictures_that_fit_one_by_one_are_not_refused_for_threads(
             with lock:
                 inside -= size
 
-    monkeypatch.setattr(module, "pixel_values", pixels)
+    monkeypatch.setattr(vision, "pixel_values", pixels)
     with clip_gaze.Clip(tiny_model, threads=threads) as clip:
         if calls == "one call":
             clip.encode_images(good)
@@ -291,7 +291,7 @@ def test_few_pictures_are_open_at_once(
     """However many there are: no more than there are threads."""
     open_now, most = 0, 0
     lock = threading.Lock()
-    real, run = module.decoded, Tower.images
+    real, run = vision.decoded, Tower.images
 
     def opening(file: IO[bytes], *others: Any) -> Image.Image:
         nonlocal open_now, most
@@ -306,7 +306,7 @@ def test_few_pictures_are_open_at_once(
             open_now -= len(pixels)
         return run(self, pixels)
 
-    monkeypatch.setattr(module, "decoded", opening)
+    monkeypatch.setattr(vision, "decoded", opening)
     monkeypatch.setattr(Tower, "images", running)
     many = [path for path in folder if path not in (folder[5], folder[11])] * 8
     looked(tiny_model, many, store=False, threads=2)
@@ -330,7 +330,7 @@ def test_the_graph_is_loaded_while_the_first_picture_is_decoded(
 
     looked(tiny_model, folder[-1:])  # its phrases are known from now on
     monkeypatch.setattr("clip_gaze.model.towers.Tower", tower)
-    monkeypatch.setattr(module, "pixel_values", pixels)
+    monkeypatch.setattr(vision, "pixel_values", pixels)
     (result,) = looked(tiny_model, folder[:1])
     assert result.status == "ok", result.error
 
@@ -360,7 +360,7 @@ def test_a_thread_that_cannot_be_had_is_no_fault_of_the_picture(
         def submit(self, *_: Any, **__: Any) -> Any:
             raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(module, "ThreadPoolExecutor", Exhausted)
+    monkeypatch.setattr(vision, "ThreadPoolExecutor", Exhausted)
     (result,) = looked(tiny_model, folder[:1])
     assert result.status == "ok", result.error
 

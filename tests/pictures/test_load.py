@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,11 +16,10 @@ from PIL import Image, ImageFile, ImageOps
 
 from clip_gaze.drawing import heatmap
 from clip_gaze.errors import PictureError, PictureSizeError
-from clip_gaze.pictures import edits, load, thumbnails
+from clip_gaze.pictures import edits, load, memory, thumbnails
 from clip_gaze.pictures.preprocess import square
 from clip_gaze.pictures.source import Content
 from clip_gaze.results import HeatMap
-from samples import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,6 +146,7 @@ def test_a_damaged_picture_opens_or_gives_one_line(
 def test_no_limit_of_the_process_holds_but_our_own(
     tmp_path: Path, picture: MakePicture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(memory, "alone", False)
     path = tmp_path / "large.png"
     picture(100, 50).save(path)
     for limit in (1, 4000):  # Pillow refuses above twice its limit, and warns above it
@@ -176,9 +174,21 @@ def test_a_limit_of_pillows_that_cannot_be_passed_by_is_named(
         pytest.skip("it came with Pillow 13")
     path = tmp_path / "large.webp"
     picture(100, 50).save(path)
+    monkeypatch.setattr(memory, "alone", False)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)
     assert "limit of 4000 pixels" in said(path)
     assert "MAX_IMAGE_PIXELS" in said(path)
+
+
+def test_a_program_that_is_nothing_else_lifts_pillows_limit(
+    tmp_path: Path, picture: MakePicture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "large.webp"
+    picture(100, 50).save(path)
+    monkeypatch.setattr(memory, "alone", True)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)
+    assert load.upright(path).size == (100, 50)
+    assert Image.MAX_IMAGE_PIXELS is None
 
 
 def test_a_picture_above_the_limit_is_refused_before_it_is_decoded(
@@ -191,55 +201,6 @@ def test_a_picture_above_the_limit_is_refused_before_it_is_decoded(
     monkeypatch.delattr(ImageFile.ImageFile, "load")
     with pytest.raises(PictureError, match=r"large\.png: has more than 0\.005 million pixels"):
         load.upright(path, 4999)
-
-
-@pytest.mark.parametrize(
-    ("free", "copies", "wanted"),
-    [
-        pytest.param(24 * 10**9, 1, 10**9, id="half of it"),
-        pytest.param(24 * 10**9, 2, 5 * 10**8, id="two at a time"),
-        pytest.param(12 * 10**8, 1, 90 * 10**6, id="usual pictures, if all of it is enough"),
-        pytest.param(12 * 10**8, 2, 50 * 10**6, id="not more than all of it"),
-        pytest.param(10**9, 1, 10**9 // 12, id="a photo of 12 megapixels in 1 GB"),
-        pytest.param(None, 1, None, id="unknown"),
-    ],
-)
-def test_a_picture_may_be_as_large_as_memory_allows(
-    free: int | None, copies: int, wanted: int | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(load, "free_bytes", lambda: free)
-    assert load.most_pixels(copies) == wanted
-
-
-def test_pictures_that_are_open_share_the_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load, "free_bytes", lambda: 10 * 2 * 12)
-    room, lock = load.Room(), threading.Lock()
-    inside: list[int] = []
-    together: list[list[int]] = []
-    start = threading.Barrier(8)
-
-    def look(seed: int) -> None:
-        start.wait(PATIENCE)
-        for size in np.random.default_rng(seed).integers(1, 13, 300).tolist():
-            with room.take(size):
-                with lock:
-                    inside.append(size)
-                    together.append(list(inside))
-                with lock:
-                    inside.remove(size)
-
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(look, range(8)))
-    assert len(together) == 8 * 300
-    assert all(sum(sizes) <= 10 or len(sizes) == 1 for sizes in together)
-
-
-def test_a_picture_that_fails_leaves_its_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load, "free_bytes", lambda: 10 * 2 * 12)
-    room = load.Room()
-    for _ in range(3):
-        with pytest.raises(ValueError, match="bad"), room.take(8):
-            raise ValueError("bad")
 
 
 def test_a_picture_beyond_the_memory_says_so(

@@ -99,10 +99,9 @@ def main(*, verbose: bool) -> None:
     """Ask which art phrases CLIP finds most likely for a picture."""
     import logging
 
-    from PIL import Image
+    from clip_gaze.pictures import memory
 
-    # Every picture is held to our own limit, which knows how much memory there is.
-    Image.MAX_IMAGE_PIXELS = None
+    memory.alone = True
     # What Pillow thinks of a picture's metadata helps nobody here.
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
     handler = logging.Handler()

@@ -19,7 +19,7 @@ class ModelSpec:
         store: keep embeddings of phrases and files, and packed weights, for later runs, and use
             what is kept. None: so it is, but a bundle keeps packed weights alone.
         max_megapixels: larger picture files are refused; None: see
-            `load.most_pixels`.
+            `memory.most_pixels`.
         templates: such as "a painting {}": a phrase's embedding is the mean of its embeddings in
             each of them; none: it stands alone.
 

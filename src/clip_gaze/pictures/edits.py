@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageFilter, ImageOps
 
-from clip_gaze.pictures.load import most_pixels, upright
+from clip_gaze.pictures.load import upright
+from clip_gaze.pictures.memory import most_pixels
 from clip_gaze.pictures.preprocess import cropped, rgb
 from clip_gaze.pictures.source import Decoded, source
 
@@ -57,7 +58,7 @@ def edited(picture: Picture, max_pixels: int | None = None) -> Iterator[Decoded]
 
     Args:
         picture: see `source.source`.
-        max_pixels: a larger file is refused; None: see `load.most_pixels`.
+        max_pixels: a larger file is refused; None: see `memory.most_pixels`.
 
     Raises:
         PictureError: it cannot be read.

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from concurrent.futures import Future
 from dataclasses import astuple
-from typing import IO, TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import PIL
-from PIL import Image
 
-from clip_gaze.analysis.similarity import normalise
 from clip_gaze.errors import PictureError
-from clip_gaze.pictures import neutral
-from clip_gaze.pictures.load import decoded, explained, most_pixels, upright
-from clip_gaze.pictures.preprocess import normalised, pixel_values, seen, square
 from clip_gaze.pictures.source import Content, Decoded, Embedded, File, Remote, source
 from clip_gaze.system.files import sha256
 from clip_gaze.system.storage import is_here
@@ -25,12 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
-    from PIL import Image
 
     from clip_gaze.model.manifest import Manifest
     from clip_gaze.model.session import Tower
     from clip_gaze.pictures.pools import Pools
     from clip_gaze.pictures.source import Picture, Source
+    from clip_gaze.pictures.vision import Vision
     from clip_gaze.store import Store
 
     Vector = NDArray[np.float32]
@@ -72,7 +67,7 @@ class ImageEncoder:
             tower: `Towers.vision`; called only if a picture is not known.
             pools: where the threads come from.
             workers: how many files are decoded and encoded in parallel, each in a thread.
-            max_pixels: larger files are refused; None: see `load.most_pixels`.
+            max_pixels: larger files are refused; None: see `memory.most_pixels`.
             offline: whether URLs that lead to other machines are refused.
         """
         self._offline = offline
@@ -82,7 +77,14 @@ class ImageEncoder:
         self._tower = tower
         self._pools = pools
         self._workers = workers
-        self._max_pixels = max_pixels or most_pixels()
+        self._max_pixels = max_pixels
+
+    @cached_property
+    def _vision(self) -> Vision:
+        """What looks at pictures that are not known."""
+        from clip_gaze.pictures.vision import Vision  # noqa: PLC0415 - loads Pillow
+
+        return Vision(self._manifest.image, self._tower, self._pools, self._max_pixels)
 
     @property
     def key(self) -> str:
@@ -92,6 +94,8 @@ class ImageEncoder:
     @property
     def neutral_key(self) -> str:
         """What the mean of the neutral pictures is known by."""
+        from clip_gaze.pictures import neutral  # noqa: PLC0415 - loads Pillow
+
         return f"{neutral.NAME}:{self._encoder}"
 
     def encode(self, images: Iterable[Picture]) -> Iterator[tuple[str, Outcome]]:
@@ -124,7 +128,9 @@ class ImageEncoder:
             for taken in self._taken(images):
                 if isinstance(taken, tuple):
                     name, pixels = taken
-                    outcome = pixels if isinstance(pixels, PictureError) else self._vector(pixels)
+                    outcome = (
+                        pixels if isinstance(pixels, PictureError) else self._vision.vector(pixels)
+                    )
                     waiting.append((name, outcome))
                     while waiting:
                         yield next_one()
@@ -145,6 +151,8 @@ class ImageEncoder:
 
     def neutral(self) -> Vector:
         """Return the mean vector of the neutral pictures, (d,) float32, not normalised."""
+        from clip_gaze.pictures import neutral  # noqa: PLC0415 - loads Pillow
+
         encoder = f"neutral:{self._encoder}"
         known = self._store and self._store.get(
             encoder, [neutral.NAME], self._manifest.embedding_dim
@@ -174,17 +182,12 @@ class ImageEncoder:
             PictureError: it cannot be read.
 
         """
-        found = self._source(image)
-        opened = upright(found, self._max_pixels)
-        size = self._manifest.image.size
-        with explained(found.name):
-            return square(opened, size), seen(*opened.size, size)
+        return self._vision.square(self._source(image))
 
     def encode_squares(self, squares: NDArray[np.uint8]) -> Vector:
         """Return the vectors of (n, size, size, 3) uint8, (n, d), L2-normalised; keep none."""
-        pixels = (normalised(each, self._manifest.image) for each in squares)
         with self._pools.pool(self._workers) as pool:
-            return np.stack(list(pool.map(self._vector, pixels)))
+            return np.stack(list(pool.map(self._vision.of_square, squares)))
 
     def _taken(
         self, images: Iterable[Picture]
@@ -222,7 +225,7 @@ class ImageEncoder:
             if not isinstance(found, Decoded):
                 return found
             name = found.name
-            return name, self._pixels(upright(found), name)
+            return name, self._vision.pixels(found)
         except PictureError as error:
             return name, error
 
@@ -257,16 +260,18 @@ class ImageEncoder:
 
     def _from_file(self, file: File | Remote | Content) -> Outcome:
         """Return the vector of a file, from the store where its content was encoded before."""
+        from clip_gaze.pictures.load import explained  # noqa: PLC0415 - loads Pillow
+
         before = file.stamp() if isinstance(file, File) else None
         try:
             with file.open() as stream:
                 if self._store is None or before is None or not isinstance(file, File):
-                    return self._look(stream, file.name)
+                    return self._vision.of_file(stream, file.name)
                 with explained(file.name):
                     digest = sha256(stream)
                     stream.seek(0)
                 found = self._store.get(self._encoder, [digest], self._manifest.embedding_dim)
-                vector = found[digest] if found else self._look(stream, file.name)
+                vector = found[digest] if found else self._vision.of_file(stream, file.name)
         except PictureError as error:
             return error
         # Where it was written to meanwhile, the digest may not be that of the pixels.
@@ -275,39 +280,3 @@ class ImageEncoder:
                 self._store.put(self._encoder, {digest: vector})
             self._store.stamp(file.path, before, digest)
         return vector
-
-    def _look(self, stream: IO[bytes], name: str) -> Vector:
-        """Decode and encode a file; wait for memory, and let the graph load meanwhile."""
-        with self._pools.looking() as beside:
-            with ExitStack() as stack:
-                loading = ThreadPoolExecutor(1)
-                # What is wrong with a picture is said at once.
-                stack.callback(loading.shutdown, wait=False)
-
-                def found(pixels: int) -> None:
-                    with suppress(RuntimeError):  # no thread can be had: the graph is loaded later
-                        loading.submit(self._tower, beside=beside())
-                    stack.enter_context(self._pools.room.take(pixels))
-
-                pixels = self._pixels(decoded(stream, name, self._max_pixels, found), name)
-            return self._run(pixels, beside=beside())
-
-    def _pixels(self, image: Image.Image, name: str) -> NDArray[np.float32]:
-        with explained(name):
-            return pixel_values(image, self._manifest.image)
-
-    def _vector(self, pixels: NDArray[np.float32]) -> Vector:
-        """Return the vector of pixels that are ready; see `_run`."""
-        with self._pools.looking() as beside:
-            return self._run(pixels, beside=beside())
-
-    def _run(self, pixels: NDArray[np.float32], *, beside: bool) -> Vector:
-        """Return the vector of one picture's (3, size, size) float32, (d,), L2-normalised.
-
-        Args:
-            pixels: of the picture.
-            beside: whether other pictures are under way.
-        """
-        tower = self._tower(beside=beside, answered=self._pools.answered)
-        (vector,) = normalise(tower.images(pixels[None]))
-        return np.asarray(vector)

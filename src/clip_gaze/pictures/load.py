@@ -5,16 +5,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import struct
-import threading
 from functools import lru_cache
 from typing import IO, TYPE_CHECKING
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from clip_gaze.errors import PictureError, PictureSizeError
+from clip_gaze.pictures import memory
 from clip_gaze.pictures.depth import eight_bits
 from clip_gaze.pictures.source import Decoded, source
-from clip_gaze.system.resources import free_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,56 +32,6 @@ _AVIF = (b"ftypavif", b"ftypavis")
 # The brands of ISO media files that are HEIC: ISO/IEC 23008-12, and `mif1` for either.
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 _NOT_SUCH = (SyntaxError, IndexError, TypeError, struct.error, UnidentifiedImageError)
-# Pillow keeps four bytes a pixel, and turning or converting a picture makes another one.
-_BYTES_PER_PIXEL = 12
-# Larger than what cameras and scanners for a desk make.
-_USUAL = 90_000_000
-
-
-def most_pixels(copies: int = 1) -> int | None:
-    """Return how large a picture may be.
-
-    Args:
-        copies: how many pictures of that size stand in memory beside each other.
-
-    Returns:
-        Pixels: what fits in half the free memory, but not less than 90 million where these fit in
-        all of it; None where the system does not say how much memory is free.
-    """
-    free = free_bytes()
-    if free is None:
-        return None
-    fitting = free // (copies * _BYTES_PER_PIXEL)
-    return max(fitting // 2, min(fitting, _USUAL))
-
-
-class Room:
-    """Half of the free memory, shared by pictures that are open at the same time."""
-
-    def __init__(self) -> None:
-        """Begin without a picture."""
-        self._pixels: int | None = None
-        self._taken = 0
-        self._changed = threading.Condition()
-
-    @contextlib.contextmanager
-    def take(self, pixels: int) -> Iterator[None]:
-        """Wait until a picture fits beside the others, or is alone, and keep its room."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._fits(pixels))
-            if not self._taken:
-                free = free_bytes()
-                self._pixels = None if free is None else free // 2 // _BYTES_PER_PIXEL
-            self._taken += pixels
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._taken -= pixels
-                self._changed.notify_all()
-
-    def _fits(self, pixels: int) -> bool:
-        return not self._taken or self._pixels is None or self._taken + pixels <= self._pixels
 
 
 def upright(picture: Picture, max_pixels: int | None = None) -> Image.Image:
@@ -125,6 +74,8 @@ def decoded(
             before it is decoded.
 
     """
+    if memory.alone:
+        Image.MAX_IMAGE_PIXELS = None
     with explained(name), _identified(file) as image:
         pixels = image.width * image.height
         if max_pixels is not None and pixels > max_pixels:

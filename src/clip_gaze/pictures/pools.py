@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from clip_gaze.errors import ClosedError
-from clip_gaze.pictures.load import Room
+from clip_gaze.pictures.memory import Room
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from PIL import Image
 
 from clip_gaze.errors import PictureError, PictureUnreachableError, StorageError
 from clip_gaze.system import storage
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
+    from PIL import Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,10 +166,12 @@ def source(picture: Picture) -> Source:
     """
     if isinstance(picture, File | Remote | Content | Decoded):
         return picture
-    if isinstance(picture, Image.Image):
-        return Decoded(picture)
     if isinstance(picture, str | os.PathLike | Embedded):
         return named(picture.name if isinstance(picture, Embedded) else os.fsdecode(picture))
+    from PIL import Image  # noqa: PLC0415 - the names above do without
+
+    if isinstance(picture, Image.Image):
+        return Decoded(picture)
     if isinstance(picture, bytes | bytearray | memoryview):
         return Content(bytes(picture))
     if hasattr(picture, "__array__"):
@@ -202,6 +204,8 @@ def _content(file: Any) -> bytes:
 
 def _image(picture: Any) -> Image.Image:
     """Return an array of levels as a PIL image."""
+    from PIL import Image  # noqa: PLC0415 - see `source`
+
     try:
         pixels = np.asarray(picture)
     except Exception as error:  # such as torch's TypeError for what lies on a graphics card

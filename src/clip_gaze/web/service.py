@@ -12,7 +12,8 @@ from clip_gaze.drawing import canvas, card, chart, heatmap
 from clip_gaze.errors import PictureError
 from clip_gaze.output import found as searches
 from clip_gaze.output import lines, render, tables
-from clip_gaze.pictures.load import most_pixels, upright
+from clip_gaze.pictures.load import upright
+from clip_gaze.pictures.memory import most_pixels
 from clip_gaze.pictures.preprocess import rgb
 from clip_gaze.pictures.source import Content, Decoded
 from clip_gaze.results import PictureResult

@@ -12,7 +12,8 @@ from clip_gaze.drawing import canvas, chart
 from clip_gaze.output import names, render, tables, writers
 from clip_gaze.output.terminal import fitted
 from clip_gaze.pictures.edits import edited
-from clip_gaze.pictures.load import most_pixels, upright
+from clip_gaze.pictures.load import upright
+from clip_gaze.pictures.memory import most_pixels
 from clip_gaze.pictures.preprocess import rgb
 from clip_gaze.pictures.source import source
 from clip_gaze.system.files import check_place

@@ -18,7 +18,7 @@ from clip_gaze.cli.options import (
 from clip_gaze.cli.progress import Counted, NothingWrittenError, encoding, opened, writing
 from clip_gaze.output import report as reports
 from clip_gaze.pictures.kept_thumbnails import Kept
-from clip_gaze.pictures.load import most_pixels
+from clip_gaze.pictures.memory import most_pixels
 from clip_gaze.store import Store
 from clip_gaze.system import shelf
 from clip_gaze.system.paths import cache_folder, thumbnails_folder
