@@ -25,6 +25,23 @@ def made_by(model: str, variant: str, templates: Sequence[str], *, corrected: bo
     return ", ".join([model, variant, *quoted, *(["corrected"] if corrected else [])])
 
 
+def meant(name: str, known: Sequence[str], least: float = 0.6) -> str:
+    """Return a question after the name that is nearest to a wrong one, or "" if none is near.
+
+    Args:
+        name: the wrong one.
+        known: the right ones.
+        least: how near, from 0 to 1; see `difflib.get_close_matches`.
+
+    >>> meant("Movemnts", ["artists", "movements"])
+    "did you mean 'movements'? "
+    """
+    import difflib  # noqa: PLC0415 - only what has gone wrong needs it
+
+    nearest = difflib.get_close_matches(name.lower(), known, n=1, cutoff=least)
+    return f"did you mean {nearest[0]!r}? " if nearest else ""
+
+
 def counted(count: int, what: str) -> str:
     """Return a number of things.
 

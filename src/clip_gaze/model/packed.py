@@ -10,7 +10,6 @@ import math
 import os
 import platform
 import re
-import shutil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -256,6 +255,8 @@ def _try(tower: Tower, note: Note) -> None:
 
 def _affordable(graph: Path, folder: Path) -> bool:
     """Return whether there is the memory to pack a graph, and twice the room that it needs."""
+    import shutil  # noqa: PLC0415 - loads much
+
     give_back()
     free, size = free_bytes(), _weight(graph)
     # Inside the graph the plain weights are read to memory too.

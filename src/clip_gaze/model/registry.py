@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import shlex
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from clip_gaze.errors import ModelError
 from clip_gaze.model import manifest_file, pins
 from clip_gaze.model.spec import DEFAULT
 from clip_gaze.system.paths import shipped
+from clip_gaze.wording import meant
 
 if TYPE_CHECKING:
     from clip_gaze.model.manifest import Manifest
@@ -56,10 +56,9 @@ def find(model: str | os.PathLike[str] | None = None) -> Model:
         folder = Path(wanted)
         # Path.is_dir raises where a name is too long for a file.
         if not os.path.isdir(folder):  # noqa: PTH112
-            nearest = difflib.get_close_matches(str(wanted), names(), n=1)
-            hint = f"did you mean {nearest[0]!r}? " if nearest else ""
             msg = (
-                f"no model is called {str(wanted)!r}, and no folder either; {hint}"
+                f"no model is called {str(wanted)!r}, and no folder either; "
+                f"{meant(str(wanted), names())}"
                 f"choose one of {', '.join(names())}, or a model folder"
             )
             raise ModelError(msg)

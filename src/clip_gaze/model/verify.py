@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -102,6 +101,8 @@ def copy(source: Path, target: Path, file: ModelFile) -> None:
         OSError: it cannot be written.
 
     """
+    import shutil  # noqa: PLC0415 - loads much
+
     target.parent.mkdir(parents=True, exist_ok=True)
     with files.whole(target) as part:
         shutil.copyfile(source, part)

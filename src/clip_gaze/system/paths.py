@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 from pathlib import Path
 
 from clip_gaze.errors import GazeError
@@ -66,6 +65,8 @@ def expanded(path: str) -> Path:
 
 def _stand_in() -> Path:
     """Return a folder in place of a home; elsewhere than on POSIX there always is a home."""
+    import tempfile  # noqa: PLC0415 - loads much, and few systems have no home
+
     name, advice = f"clip-gaze-{os.getuid()}", "set HOME, or CLIP_GAZE_CACHE and HF_HOME"
     try:
         folder = Path(tempfile.gettempdir(), name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 from typing import TYPE_CHECKING
 
 from clip_gaze.errors import GazeError
@@ -91,6 +90,8 @@ def prune(shelf: Path, most: int, keep: Path | None = None, ending: str = "") ->
 def remove(path: Path) -> None:
     """Remove a folder or a file, as far as nobody has it open (Windows)."""
     if path.is_dir():
+        import shutil  # noqa: PLC0415 - loads much
+
         shutil.rmtree(path, ignore_errors=True)
     else:
         with contextlib.suppress(OSError):

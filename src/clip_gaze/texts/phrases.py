@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import unicodedata
 from functools import cache
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from clip_gaze.errors import PhraseListError
 from clip_gaze.system.paths import shipped
+from clip_gaze.wording import meant
 
 if TYPE_CHECKING:
     import os
@@ -53,8 +53,7 @@ def load(name: str) -> tuple[str, ...]:
     """
     known = names()
     if name not in known:
-        nearest = difflib.get_close_matches(name.lower().replace("-", "_"), known, n=1, cutoff=0.4)
-        hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+        hint = meant(name.replace("-", "_"), known, 0.4)
         msg = f"no phrase list is called {name!r}; {hint}`clip-gaze lists` shows them all"
         raise PhraseListError(msg)
     return read(shipped("phrase_lists") / f"{name}.txt")
