@@ -6,16 +6,16 @@ import io
 import json
 import sys
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import numpy as np
 
 from clip_gaze.analysis.similarity import normalise
-from clip_gaze.errors import GazeError
+from clip_gaze.output import tables
 from clip_gaze.output.names import as_text
 from clip_gaze.system.storage import is_url
-from clip_gaze.wording import lacking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # A file of a schema alone, as other writers of datasets have it; readers pass over its name.
 _KEY = b"clip_gaze"
+arrow = partial(tables.arrow, "a dataset", "cluster")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +53,6 @@ class Rows:
             {"name": name, "stamp": stamp, "vector": None if error else vector, "error": error}
             for name, stamp, vector, error in each
         ]
-
-
-def arrow() -> tuple[Any, Any]:
-    """Return pyarrow and its module for Parquet.
-
-    Raises:
-        GazeError: it is not installed.
-
-    """
-    try:
-        # Large, and needed for datasets alone.
-        import pyarrow as pa  # noqa: PLC0415
-        from pyarrow import parquet  # noqa: PLC0415
-    except ImportError as error:
-        msg = lacking("a dataset", "pyarrow", "cluster")
-        raise GazeError(msg) from error
-    return pa, parquet
 
 
 def schema(about: About) -> Any:

@@ -149,19 +149,33 @@ def text_of(cell: str) -> str:
     return cell[1:] if cell[:1] == "'" and _FORMULA.match(cell) else cell
 
 
+def arrow(what: str = "Parquet", extra: str = "parquet") -> tuple[Any, Any]:
+    """Return pyarrow and its module for Parquet.
+
+    Args:
+        what: what needs it, in an error.
+        extra: what installs it.
+
+    Raises:
+        GazeError: it is not installed.
+
+    """
+    try:
+        # Large, and needed for tables and datasets alone.
+        import pyarrow as pa  # noqa: PLC0415
+        from pyarrow import parquet  # noqa: PLC0415
+    except ImportError as error:
+        raise GazeError(lacking(what, "pyarrow", extra)) from error
+    return pa, parquet
+
+
 def write_parquet(results: Iterable[PictureResult], path: Path) -> None:
     """Write a Parquet file with the rows of `to_frame`; needs the extra `parquet`.
 
     Raises:
         GazeError: pyarrow is not installed.
     """
-    try:
-        # Large, and needed for this one format.
-        import pyarrow as pa  # noqa: PLC0415
-        from pyarrow import parquet  # noqa: PLC0415
-    except ImportError as error:
-        msg = lacking("Parquet", "pyarrow", "parquet")
-        raise GazeError(msg) from error
+    pa, parquet = arrow()
     schema = pa.schema([(name, getattr(pa, KINDS.get(name, "string"))()) for name in COLUMNS])
     waiting: list[dict[str, Any]] = []
     with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
