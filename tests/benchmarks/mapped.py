@@ -54,21 +54,19 @@ class Bench:
     def run(
         self, variant: str, kind: str, *before: str, keep: bool = False, **ask: Any
     ) -> dict[str, Any]:
-        """Run a worker with the variant's cache, in which no picture is known.
+        """Run a worker with the variant's cache, in which no picture is known."""
+        return self._run(self._cache(variant, keep=keep), variant, kind, *before, **ask)
 
-        Returns:
-            What it measured, and the seconds of its whole process: "process".
-
-        """
-        cache = self._cache(variant, keep=keep)
-        started = time.perf_counter()
+    def _run(
+        self, cache: Path, variant: str, kind: str, *before: str, **ask: Any
+    ) -> dict[str, Any]:
         done = self._begun(cache, variant, kind, *before, **ask)
         said, _ = done.communicate()
         if done.returncode:
             msg = f"{WORKER.name}: {kind} of {variant} could not be measured"
             raise click.ClickException(msg)
         answer: dict[str, Any] = json.loads(said.splitlines()[-1])
-        return {"process": time.perf_counter() - started, **answer}
+        return answer
 
     def warm(self, variant: str) -> None:
         """Let the list be known and the weights be packed, and wait until both are on the disk."""
@@ -83,9 +81,11 @@ class Bench:
             with path.open("rb") if path.is_file() else nullcontext() as file:
                 if file:
                     os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        cache, ask = self._cache(variant), {"picture": self.pictures[1], "plain": plain}
+        started = time.perf_counter()
         with memory_limit(limit * 2**20) as enter:
-            found = self.run(variant, "gaze", picture=self.pictures[1], plain=plain, enter=enter)
-        return {**found, "seconds": found["process"]}
+            found = self._run(cache, variant, "gaze", enter=enter, **ask)
+        return {**found, "seconds": time.perf_counter() - started}
 
     def read(self, variant: str) -> None:
         """Let the system have the packed files in its memory."""
