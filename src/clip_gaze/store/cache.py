@@ -94,8 +94,12 @@ class Store:
             found = {c: blob for c in contents if (blob := self._waiting.get((encoder, c)))}
             others = [content for content in contents if content not in found]
             found |= self._try(partial(self._select, encoder, others)) or {}
-        vectors = {c: np.frombuffer(b, "<f4") for c, b in found.items() if len(b) == 4 * dim}
-        return {c: v.astype(np.float32) for c, v in vectors.items() if np.isfinite(v).all()}
+        sound = {content: blob for content, blob in found.items() if len(blob) == 4 * dim}
+        if not sound:
+            return {}
+        vectors = np.frombuffer(b"".join(sound.values()), "<f4").reshape(-1, dim).astype(np.float32)
+        finite = np.asarray(np.isfinite(vectors).all(axis=1))
+        return {c: v for c, v, good in zip(sound, vectors, finite, strict=True) if good}
 
     def put(self, encoder: str, vectors: Mapping[str, NDArray[np.float32]]) -> None:
         """Keep vectors; when this returns they outlive the process, where the file can be written.
