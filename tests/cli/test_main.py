@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
 import json
 import os
@@ -612,3 +613,20 @@ def test_help_and_completion_know_all_commands_and_load_none() -> None:
         _CLIP_GAZE_COMPLETE="bash_complete", COMP_WORDS="clip-gaze ", COMP_CWORD="1"
     ).splitlines()
     assert [f"plain,{name}" for name in known] == completed[: len(known)]
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_a_program_that_runs_a_command_finds_its_collector_as_it_was(
+    collects: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "clip_gaze.cli.commands.lists", raising=False)
+    monkeypatch.delattr(commands, "lists", raising=False)
+    was, frozen = gc.isenabled(), gc.get_freeze_count()
+    try:
+        (gc.enable if collects else gc.disable)()
+        with pytest.raises(SystemExit):
+            main(["lists"], prog_name="clip-gaze")
+        assert gc.isenabled() == collects
+        assert gc.get_freeze_count() == frozen
+    finally:
+        (gc.enable if was else gc.disable)()
