@@ -251,7 +251,7 @@ def test_where_there_is_no_room_nothing_is_packed(
     wanted = seen(store=False)
     usage = namedtuple("usage", "total used free")  # noqa: PYI024 - as shutil has it
     if short == "disk":
-        monkeypatch.setattr(packed.shutil, "disk_usage", lambda _: usage(10**9, 10**9, 10**6))
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9, 10**6))
     elif short == "memory":
         monkeypatch.setattr(packed, "free_bytes", lambda: 10**6)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -106,7 +107,7 @@ def homeless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         raise KeyError(uid)
 
     monkeypatch.setattr(pwd, "getpwuid", unknown)
-    monkeypatch.setattr(paths.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
     return tmp_path / f"clip-gaze-{os.getuid()}"
 
 
@@ -122,7 +123,7 @@ def test_without_a_home_the_cache_is_a_private_temporary_folder(homeless: Path) 
 def test_without_a_home_and_a_place_for_temporary_files_what_to_do_is_said(
     homeless: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paths.tempfile, "gettempdir", lambda: str(homeless / "gone"))
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(homeless / "gone"))
     with pytest.raises(GazeError, match=r"cannot be made \(No such file .*; set HOME") as caught:
         paths.cache_folder()
     assert str(homeless / "gone") in str(caught.value)
