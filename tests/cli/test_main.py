@@ -630,3 +630,24 @@ def test_a_program_that_runs_a_command_finds_its_collector_as_it_was(
         assert gc.get_freeze_count() == frozen
     finally:
         (gc.enable if was else gc.disable)()
+
+
+def test_a_library_that_is_stopped_while_it_is_loaded_gets_no_traceback(
+    photo: Path, tmp_path: Path
+) -> None:
+    package = tmp_path / "onnxruntime"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "try:\n    raise KeyboardInterrupt\n"
+        "except KeyboardInterrupt as error:\n"
+        "    raise ImportError('initialization failed') from error\n",
+        encoding="utf-8",
+    )
+    words = ["-m", "clip_gaze", "gaze", photo, "--model", "demo", "--list", "tools"]
+    done = subprocess.run(
+        [sys.executable, *words], capture_output=True, text=True, check=False, encoding="utf-8",
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "clip-gaze: error: stopped"
+    assert "Traceback" not in done.stderr

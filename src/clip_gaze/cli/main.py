@@ -8,13 +8,16 @@ import gc
 import os
 import sys
 import warnings
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from clip_gaze.cli.groups import Late
 from clip_gaze.cli.progress import NOTHING_DONE, NothingWrittenError, say
 from clip_gaze.errors import DownloadError, GazeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # The module of each command, and its line in the help: a module is loaded when it is run.
 _COMMANDS = {
@@ -45,7 +48,8 @@ class _OneLine(Late):
         _prepare_streams()
         try:
             kwargs["standalone_mode"] = False
-            result = super().main(*args, **kwargs)
+            with _interruptions():
+                result = super().main(*args, **kwargs)
         except click.exceptions.NoArgsIsHelpError as error:
             click.echo(error.format_message())
             sys.exit(NOTHING_DONE)
@@ -114,6 +118,20 @@ def main(*, verbose: bool) -> None:
     logger = logging.getLogger("clip_gaze")
     logger.handlers[:] = [handler]
     logger.setLevel(logging.DEBUG if verbose else logging.WARNING)
+
+
+@contextlib.contextmanager
+def _interruptions() -> Iterator[None]:
+    """Let Ctrl-C be one where a library, stopped while it was loaded, raises what it made of it."""
+    try:
+        yield
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, KeyboardInterrupt):
+                raise KeyboardInterrupt from error
+            cause = cause.__cause__ or cause.__context__
+        raise
 
 
 def _prepare_streams() -> None:
