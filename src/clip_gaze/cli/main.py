@@ -130,7 +130,7 @@ def _interruptions() -> Iterator[None]:
         while cause is not None:
             if isinstance(cause, KeyboardInterrupt):
                 raise KeyboardInterrupt from error
-            cause = cause.__cause__ or cause.__context__
+            cause = cause.__cause__
         raise
 
 
