@@ -54,13 +54,15 @@ settings.load_profile("patient")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Give each test a cache folder of its own, and no way to a hub.
 
-    A test that undoes its own patches in the middle does not undo these.
+    A test that undoes its own patches in the middle does not undo these. The folder goes after
+    the test: those with the packed weights of a full-size model hold a gigabyte each.
     """
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CLIP_GAZE_CACHE", str(folder))
         patch.setenv("HF_HUB_OFFLINE", "1")
         yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
