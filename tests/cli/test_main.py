@@ -632,6 +632,12 @@ def test_a_program_that_runs_a_command_finds_its_collector_as_it_was(
         (gc.enable if was else gc.disable)()
 
 
+def test_the_collector_has_nothing_to_look_at_when_the_program_ends() -> None:
+    last = "lambda: print(gc.get_freeze_count(), file=sys.stderr)"
+    done = called(f"import atexit, gc\natexit.register({last})", "lists")
+    assert int(done.stderr) > 0
+
+
 def test_a_library_that_is_stopped_while_it_is_loaded_gets_no_traceback(
     photo: Path, tmp_path: Path
 ) -> None:

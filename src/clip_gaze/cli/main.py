@@ -43,7 +43,9 @@ class _OneLine(Late):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run a command and turn its failure into a line."""
-        # At the end the collector would look for garbage in all that was loaded, for 20 ms.
+        # At the end the collector would look for garbage in all that was loaded, for 20 ms. A
+        # program that runs several commands needs to be told once.
+        atexit.unregister(gc.freeze)
         atexit.register(gc.freeze)
         _prepare_streams()
         try:
