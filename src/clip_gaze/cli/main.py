@@ -43,11 +43,9 @@ class _OneLine(Late):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run a command and turn its failure into a line."""
-        # At the end the collector would look for garbage in all that was loaded, for 20 ms. A
-        # program that runs several commands needs to be told once.
-        atexit.unregister(gc.freeze)
-        atexit.register(gc.freeze)
-        _prepare_streams()
+        # Without arguments of its caller's it is the program, not a command inside another one.
+        kwargs["obj"] = not args and not kwargs
+        _prepare(alone=kwargs["obj"])
         try:
             kwargs["standalone_mode"] = False
             with _interruptions():
@@ -105,13 +103,14 @@ def _fail(message: str, *more: str) -> NoReturn:
 @click.group(cls=_OneLine, late=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="clip-gaze", message="clip-gaze %(version)s")
 @click.option("-v", "--verbose", is_flag=True, help="Say more of what is done.")
-def main(*, verbose: bool) -> None:
+@click.pass_obj
+def main(alone: bool, *, verbose: bool) -> None:
     """Ask which art phrases CLIP finds most likely for a picture."""
     import logging
 
     from clip_gaze.pictures import memory
 
-    memory.alone = True
+    memory.alone |= alone
     # What Pillow thinks of a picture's metadata helps nobody here.
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
     handler = logging.Handler()
@@ -136,8 +135,11 @@ def _interruptions() -> Iterator[None]:
         raise
 
 
-def _prepare_streams() -> None:
+def _prepare(*, alone: bool) -> None:
     """Write UTF-8 into pipes and files everywhere, and never fail on a letter in a terminal."""
+    if alone:
+        # At the end the collector would look for garbage in all that was loaded, for 20 ms.
+        atexit.register(gc.freeze)
     # A program without a window's terminal has no streams, nor has one that was started so. What
     # opens next would get their numbers, and then what libraries write there.
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
