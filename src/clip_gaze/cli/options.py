@@ -35,10 +35,17 @@ megapixels_option = click.option(
 )  # fmt: skip
 
 
+def a_file(_: click.Context, __: click.Parameter, value: str | None) -> Path | None:
+    """Return where -o writes; None for "-": standard output."""
+    return None if value in (None, "-") else Path(str(value))
+
+
 def output_option(about: str, **more: Any) -> Callable[[Command], Command]:
     """Return the option -o FILE, with what its help says."""
-    kind = click.Path(dir_okay=False, path_type=Path)
-    return click.option("-o", "--output", type=kind, metavar="FILE", help=about, **more)
+    kind = click.Path(dir_okay=False, allow_dash=True)
+    return click.option(
+        "-o", "--output", type=kind, callback=a_file, metavar="FILE", help=about, **more
+    )
 
 
 def asking_options(command: Command) -> Command:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clip_gaze.cli.options import asking_options, model_options, output_option
+from clip_gaze.cli.places import spared
 from clip_gaze.cli.progress import SOME_FAILED, encoding, opened, say, writing
 from clip_gaze.drawing import canvas, chart
 from clip_gaze.output import names, render, tables, writers
@@ -63,6 +64,7 @@ def compare(
     paths, missed = asked.pictures()
     table, drawing = _places(kind, output)
     kind = kind or writers.kind_of(table) or "text"
+    spared((*paths, *asked.files), output)
     _check(paths, kind, drawing, edits=edits)
 
     def pictures(limit: int | None) -> Iterable[Source]:

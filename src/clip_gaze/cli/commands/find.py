@@ -11,6 +11,7 @@ import click
 from clip_gaze.analysis.defaults import NEAR
 from clip_gaze.cli.asked import Asked
 from clip_gaze.cli.options import model_options, output_option, picture_options
+from clip_gaze.cli.places import spared
 from clip_gaze.cli.progress import (
     SOME_FAILED,
     NothingWrittenError,
@@ -93,6 +94,8 @@ def find(
         images, options = dataset.gallery(), dataset.options(options)
     elif place != ALL:
         images, code = Asked([place], (), (), (), recursive, exclude).pictures()
+    searched = images if isinstance(images, list) else ()
+    spared((*words, *like, *without, *searched), out.path)
     began = time.monotonic()
     terms = [*map(term, words), *map(Path, like)]
     with opened(**options) as clip, encoding() as encoded, bar("looking", " pictures") as looking:

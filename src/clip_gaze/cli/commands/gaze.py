@@ -21,6 +21,7 @@ from clip_gaze.cli.options import (
     model_options,
     threads_option,
 )
+from clip_gaze.cli.places import for_text, spared
 from clip_gaze.cli.progress import Counted, bar, encoding, opened, say, say_written, writing
 from clip_gaze.datasets.place import is_dataset
 from clip_gaze.errors import GazeError, PictureError
@@ -51,22 +52,25 @@ def output_options(command: Callable[..., int]) -> Callable[..., int]:
         *, output: str | None, kind: str | None, top: int, wide: bool = False,
         resume: bool = False, **options: Any,
     ) -> int:  # fmt: skip
-        path = None if output is None else Path(output)
+        path = None if output in (None, "-") else Path(str(output))
         kind = kind or kind_of(path)
-        if output and _is_place(output, kind, options.get("asked"), options.get("cluster")):
+        if path and _is_place(str(output), kind, options.get("asked"), options.get("cluster")):
             if wide or kind:
                 msg = f"{output}: is a folder, for a dataset; leave out --format and --wide"
                 raise click.UsageError(msg)
             from clip_gaze.cli import collection
 
-            return command(output=collection.Target(output, top, resume), **options)
+            return command(output=collection.Target(str(output), top, resume), **options)
         kind = kind or "text"
         if wide and kind != "csv":
             raise click.UsageError("--wide goes with --format csv")
-        if resume and (output is None or kind not in GROWING):
+        if resume and (path is None or kind not in GROWING):
             raise click.UsageError("--resume goes with -o FILE and --format jsonl or csv")
-        if kind == "parquet" and output is None:
+        if kind == "parquet" and path is None:
             raise click.UsageError("--format parquet goes with -o FILE")
+        for_text(path)
+        if asked := options.get("asked"):
+            spared((*asked.images, *asked.files, asked.names), path)
         return command(output=Output(path, kind, top, wide, resume), **options)
 
     return added(
@@ -176,6 +180,7 @@ def _gaze(
             raise GazeError(msg) from error
         paths = [*paths]
         files = names.of_maps([Path(str(path)) for path in paths])
+        spared(files, *(see / name for name in files.values()))
     with opened(**options) as clip, encoding() as told:
         if not isinstance(paths, (list, Streamed)):
             paths.check_model(clip)

@@ -14,10 +14,10 @@ from clip_gaze.cli.options import (
     model_options,
     output_option,
 )
+from clip_gaze.cli.places import for_text, spared
 from clip_gaze.cli.progress import bar, encoding, opened, writing
 from clip_gaze.output import lines, names, writers
 from clip_gaze.output.terminal import fitted
-from clip_gaze.system.files import check_place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,13 +65,13 @@ def prompt(
     Without --list, --phrases or --phrase: genres, artists, movements, painting materials and
     surfaces, one phrase of each at most. These three options and --without can be repeated.
     """
-    asked = (options.pop(each) for each in ("lists", "files", "own"))
-    lists = chosen_lists(*asked, alone=True)
+    named, files, own = (options.pop(each) for each in ("lists", "files", "own"))
+    lists = chosen_lists(named, files, own, alone=True)
     free, negative, style, tries = (
         options.pop(each) for each in ("free", "negative", "style", "tries")
     )
-    if output is not None:
-        check_place(output)
+    for_text(output)
+    spared((image, *files), output)
     rules = Rules(words.strip(), free, negative, style, tries)
     with opened(**options) as clip, encoding() as encoded, bar("trying lines") as trying:
         found = clip.prompt(

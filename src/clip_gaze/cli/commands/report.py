@@ -15,6 +15,7 @@ from clip_gaze.cli.options import (
     model_options,
     output_option,
 )
+from clip_gaze.cli.places import spared
 from clip_gaze.cli.progress import Counted, NothingWrittenError, encoding, opened, writing
 from clip_gaze.output import report as reports
 from clip_gaze.pictures.kept_thumbnails import Kept
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 # Of many pictures the thumbnails are smaller, or the page becomes too large to send.
 _MANY = 1000
 _EDGE, _EDGE_OF_MANY = 320, 160
+_PAGES = (".html", ".htm")
 
 
 @click.command()
@@ -57,7 +59,7 @@ _EDGE, _EDGE_OF_MANY = 320, 160
 def report(
     *,
     asked: Asked,
-    output: Path,
+    output: Path | None,
     see: bool,
     title: str | None,
     **options: Any,
@@ -67,6 +69,9 @@ def report(
     The page holds all that it shows, and opens in any browser. Without --list, --phrases or
     --phrase: artists, movements and surfaces. These three options and --exclude can be repeated.
     """  # fmt: skip
+    if output is None or output.suffix.lower() not in _PAGES:
+        msg = f"{output or '-'}: name a .html file for the page"
+        raise click.UsageError(msg)
     reports.check(output)
     paths: Dataset | list[Path | Remote]
     dataset, missed = asked.dataset(), 0
@@ -74,6 +79,7 @@ def report(
         paths, missed = asked.pictures()
     else:
         paths, options = dataset, dataset.options(options)
+    spared(asked.files, output)
     chosen = asked.phrases(options["model"])
     if title is None and len(asked.images) == 1 and Path(asked.images[0]).is_dir():
         title = Path(asked.images[0]).resolve().name

@@ -9,6 +9,7 @@ import click
 from clip_gaze.analysis.defaults import QUALITIES
 from clip_gaze.cli.complete import LISTS
 from clip_gaze.cli.options import megapixels_option, model_options, output_option
+from clip_gaze.cli.places import spared
 from clip_gaze.cli.progress import bar, encoding, opened, writing
 from clip_gaze.drawing import canvas, heatmap
 from clip_gaze.output import names, render, writers
@@ -77,6 +78,7 @@ def see(
     if name is not None and file is not None:
         raise click.UsageError("--list and --phrases exclude each other")
     _check(kind, output)
+    spared((image, file), output)
     against = phrases.read(file) if file is not None else name
     runs = QUALITIES[quality]
     with opened(**options) as clip, encoding() as encoded, bar("covering") as progress:

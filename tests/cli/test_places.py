@@ -1,0 +1,97 @@
+"""What a command reads is never what it writes over."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from clip_gaze.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from PIL import Image
+
+    MakePicture = Callable[..., Image.Image]
+
+READ = "is read by this command"
+NAME = "is the name of a picture"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, picture: MakePicture, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the working folder: two pictures, one with a map's name, phrases, lists of names."""
+    picture(seed=1).save(tmp_path / "mine.png")
+    picture(seed=2).save(tmp_path / "two.png")
+    picture(seed=3).save(tmp_path / "two_map.png")
+    (tmp_path / "words.txt").write_text("a sea\na boat\n", encoding="utf-8")
+    (tmp_path / "names.txt").write_text("mine.png\n", encoding="utf-8")
+    (tmp_path / "names.csv").write_text("image\nmine.png\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ("gaze two.png -o mine.png", NAME),
+        ("gaze two.png -o new.jpg --format json", NAME),
+        ("gaze mine.png --phrases words.txt -o words.txt", READ),
+        ("gaze --from names.txt -o names.txt", READ),
+        ("gaze --from names.csv -o names.csv", READ),
+        ("gaze . --see .", READ),
+        ("see mine.png boat -o mine.png", READ),
+        ("see mine.png boat --phrases words.txt -o words.txt --format json", READ),
+        ("compare two.png mine.png -o mine.png", READ),
+        ("compare two.png mine.png --phrases words.txt -o words.txt", READ),
+        ("compare . -o mine.png", READ),
+        ("prompt mine.png -o mine.png", NAME),
+        ("prompt mine.png --phrases words.txt -o words.txt", READ),
+        ("report two.png -o mine.png", "name a .html file"),
+        ("report two.png -o page.pdf", "name a .html file"),
+        ("report two.png -o -", "name a .html file"),
+        ("find sea . -o mine.png", READ),
+        ("find --like mine.png . -o ./mine.png", READ),
+        ("find --duplicates . -o linked.png", READ),
+    ],
+)
+def test_no_file_that_is_read_is_written_over(
+    words: str, why: str, folder: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.link(folder / "mine.png", folder / "linked.png")
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(SystemExit) as ended:
+        main([*words.split(), "--model", str(tiny_model)])
+    assert ended.value.code == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len([line for line in said if "error" in line]) == 1
+    assert why in said[-1]
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "gaze two.png --phrases words.txt",
+        "gaze two.png mine.png --phrases words.txt --format csv",
+        "compare two.png mine.png --phrases words.txt --format json",
+        "prompt mine.png --phrases words.txt",
+        "find sea .",
+        "see mine.png boat --phrases words.txt --format json",
+    ],
+)
+def test_a_dash_is_standard_output(
+    words: str, folder: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written = []
+    for more in ([], ["-o", "-"]):
+        with pytest.raises(SystemExit) as ended:
+            main([*words.split(), "--model", str(tiny_model), *more])
+        assert ended.value.code == 0
+        written.append(capsys.readouterr().out)
+    assert written[0]
+    assert written[0] == written[1]
+    assert not (folder / "-").exists()
