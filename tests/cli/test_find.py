@@ -11,6 +11,7 @@ import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import fsspec
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -148,11 +149,32 @@ def test_text_json_lines_and_csv_say_the_same() -> None:
 
 
 @pytest.mark.usefixtures("studio")
-def test_names_alone_have_zero_bytes_behind_them() -> None:
-    rows = found("on wood", "scans", "--top", 3)["images"]
-    assert run("on wood", "scans", "--top", 3, "-0").stdout.split("\0") == [
-        *(row["image"] for row in rows), ""
-    ]  # fmt: skip
+def test_names_alone_have_zero_bytes_behind_them_and_are_said_to_be_of_what() -> None:
+    rows = found("on wood", "harbour", "scans", "--top", 3)["images"]
+    done = run("on wood", "harbour", "scans", "--top", 3, "-0")
+    assert done.stdout.split("\0") == [*(row["image"] for row in rows), ""]
+    assert f'"on wood" + "harbour" ({COUNT} pictures, demo, fp32)' in done.stderr
+
+
+@pytest.mark.usefixtures("studio")
+def test_a_folder_that_is_taken_as_words_is_named() -> None:
+    done = run("on wood", "scans", "scans/1.png", "scans")
+    assert done.exit_code == 0
+    assert "scans is a folder here, and taken as words; name it last to search it" in done.stderr
+
+
+def test_pictures_at_urls_are_searched_and_looked_for(studio: Path) -> None:
+    fs = fsspec.filesystem("memory")
+    for path in (studio / "scans").iterdir():
+        fs.pipe_file(f"/found/{path.name}", path.read_bytes())
+    try:
+        answer = found("memory://found/5.png", "memory://found/", "--top", 1)
+    finally:
+        fs.rm("/found", recursive=True)
+    assert asked(answer) == [("memory://found/5.png", "picture", True)]
+    (best,) = answer["images"]
+    assert best["image"].endswith("/found/5.png")
+    assert best["similarity"] == pytest.approx(1)
 
 
 def test_a_sheet_shows_the_pictures_in_their_order(studio: Path) -> None:
@@ -236,6 +258,8 @@ def test_bad_pictures_are_named_and_the_rest_is_searched() -> None:
     [
         (["a harbour", "./gone"], "./gone: no such file or folder; check the name"),
         (["a harbour", Path("gone").absolute()], "gone: no such file or folder; check the name"),
+        (["a harbour", "gone/"], "gone/: no such file or folder; check the name"),
+        (["memory://somewhere/", "scans"], "is no picture; name it last, to search what is there"),
         ([], "say what to look for"),
         (["scans"], "say what to look for"),
         (["on wood", "--duplicates", "scans"], "no query"),

@@ -84,7 +84,10 @@ def _asking(command: Command) -> Command:
         names: str | None = None, column: str | None = None, **options: Any,
     ) -> Any:  # fmt: skip
         from clip_gaze.cli.asked import Asked
+        from clip_gaze.pictures.source import check_offline
 
+        for each in (*images, names or ""):
+            check_offline(each, offline=options["offline"])
         asked = Asked(images, lists, files, own, recursive, exclude, names, column)
         return command(asked=asked, **options)
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from clip_gaze.cli.progress import say
-from clip_gaze.datasets.place import is_dataset
 from clip_gaze.errors import PictureError
 from clip_gaze.pictures import collect
+from clip_gaze.pictures.source import Remote, check_offline
 from clip_gaze.system.storage import is_url
 
 if TYPE_CHECKING:
@@ -40,31 +40,51 @@ class Minus(click.Command):
         return super().parse_args(ctx, turned)
 
 
-def where(query: Sequence[str]) -> tuple[Sequence[str], str]:
+def where(query: Sequence[str], *, offline: bool) -> tuple[Sequence[str], str]:
     """Return what is looked for, and where.
 
+    Args:
+        query: the words of the command.
+        offline: whether other machines may not be reached.
+
     Raises:
-        PictureError: a word that can only be a path leads nowhere.
+        PictureError: a word that can only be a path leads nowhere, or may not be followed.
 
     """
     for word in query:
+        check_offline(word, offline=offline)
         is_path = Path(word).is_absolute() or word.startswith(("./", "../", "~/"))
-        if is_path and not os.path.lexists(word):
+        if (is_path or word.endswith(("/", os.sep))) and not _is_there(word):
             msg = f"{word}: no such file or folder; check the name and the folder"
             raise PictureError(msg)
-    if query and (query[-1] == ALL or Path(query[-1]).is_dir() or _is_remote(query[-1])):
+    if query and (query[-1] == ALL or Path(query[-1]).is_dir() or _is_place(query[-1])):
         return query[:-1], query[-1]
     return query, ALL
 
 
-def _is_remote(word: str) -> bool:
-    """Return whether a word is the URL of a dataset."""
-    return is_url(word) and is_dataset(word)
+def _is_there(word: str) -> bool:
+    return is_url(word) or os.path.lexists(word)
 
 
-def term(word: str) -> str | Path:
-    """Return a picture's path where there is such a file, else the words."""
-    looks = Path(word).suffix.lower() in collect.SUFFIXES
+def _is_place(word: str) -> bool:
+    """Return whether a word is the URL of something else than a picture."""
+    return is_url(word) and not _looks_like_a_picture(word)
+
+
+def _looks_like_a_picture(word: str) -> bool:
+    return Path(word).suffix.lower() in collect.SUFFIXES
+
+
+def term(word: str) -> str | Path | Remote:
+    """Return a picture where there is such a file or URL, else the words."""
+    looks = _looks_like_a_picture(word)
+    if is_url(word):
+        if looks:
+            return Remote(word)
+        msg = f"{word}: is no picture; name it last, to search what is there"
+        raise PictureError(msg)
+    if Path(word).is_dir():
+        say(f"clip-gaze: {word} is a folder here, and taken as words; name it last to search it")
     if Path(word).is_file():
         if not looks:
             say(f'clip-gaze: {word} is a file here, and taken as a picture; "{word} " is a word')

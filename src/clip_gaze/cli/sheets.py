@@ -81,6 +81,7 @@ def put(answer: Search | Duplicates, out: Out, note: str) -> None:
     """Write what was found where it goes."""
     path, shown = out.path, out.path
     if out.null and isinstance(answer, Search):
+        say(f"clip-gaze: {found.title(answer)} ({found.about(answer)})")
         writers.to_stdout(f"{hit.image}\0" for hit in answer.images)
     elif path is not None and out.drawing:
         with writing(path):

@@ -23,6 +23,7 @@ from clip_gaze.errors import (
     StorageError,
 )
 from clip_gaze.model.spec import ModelSpec
+from clip_gaze.pictures.source import check_offline
 from clip_gaze.system.storage import Folder
 from clip_gaze.wording import counted
 
@@ -102,11 +103,12 @@ def run(
         summary: whoever lists the collection counts `unlisted` in it.
 
     Raises:
-        GazeError: the dataset is another one, or nothing can be done.
+        GazeError: it is another one, nothing can be done, or --offline forbids to reach it.
         ModelError: workers have no model, or another one.
         BrokenOffError: the run ended early.
 
     """
+    check_offline(job.target, offline=clip.spec.offline)
     summary = summary or Summary()
     there: set[str] = set()
     asked: set[str] = set()
@@ -247,11 +249,15 @@ def embed(
         summary = Summary()
         why: list[str] = []
 
+        def allowed(each: str) -> str:
+            check_offline(each, offline=spec.offline)
+            return each
+
         def failed(error: Exception) -> None:
             summary.unlisted += 1
             why.append(str(error))
 
-        pictures = listing.listed(sources, failed)
+        pictures = listing.listed(map(allowed, sources), failed)
         run(
             clip, description.job_of(clip, place, about), partitions(pictures, per_part),
             Told(progress or (lambda _: None), failed=why.append),

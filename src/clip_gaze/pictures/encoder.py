@@ -12,9 +12,16 @@ import numpy as np
 import PIL
 
 from clip_gaze.errors import PictureError
-from clip_gaze.pictures.source import Content, Decoded, Embedded, File, Remote, source
+from clip_gaze.pictures.source import (
+    Content,
+    Decoded,
+    Embedded,
+    File,
+    Remote,
+    check_offline,
+    source,
+)
 from clip_gaze.system.files import sha256
-from clip_gaze.system.storage import is_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -24,7 +31,7 @@ if TYPE_CHECKING:
     from clip_gaze.model.manifest import Manifest
     from clip_gaze.model.session import Tower
     from clip_gaze.pictures.pools import Pools
-    from clip_gaze.pictures.source import Picture, Source
+    from clip_gaze.pictures.source import Picture
     from clip_gaze.pictures.vision import Vision
     from clip_gaze.store import Store
 
@@ -182,7 +189,9 @@ class ImageEncoder:
             PictureError: it cannot be read.
 
         """
-        return self._vision.square(self._source(image))
+        found = source(image)
+        check_offline(found.name, offline=self._offline)
+        return self._vision.square(found)
 
     def encode_squares(self, squares: NDArray[np.uint8]) -> Vector:
         """Return the vectors of (n, size, size, 3) uint8, (n, d), L2-normalised; keep none."""
@@ -221,26 +230,14 @@ class ImageEncoder:
             return image
         name = ""
         try:
-            found = self._source(image)
+            found = source(image)
+            name = found.name
+            check_offline(name, offline=self._offline)
             if not isinstance(found, Decoded):
                 return found
-            name = found.name
             return name, self._vision.pixels(found)
         except PictureError as error:
             return name, error
-
-    def _source(self, image: Picture) -> Source:
-        """Return what a picture is read from, if it may be.
-
-        Raises:
-            PictureError: it is no picture, or lies on another machine, which must not be asked.
-
-        """
-        found = source(image)
-        if self._offline and isinstance(found, Remote) and not is_here(found.name):
-            msg = f"{found.name}: --offline forbids to fetch it"
-            raise PictureError(msg)
-        return found
 
     def _known(self, sources: list[Named]) -> dict[str, Vector]:
         """Return the vectors of files that have not changed since they were encoded, by name."""

@@ -185,6 +185,18 @@ def source(picture: Picture) -> Source:
     raise PictureError(msg)
 
 
+def check_offline(name: str, *, offline: bool) -> None:
+    """Refuse what lies on another machine, if none may be reached.
+
+    Raises:
+        PictureUnreachableError: it does.
+
+    """
+    if offline and storage.is_url(name) and not storage.is_here(name):
+        msg = f"{name}: --offline forbids to reach it"
+        raise PictureUnreachableError(msg)
+
+
 def named(name: str) -> File | Remote:
     """Return the file that has a name, here or at a URL."""
     return Remote(name) if storage.is_url(name) else File(name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,10 +23,12 @@ from clip_gaze.cli.progress import (
 from clip_gaze.cli.query import ALL, Minus, term, where
 from clip_gaze.cli.sheets import KINDS, Out, put
 from clip_gaze.datasets.place import is_dataset
+from clip_gaze.pictures.source import check_offline, named
 from clip_gaze.results import Duplicates, Search
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from clip_gaze.pictures.source import Remote
     from clip_gaze.search.gallery import Gallery
@@ -78,7 +79,10 @@ def find(
     a - before it is taken away: clip-gaze find "a harbour" -"boats" sketch.jpg my_scans
     """
     out = Out(*(options.pop(each) for each in ("output", "kind", "null", "show")))
-    words, place = where(query)
+    offline = options["offline"]
+    words, place = where(query, offline=offline)
+    for each in (*like, *without):
+        check_offline(each, offline=offline)
     asked = bool(words or like or without)
     if asked is duplicates:
         what = "--duplicates takes a folder, and no query"
@@ -97,7 +101,7 @@ def find(
     searched = images if isinstance(images, list) else ()
     spared((*words, *like, *without, *searched), out.path)
     began = time.monotonic()
-    terms = [*map(term, words), *map(Path, like)]
+    terms = [*map(term, words), *map(named, like)]
     with opened(**options) as clip, encoding() as encoded, bar("looking", " pictures") as looking:
         if dataset is not None:
             dataset.check_model(clip)
