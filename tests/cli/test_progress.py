@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import webbrowser
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
 
+from clip_gaze import Clip
+from clip_gaze.cli.asked import Asked, Streamed
 from clip_gaze.cli.main import main
 from demo.painter import paint
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from clip_gaze import PictureResult
 
 SUMMARY = re.compile(r"clip-gaze: looked at (\d+ pictures) in [\d.]+ s(?:; (\d+ failed))?")
 
@@ -121,13 +128,16 @@ def test_where_all_failed_the_summary_says_so_and_nothing_was_written(
 
 
 @pytest.mark.usefixtures("scans")
-def test_a_table_that_holds_errors_alone_was_written_all_the_same(tmp_path: Path) -> None:
+def test_a_table_that_holds_errors_alone_takes_the_place_of_no_other(tmp_path: Path) -> None:
     for path in (tmp_path / "scans").iterdir():
         path.write_text("no", encoding="utf-8")
+    lines, _ = said("gaze", "scans", "-o", "a.csv", code=2)
+    assert lines[-2] == "clip-gaze: wrote a.csv"
+    assert "is not a picture" in (tmp_path / "a.csv").read_text(encoding="utf-8")
     (tmp_path / "a.csv").write_text("of an earlier run", encoding="utf-8")
     lines, _ = said("gaze", "scans", "-o", "a.csv", code=2)
-    assert lines[-2] == "clip-gaze: wrote a.csv (replaced)"
-    assert "is not a picture" in (tmp_path / "a.csv").read_text(encoding="utf-8")
+    assert not [line for line in lines if "wrote" in line]
+    assert (tmp_path / "a.csv").read_text(encoding="utf-8") == "of an earlier run"
 
 
 @pytest.mark.usefixtures("scans")
@@ -141,6 +151,92 @@ def test_a_run_that_goes_on_says_so(tmp_path: Path) -> None:
     wrote, summary = said(*command)[0]
     assert wrote == "clip-gaze: wrote a.csv (continued)"
     assert summary.startswith("clip-gaze: looked at 2 pictures in ")
+
+
+@pytest.mark.usefixtures("scans")
+def test_a_run_that_goes_on_tries_again_what_could_not_be_read(tmp_path: Path) -> None:
+    command = ("gaze", "scans", "-l", "tools", "--top", "1", "-o", "a.csv", "--resume")
+    good = (tmp_path / "scans" / "1.png").read_bytes()
+    (tmp_path / "scans" / "1.png").write_text("no", encoding="utf-8")
+    said(*command, code=1)
+    lines, _ = said(*command, code=1)  # which it still cannot be
+    assert len([line for line in lines if "is not a picture" in line]) == 1
+    (tmp_path / "scans" / "1.png").write_bytes(good)
+    said(*command)
+    assert ",error," not in (tmp_path / "a.csv").read_text(encoding="utf-8")
+    assert said(*command)[0][-1].endswith("nothing was left to do")
+
+
+@pytest.mark.usefixtures("scans")
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_run_that_is_stopped_says_how_to_go_on(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Clip.gaze_many
+
+    def stopped(*args: Any, **options: Any) -> Iterator[PictureResult]:
+        yield from islice(found(*args, **options), 2)
+        raise KeyboardInterrupt
+
+    command = ("gaze", "scans", "-l", "tools", "-o", f"a.{kind}")
+    monkeypatch.setattr(Clip, "gaze_many", stopped)
+    lines, _ = said(*command, code=2)
+    why = "clip-gaze: error: stopped after 2 pictures; the same command with --resume goes on"
+    assert lines == [why]
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    said(*command, "--resume")
+    before = (tmp_path / f"a.{kind}").read_bytes()
+    monkeypatch.setattr(Clip, "gaze_many", stopped)
+    assert said(*command, code=2)[0][-1] == "clip-gaze: error: stopped"
+    assert (tmp_path / f"a.{kind}").read_bytes() == before
+
+
+@pytest.mark.usefixtures("scans")
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("gaze scans --from gone.txt", "gone.txt: no such file"),
+        ("gaze scans --from names.csv --column title", "has no column 'title'"),
+        ("gaze scans --from latin.csv", "is not CSV in UTF-8"),
+        ("gaze gone", "gone: no such file"),
+    ],
+)
+def test_what_is_wrong_with_names_is_said_before_any_picture_is_looked_at(
+    command: str, message: str, tmp_path: Path
+) -> None:
+    for number in range(60):  # more than are taken at once
+        shutil.copy(tmp_path / "scans" / "0.png", tmp_path / "scans" / f"copy-{number}.png")
+    (tmp_path / "names.csv").write_text("image\nscans/0.png\n", encoding="utf-8")
+    (tmp_path / "latin.csv").write_bytes(b"image\ncaf\xe9.png\n")
+    (tmp_path / "a.csv").write_text("of an earlier run", encoding="utf-8")
+    lines, _ = said(*command.split(), "-o", "a.csv", code=2)
+    assert len(lines) == 1
+    assert message in lines[0]
+    assert (tmp_path / "a.csv").read_text(encoding="utf-8") == "of an earlier run"
+
+
+@pytest.mark.usefixtures("scans")
+@pytest.mark.parametrize("what", ["gaze", "report", "embed -o new", "gaze -o new/"])
+@pytest.mark.parametrize("names", ["--from empty.txt", "--from head.csv", "vectors", "-"])
+def test_where_no_picture_is_named_a_line_says_so(what: str, names: str, tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").touch()
+    (tmp_path / "head.csv").write_text("image\n", encoding="utf-8")
+    said("embed", "scans", "-o", "vectors")
+    for part in (tmp_path / "vectors").glob("part-*"):
+        part.unlink()
+    (line,), _ = said(*what.split(), *names.split(), code=2)
+    assert re.search(r"error: .*(names no picture|no picture is named|without pictures)", line)
+
+
+@pytest.mark.usefixtures("scans")
+def test_a_folder_without_pictures_is_named_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "empty").mkdir()
+    pictures = Streamed(Asked(["scans", "empty"], (), (), (), recursive=True, exclude=()))
+    assert len(list(pictures)) == pictures.count() == 3
+    assert caplog.text.count("no picture in this folder") == 1
 
 
 @pytest.mark.usefixtures("scans")

@@ -11,7 +11,7 @@ import click
 
 from clip_gaze.cli.progress import SOME_FAILED, NothingWrittenError, say
 from clip_gaze.datasets.place import is_dataset
-from clip_gaze.errors import PhraseListError
+from clip_gaze.errors import GazeError, PhraseListError, PictureError
 from clip_gaze.model import registry
 from clip_gaze.output import names
 from clip_gaze.pictures import collect
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 
     from clip_gaze.datasets.dataset import Dataset
-    from clip_gaze.errors import PictureError
     from clip_gaze.pictures.source import File, Remote
 
 
@@ -126,9 +125,7 @@ class Asked:
             raise click.UsageError(msg)
         if not some:
             return None
-        from clip_gaze.datasets.dataset import Dataset
-
-        return Dataset(some[0])
+        return dataset_at(some[0])
 
     def pictures(self) -> tuple[list[Path | Remote], int]:
         """Return the pictures that are meant, and the exit code that folders call for.
@@ -142,6 +139,22 @@ class Asked:
         """
         streamed = Streamed(self)
         return list(streamed), streamed.exit_code
+
+
+def dataset_at(place: str) -> Dataset:
+    """Return the dataset at a place.
+
+    Raises:
+        GazeError: there is none, or it has no picture.
+
+    """
+    from clip_gaze.datasets.dataset import Dataset
+
+    found = Dataset(place)
+    if not len(found):
+        msg = f"{place}: is a dataset without pictures; make it again, or go on with --resume"
+        raise GazeError(msg)
+    return found
 
 
 class Streamed:
@@ -158,8 +171,12 @@ class Streamed:
         self.exit_code = 0
         self._rest = self._listed(self._failed)
         self._first = [*islice(self._rest, 2)]
-        if not self._first:
+        if not self._first and self.exit_code:
             raise NothingWrittenError
+        if not self._first:
+            named = "standard input" if asked.names in (None, "-") else asked.names
+            msg = f"{named}: names no picture"
+            raise PictureError(msg)
 
     def __iter__(self) -> Iterator[Path | Remote]:
         """Yield them, once."""
@@ -177,15 +194,20 @@ class Streamed:
         """
         if "-" in (*self._asked.images, self._asked.names):
             return None
-        return sum(names.as_text(str(path)) not in done for path in self._listed(lambda _: None))
+        listed = self._listed(lambda _: None, again=True)
+        return sum(names.as_text(str(path)) not in done for path in listed)
 
     def _failed(self, error: PictureError) -> None:
         self.exit_code = SOME_FAILED
         say(f"clip-gaze: error: {error}")
 
-    def _listed(self, failed: Callable[[PictureError], object]) -> Iterator[Path | Remote]:
+    def _listed(
+        self, failed: Callable[[PictureError], object], *, again: bool = False
+    ) -> Iterator[Path | Remote]:
         asked = self._asked
-        meant = collect.pictures(asked.sources(), recursive=asked.recursive, exclude=asked.exclude)
+        meant = collect.pictures(
+            asked.sources(), recursive=asked.recursive, exclude=asked.exclude, again=again
+        )
         for path, error in meant:
             if error is None:
                 yield path

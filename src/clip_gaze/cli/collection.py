@@ -22,7 +22,7 @@ from clip_gaze.cli.progress import (
 )
 from clip_gaze.datasets import listing
 from clip_gaze.datasets.partitions import USUAL, partitions
-from clip_gaze.errors import BrokenOffError
+from clip_gaze.errors import BrokenOffError, PictureError
 from clip_gaze.results import PictureResult
 from clip_gaze.wording import counted
 
@@ -138,8 +138,12 @@ def _job(
     return description.job_of(clip, target.place, about, like=like, top=target.top), ranking
 
 
-def _listed(asked: Asked, failed: Callable[[Exception], object]) -> Iterator[listing.Named]:
-    return listing.listed(asked.sources(), failed, recursive=asked.recursive, exclude=asked.exclude)
+def _listed(
+    asked: Asked, failed: Callable[[Exception], object], *, again: bool = False
+) -> Iterator[listing.Named]:
+    return listing.listed(
+        asked.sources(), failed, recursive=asked.recursive, exclude=asked.exclude, again=again
+    )
 
 
 def _count(asked: Asked, dataset: Dataset | None) -> int | None:
@@ -148,7 +152,7 @@ def _count(asked: Asked, dataset: Dataset | None) -> int | None:
         return len(dataset)
     if listing.STDIN in (*asked.images, asked.names):
         return None
-    return sum(1 for _ in _listed(asked, lambda _: None))
+    return sum(1 for _ in _listed(asked, lambda _: None, again=True))
 
 
 def _exit_code(summary: Summary, place: str, began: float) -> int:
@@ -163,6 +167,9 @@ def _exit_code(summary: Summary, place: str, began: float) -> int:
         _wrong(f"{far}; the same command with --resume goes on")
     say_looked_at(summary.made, summary.bad, began)
     bad = summary.bad + summary.unread
+    if not (summary.there + summary.made + summary.failed + summary.unlisted):
+        msg = "no picture is named; nothing was done"
+        raise PictureError(msg)
     if summary.there + summary.made <= bad:
         raise NothingWrittenError
     return SOME_FAILED if bad or summary.failed or summary.unlisted else 0

@@ -69,9 +69,18 @@ def writing(path: Path | None, *, goes_on: bool = False) -> Iterator[list[str]]:
     """
     about: list[str] = []
     change = "continued" if goes_on else "replaced" if path and path.is_file() else ""
-    yield about
-    if path is not None and path.is_file():
-        say_written(path, ", ".join(about), change=change)
+
+    def told() -> None:
+        if path is not None and path.is_file():
+            say_written(path, ", ".join(about), change=change)
+
+    try:
+        yield about
+    except NothingWrittenError:
+        if not change:  # else what was there has stayed
+            told()  # a table of errors alone
+        raise
+    told()
 
 
 def say_looked_at(count: int, failed: int, began: float) -> None:

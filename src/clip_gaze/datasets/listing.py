@@ -7,6 +7,7 @@ import contextlib
 import csv
 import os
 import sys
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
@@ -38,6 +39,7 @@ def listed(
     *,
     recursive: bool = True,
     exclude: Sequence[str] = (),
+    again: bool = False,
 ) -> Iterator[Named]:
     """Yield the pictures of a collection, in an order that stays; they never stand in memory.
 
@@ -46,9 +48,11 @@ def listed(
         failed: called with what is wrong with a folder that cannot be read.
         recursive: see `collect.pictures`.
         exclude: see `collect.pictures`.
+        again: see `collect.pictures`.
 
     """
-    for found, error in collect.pictures(spread(sources), recursive=recursive, exclude=exclude):
+    meant = collect.pictures(spread(sources), recursive=recursive, exclude=exclude, again=again)
+    for found, error in meant:
         if error is not None:
             failed(error)
         elif isinstance(found, Remote):
@@ -83,7 +87,7 @@ def _stamp(path: Path) -> str | None:
 
 
 def names(file: str, column: str | None = None) -> Iterator[File | Remote]:
-    """Yield the pictures that a file names.
+    """Return the pictures that a file names; what is wrong with its beginning is said at once.
 
     Args:
         file: a path or URL: CSV or Parquet, by its ending; else text with one a line; "-" is
@@ -98,6 +102,12 @@ def names(file: str, column: str | None = None) -> Iterator[File | Remote]:
     if column is not None and kind not in {".csv", ".parquet"}:
         msg = f"{file}: has no columns; --column goes with .csv and .parquet"
         raise GazeError(msg)
+    found = _names(file, column)
+    return chain([*islice(found, 1)], found)
+
+
+def _names(file: str, column: str | None) -> Iterator[File | Remote]:
+    kind = Path(file).suffix.lower()
     with _opened(file) as stream:
         if kind == ".parquet":
             found = _parquet(stream, file, column)

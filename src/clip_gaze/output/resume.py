@@ -13,6 +13,7 @@ from clip_gaze.errors import GazeError
 from clip_gaze.output.tables import COLUMNS, MARK, csv_line, settings, text_of
 from clip_gaze.results import PictureResult
 from clip_gaze.system import notes
+from clip_gaze.system.files import whole
 from clip_gaze.wording import counted
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _MARK = MARK.encode()
 _JSON = b'{"image": '  # what a line of JSON begins with
 _NOTES = "begun"
+_CHUNK = 1 << 20
 _ELSE = "holds something other than results"
 _STATUS, _LIST, _PHRASE = (COLUMNS.index(name) for name in ("status", "list", "phrase"))
 
@@ -35,6 +37,7 @@ class Found(NamedTuple):
         made_by: the cells of SETTINGS.
         ok: whether the picture could be read.
         phrases: list and phrase of each row; None: the file's header names them.
+        start: where in the file it begins.
         end: where in the file the next picture begins.
         last: whether it is the file's end, so that rows may be missing.
 
@@ -44,6 +47,7 @@ class Found(NamedTuple):
     made_by: tuple[str, ...]
     ok: bool
     phrases: Sequence[tuple[str, str]] | None
+    start: int
     end: int
     last: bool = False
 
@@ -59,10 +63,12 @@ def finished(
     lists: Mapping[str, Sequence[str]],
     top: int,
 ) -> set[str]:
-    """Return the pictures that a broken run has finished, and cut off what it left unfinished.
+    """Return the pictures that a run has finished, and cut off what it left unfinished.
+
+    Pictures that it could not read are taken out of the file, to be tried again.
 
     Args:
-        path: what the broken run wrote; it may be missing.
+        path: what the run wrote; it may be missing.
         read: yields what the file holds of each picture.
         like: a result of this run, for its settings.
         lists: list name -> phrases.
@@ -77,6 +83,7 @@ def finished(
     made_by = _made_by(like)
     rows = [name for name, listed in lists.items() for _ in listed[: top or None]]
     done: set[str] = set()
+    bad: list[Found] = []
     end = 0
     with path.open("rb") as file:
         try:
@@ -87,7 +94,9 @@ def finished(
                     if found.last and len(names) < len(rows) and names == rows[: len(names)]:
                         break
                     _check(found.phrases, Counter(names), Counter(rows), lists)
-                if found.image:
+                if not found.ok:
+                    bad.append(found)
+                elif found.image:
                     done.add(found.image)
                 end = found.end
             _check_note(path, lists)
@@ -95,8 +104,22 @@ def finished(
             reason = error if isinstance(error, _ForeignError) else _ELSE
             msg = f"{path}: {reason}; name another file"
             raise GazeError(msg) from error
-    os.truncate(path, end)
+    if bad:
+        _leave_out(path, bad, end)
+    else:
+        os.truncate(path, end)
     return done
+
+
+def _leave_out(path: Path, bad: Sequence[Found], end: int) -> None:
+    """Write a file again without some pictures, and without what is behind its end."""
+    starts = [0, *(found.end for found in bad)]
+    ends = [*(found.start for found in bad), end]
+    with path.open("rb") as file, whole(path) as part, part.open("wb") as kept:
+        for start, stop in zip(starts, ends, strict=True):
+            file.seek(start)
+            while stop > file.tell():
+                kept.write(file.read(min(_CHUNK, stop - file.tell())))
 
 
 def note(path: Path, lists: Mapping[str, Sequence[str]]) -> None:
@@ -178,7 +201,8 @@ def json_results(file: BinaryIO) -> Iterator[Found]:
             result = PictureResult(**fields)
         except (AttributeError, KeyError, TypeError, ValueError):
             break
-        yield Found(result.image, _made_by(result), result.status == "ok", phrases, end)
+        ok = result.status == "ok"
+        yield Found(result.image, _made_by(result), ok, phrases, end - len(line), end)
     else:
         return
     raise _ForeignError(_ELSE)
@@ -187,32 +211,40 @@ def json_results(file: BinaryIO) -> Iterator[Found]:
 def csv_long(file: BinaryIO) -> Iterator[Found]:
     """Yield what CSV with one row for each picture and phrase holds."""
     group: list[list[str]] = []
-    end = 0
-    for row, behind in _rows(file, COLUMNS):
+    start = end = 0
+    for row, before, behind in _rows(file, COLUMNS):
         phrases = [(each[_LIST], each[_PHRASE]) for each in group]
         if group and (row[0] != group[0][0] or (row[_LIST], row[_PHRASE]) in phrases):
-            yield _found(group[0], phrases, end)
+            yield _found(group[0], phrases, start, end)
             group = []
+        if not group:
+            start = before
         group.append(row)
         end = behind
     if group:
-        yield _found(group[0], [(row[_LIST], row[_PHRASE]) for row in group], end, last=True)
+        phrases = [(row[_LIST], row[_PHRASE]) for row in group]
+        yield _found(group[0], phrases, start, end, last=True)
 
 
 def csv_wide(file: BinaryIO, header: Sequence[str]) -> Iterator[Found]:
     """Yield what CSV with one row for each picture holds."""
-    for row, end in _rows(file, header):
-        yield _found(row, None, end)
+    for row, start, end in _rows(file, header):
+        yield _found(row, None, start, end)
 
 
 def _found(
-    row: Sequence[str], phrases: Sequence[tuple[str, str]] | None, end: int, *, last: bool = False
+    row: Sequence[str],
+    phrases: Sequence[tuple[str, str]] | None,
+    start: int,
+    end: int,
+    *,
+    last: bool = False,
 ) -> Found:
-    return Found(row[0], tuple(row[1:_STATUS]), row[_STATUS] == "ok", phrases, end, last)
+    return Found(row[0], tuple(row[1:_STATUS]), row[_STATUS] == "ok", phrases, start, end, last)
 
 
-def _rows(file: BinaryIO, header: Sequence[str]) -> Iterator[tuple[list[str], int]]:
-    """Yield each whole row below the header, and where it ends."""
+def _rows(file: BinaryIO, header: Sequence[str]) -> Iterator[tuple[list[str], int, int]]:
+    """Yield each whole row below the header, and where it begins and ends."""
     head = csv_line(header).encode()
     start = file.read(len(_MARK + head) + 1)
     if (_MARK + head).startswith(start) or head.startswith(start):
@@ -230,11 +262,13 @@ def _rows(file: BinaryIO, header: Sequence[str]) -> Iterator[tuple[list[str], in
 
     reader = csv.reader(lines(), strict=True)
     _check_header([text_of(cell) for cell in next(reader, [])], header)
+    before = end
     try:
         for row in reader:
             if len(row) != len(header):
                 raise _ForeignError(_ELSE)
-            yield [text_of(cell) for cell in row], end
+            yield [text_of(cell) for cell in row], before, end
+            before = end
     except csv.Error:
         if not at_end:  # there it is a cell that was cut in the middle
             raise

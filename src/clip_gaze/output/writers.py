@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from clip_gaze.output import names, render, resume, tables
 from clip_gaze.output.terminal import fitted
-from clip_gaze.system.files import check_place, is_device, named, whole
+from clip_gaze.system.files import check_place, is_device, named, size, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -108,8 +108,11 @@ class Writer:
             GazeError: there is no place for the file.
 
         """
-        if output.path is not None:
-            check_place(output.path)
+        path = output.path
+        if path is not None:
+            check_place(path)
+        # Whether a growing file takes the place of none.
+        self._new = path is not None and (is_device(path) or not size(path))
         self._output = output
         self._lists = lists
         self._format = _format(output, lists)
@@ -133,14 +136,22 @@ class Writer:
         self._goes_on = bool(done)
         return done
 
+    @property
+    def grows(self) -> bool:
+        """Whether the file has each result as it comes, so that a run can go on with it.
+
+        A file that is there, and is written anew, stays as it is until all results are there.
+        """
+        return self._format.read is not None and (self._goes_on or self._new)
+
     @contextlib.contextmanager
     def opened(self) -> Iterator[Callable[[Results], None]]:
         """Yield what takes the results; a file that appears whole does so at the end."""
         path, save = self._output.path, self._format.save
         if path is None:
             yield lambda results: to_stdout(self._pieces(results))
-        elif self._format.read is not None:
-            begun = iter if self._goes_on else self._begun
+        elif self.grows:
+            begun = iter if self._goes_on else partial(self._begun, path)
             yield lambda results: write(begun(self._pieces(results)), path, append=self._goes_on)
         else:
             with whole(path) as part:
@@ -148,12 +159,13 @@ class Writer:
                     yield lambda results: save(map(names.spelled, results), part)
                 else:
                     yield lambda results: write(self._pieces(results), part)
+            if self._format.read is not None:
+                resume.note(path, self._lists)
 
-    def _begun(self, pieces: Iterator[str]) -> Iterator[str]:
-        """Yield the first result with what precedes it, so that an old file stays till then."""
+    def _begun(self, path: Path, pieces: Iterator[str]) -> Iterator[str]:
+        """Yield the first result with what precedes it, so that there is no file without one."""
         first = next(pieces, "") + (next(pieces, "") if self._format.table else "")
-        if self._output.path is not None:
-            resume.note(self._output.path, self._lists)
+        resume.note(path, self._lists)
         yield first
         yield from pieces
 

@@ -34,6 +34,7 @@ def pictures(
     *,
     recursive: bool = True,
     exclude: Sequence[str] = (),
+    again: bool = False,
 ) -> Iterator[Found]:
     """Yield the pictures in files and folders, each folder's in the order of their names.
 
@@ -48,6 +49,7 @@ def pictures(
         recursive: go into folders inside the folders.
         exclude: patterns such as "*_small.*" or "drafts"; what a file's or folder's name, or its
             path below the named folder, matches is passed over.
+        again: whether they were listed before, so that nothing more is said of empty folders.
 
     Yields:
         A path, or what lies at a URL, with None; or with an error, for a folder or an entry of one
@@ -71,7 +73,7 @@ def pictures(
     if empty and not some:
         msg = f"{empty[0]}: no picture {_IN}; {', '.join(sorted(SUFFIXES))} are taken"
         raise PictureError(msg)
-    for path in empty:
+    for path in () if again else empty:
         logger.warning("%s: no picture %s", path, _IN)
 
 

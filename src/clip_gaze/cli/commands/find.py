@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clip_gaze.analysis.defaults import NEAR
-from clip_gaze.cli.asked import Asked
+from clip_gaze.cli.asked import Asked, dataset_at
 from clip_gaze.cli.options import model_options, output_option, picture_options
 from clip_gaze.cli.places import spared
 from clip_gaze.cli.progress import (
@@ -92,9 +92,7 @@ def find(
     code, recursive, exclude = 0, options.pop("recursive"), options.pop("exclude")
     dataset = None
     if place != ALL and is_dataset(place):
-        from clip_gaze.datasets.dataset import Dataset
-
-        dataset = Dataset(place)
+        dataset = dataset_at(place)
         images, options = dataset.gallery(), dataset.options(options)
     elif place != ALL:
         images, code = Asked([place], (), (), (), recursive, exclude).pictures()

@@ -22,9 +22,18 @@ from clip_gaze.cli.options import (
     threads_option,
 )
 from clip_gaze.cli.places import for_text, spared
-from clip_gaze.cli.progress import Counted, bar, encoding, opened, say, say_written, writing
+from clip_gaze.cli.progress import (
+    SOME_FAILED,
+    Counted,
+    bar,
+    encoding,
+    opened,
+    say,
+    say_written,
+    writing,
+)
 from clip_gaze.datasets.place import is_dataset
-from clip_gaze.errors import GazeError, PictureError
+from clip_gaze.errors import BrokenOffError, GazeError, PictureError
 from clip_gaze.output import names, terminal
 from clip_gaze.output.writers import ENDINGS, GROWING, Output, Writer, kind_of
 from clip_gaze.pictures.source import Embedded
@@ -210,11 +219,18 @@ def _gaze(
         # one line with them.
         bar = output.path is not None or terminal.columns() is None
         with Counted(found, count, bar=bar) as results:
-            with writing(output.path, goes_on=bool(done)), writer.opened() as write:
-                write(results)
-                if output.kind not in GROWING:
+            try:
+                with writing(output.path, goes_on=bool(done)), writer.opened() as write:
+                    write(results)
+                    if done:
+                        return SOME_FAILED if results.failed else 0
                     return results.exit_code  # an error leaves an old file as it was
-            return results.exit_code
+            except KeyboardInterrupt:
+                if not writer.grows:
+                    raise
+                so_far = counted(len(done) + results.ok + results.failed, "picture")
+                msg = f"stopped after {so_far}; the same command with --resume goes on"
+                raise BrokenOffError(msg) from None
 
 
 def _with_maps(
