@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 _OPTIONS = {"model": "reference", "variant": "variant"}
 # Parts in memory while a dataset is searched.
 _KEPT = 8
+# What bytes raise that are no part of ours, beside pyarrow's own errors: pyarrow has a plain
+# OSError for a garbled footer, and a file of somebody else lacks columns, or has other ones.
+_NOT_UNDERSTOOD = (AttributeError, KeyError, OSError, TypeError, ValueError)
 
 
 class Dataset:
@@ -120,8 +123,9 @@ class Dataset:
             GazeError: it is damaged.
 
         """
+        content = self._folder.read(file)
         with self._undamaged(file):
-            return parts.rows(self._folder.read(file))
+            return parts.rows(content)
 
     def unread(self, file: str) -> int:
         """Return how many pictures of a part could not be read, as its statistics say.
@@ -130,14 +134,17 @@ class Dataset:
             GazeError: it is damaged.
 
         """
-        with self._undamaged(file), self._folder.opened(file) as stream:
-            return parts.errors(stream)
+        with self._folder.opened(file) as stream:
+            footer = parts.footer(stream)
+        with self._undamaged(file):
+            return parts.errors(footer)
 
     @contextlib.contextmanager
     def _undamaged(self, file: str) -> Iterator[None]:
+        """Say that a part is damaged where its bytes, which are here, cannot be understood."""
         try:
             yield
-        except (parts.arrow()[0].ArrowException, KeyError) as error:
+        except (parts.arrow()[0].ArrowException, *_NOT_UNDERSTOOD) as error:
             msg = f"{self.url}/{file}: is damaged; remove it, and make it again with --resume"
             raise GazeError(msg) from error
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # A file of a schema alone, as other writers of datasets have it; readers pass over its name.
 _KEY = b"clip_gaze"
+# One request brings it, and few footers are longer.
+_USUAL_FOOTER = 1 << 16
 arrow = partial(tables.arrow, "a dataset", "cluster")
 
 
@@ -114,10 +116,23 @@ def rows(content: bytes) -> Rows:
     return Rows(names, table.column("stamp").to_pylist(), found, errors)
 
 
-def errors(stream: IO[bytes]) -> int:
-    """Return how many rows of a part have an error; reads no row."""
+def footer(stream: IO[bytes]) -> bytes:
+    """Return the end of a part, with all of its footer, which says what it holds."""
+    size = stream.seek(0, io.SEEK_END)
+    stream.seek(max(0, size - _USUAL_FOOTER))
+    end = stream.read()
+    # The last 8 bytes are the footer's length and "PAR1".
+    length = int.from_bytes(end[-8:-4], "little") + 8
+    if len(end) < length <= size:
+        stream.seek(size - length)
+        end = stream.read()
+    return end
+
+
+def errors(footer: bytes) -> int:
+    """Return how many rows of a part have an error, as its footer says."""
     _, parquet = arrow()
-    metadata = parquet.read_metadata(stream)
+    metadata = parquet.read_metadata(io.BytesIO(footer))
     at = metadata.schema.names.index("error")
     nulls = sum(
         metadata.row_group(group).column(at).statistics.null_count
