@@ -88,6 +88,16 @@ def test_how_many_are_unread_is_known_however_long_a_footer_is(
     assert {file: dataset.unread(file) for file in dataset.files()} == unread
 
 
+@pytest.mark.parametrize("damage", [cut, garbled, foreign])
+def test_what_says_what_a_dataset_holds_may_be_damaged(
+    dataset: clip_gaze.Dataset, tmp_path: Path, damage: Damage
+) -> None:
+    path = tmp_path / "vectors" / "_common_metadata"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(clip_gaze.GazeError, match="is not one that clip-gaze wrote"):
+        clip_gaze.Dataset(dataset.url)
+
+
 @pytest.fixture
 def in_memory(scans: Path) -> Iterator[clip_gaze.Dataset]:
     yield clip_gaze.embed(scans, "memory://vectors-to-lose", model="demo", per_part=4)

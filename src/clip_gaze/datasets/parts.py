@@ -147,7 +147,7 @@ def about(content: bytes) -> dict[str, Any] | None:
     try:
         metadata = parquet.read_schema(io.BytesIO(content)).metadata or {}
         found = json.loads(metadata[_KEY])
-    except (pa.ArrowInvalid, KeyError, ValueError):
+    except (pa.ArrowInvalid, KeyError, OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None
 
