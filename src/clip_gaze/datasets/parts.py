@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     About = Mapping[str, Any]
 
-# A file of a schema alone, as other writers of datasets have it; readers pass over its name.
 _KEY = b"clip_gaze"
 # One request brings it, and few footers are longer.
 _USUAL_FOOTER = 1 << 16

@@ -10,6 +10,7 @@ from clip_gaze.system.storage import Folder, is_url
 if TYPE_CHECKING:
     import os
 
+# A file of a schema alone, as other writers of datasets have it; readers pass over its name.
 ABOUT = "_common_metadata"
 
 
