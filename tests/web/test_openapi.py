@@ -124,6 +124,11 @@ def test_the_description_says_what_the_code_does(served: Served) -> None:
     assert properties("gaze")["phrase"]["maxItems"] == forms.MOST_PHRASES
 
 
+def test_a_bundles_lists_are_not_said_to_ship() -> None:
+    summary = description("1.0", "token", ["seas"])["paths"]["/api/lists"]["get"]["summary"]
+    assert summary == "The phrase lists that can be named: those that ship, or a bundle's own"
+
+
 def test_refusals_are_as_described_too(schema: BaseSchema) -> None:
     operation = schema["/api/gaze"]["POST"]
     for headers, status in (

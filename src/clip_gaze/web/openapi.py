@@ -36,6 +36,7 @@ What `clip-gaze serve` answers, in the forms of the command line. Everything sta
 this machine. Where the server was started with a token, each request carries it: as
 `Authorization: Bearer TOKEN`, or as the cookie that opening `/?token=TOKEN` sets.\
 """
+_LISTS = "The phrase lists that can be named: those that ship, or a bundle's own"
 
 
 def description(version: str, cookie: str, lists: Sequence[str]) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def description(version: str, cookie: str, lists: Sequence[str]) -> dict[str, An
         "openapi": "3.1.0",
         "info": {"title": "clip-gaze", "version": version, "description": _ABOUT},
         "paths": {
-            "/api/lists": {"get": reading("lists", "The phrase lists that ship", "List")},
+            "/api/lists": {"get": reading("lists", _LISTS, "List")},
             "/api/models": {"get": reading("models", "The models; first that in use", "Model")},
             "/api/gaze": {"post": _gaze(lists)},
             "/api/see": {"post": _see(lists)},
