@@ -233,6 +233,7 @@ def test_nobody_at_an_address_is_one_line(scans: Path, tmp_path: Path) -> None:
         ("tcp://127.0.0.1:none", "invalid"),
         ("none://127.0.0.1:8786", "unknown address scheme"),
         ("tls://127.0.0.1:8786", "needs certificates"),
+        ("ucx://127.0.0.1:8786", "no scheduler can be reached"),
     ],
 )
 def test_an_address_that_cannot_be_one_is_one_line(
@@ -243,6 +244,39 @@ def test_an_address_that_cannot_be_one_is_one_line(
     assert f"clip-gaze: error: {address}: " in error
     assert said in error
     assert error.count("\n") == 2  # the model's note comes before
+
+
+@pytest.mark.parametrize(
+    ("cluster", "said"),
+    [("tcp://127.0.0.1:1", "requires encryption"), ("local:1", "cannot be started")],
+)
+def test_what_lacks_the_encryption_that_is_required_is_one_line(
+    scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cluster: str, said: str
+) -> None:
+    monkeypatch.setenv("DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION", "True")
+    code, error = ended(begun(scans, tmp_path / "vectors", cluster))
+    assert code == 2
+    assert f"clip-gaze: error: {cluster}: " in error
+    assert said in error
+    assert error.count("\n") == 2  # the model's note comes before
+
+
+@pytest.mark.parametrize("error", [RuntimeError(), FutureWarning("\nis no more\nfor long")])
+def test_whatever_dask_raises_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    import distributed
+
+    def fails(_: str) -> str:
+        raise error
+
+    monkeypatch.setattr(distributed.comm, "get_address_host", fails)
+    with (
+        pytest.raises(clip_gaze.GazeError, match=r"\((RuntimeError|is no more)\)") as raised,
+        engines.connected("tcp://127.0.0.1:1"),
+    ):
+        pass
+    assert "\n" not in str(raised.value)
 
 
 def test_with_tls_only_those_with_a_certificate_connect(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import warnings
 import zlib
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -73,7 +74,8 @@ def connected(cluster: Any) -> Iterator[Any]:
             such as "tcp://10.0.0.1:8786"; a Dask client; or a cluster object of Dask's.
 
     Raises:
-        GazeError: dask[distributed] is not installed, the address is none, or nobody answers there.
+        GazeError: dask[distributed] is not installed, the address is none, nobody answers there,
+            or Dask cannot start what was asked for.
 
     """
     try:
@@ -96,8 +98,10 @@ def connected(cluster: Any) -> Iterator[Any]:
             if isinstance(cluster, str):
                 _check_address(distributed, cluster)
             client = distributed.Client(cluster, set_as_default=False)
-        except (OSError, TypeError, ValueError) as error:
-            reason = str(error).splitlines()[0]
+        except GazeError:
+            raise
+        except Exception as error:  # of any kind: each way of communication has its own
+            reason = _first_line(error)
             msg = f"{cluster}: no scheduler can be reached ({reason}); start one: dask scheduler"
             raise GazeError(msg) from error
         stack.callback(_closed, client)
@@ -118,10 +122,18 @@ def _local(distributed: Any, cluster: str) -> Iterator[Any]:
         msg = f"{cluster}: name a number of processes, such as local:2"
         raise GazeError(msg)
     before = set(os.environ)
-    with distributed.LocalCluster(
-        n_workers=int(number or usable_cpus()), threads_per_worker=1, processes=True,
-        dashboard_address=":0", silence_logs=logging.CRITICAL,
-    ) as found:  # fmt: skip
+    try:
+        started = distributed.LocalCluster(
+            n_workers=int(number or usable_cpus()), threads_per_worker=1, processes=True,
+            dashboard_address=":0", silence_logs=logging.CRITICAL,
+        )  # fmt: skip
+    except Exception as error:  # as in `connected`
+        first: BaseException = error
+        while first.__cause__ is not None:  # Dask says of the others that something failed
+            first = first.__cause__
+        msg = f"{cluster}: cannot be started ({_first_line(first)})"
+        raise GazeError(msg) from error
+    with started as found:
         # Dask sets variables in this process for those that it starts. OPENBLAS_NUM_THREADS=1 would
         # change the last digits of what is started later.
         added = os.environ.keys() - before
@@ -136,16 +148,28 @@ def _check_address(distributed: Any, cluster: str) -> None:
     """Make sure that a Dask client can begin; one that cannot waits a minute to be closed.
 
     Raises:
-        ValueError: the address is none.
-        GazeError: it calls for certificates, and Dask's configuration has none.
+        ValueError: the address is none; Dask may raise something else, too.
+        GazeError: it calls for certificates, and Dask's configuration has none; or that calls for
+            encryption, and the address does not.
 
     """
-    distributed.comm.get_address_host(cluster)
+    with warnings.catch_warnings():
+        # Of what it no longer has, Dask warns and then raises the warning.
+        warnings.simplefilter("ignore", FutureWarning)
+        distributed.comm.get_address_host(cluster)
     how = distributed.Security().get_connection_args("client")
+    if cluster.startswith("tcp://") and how.get("require_encryption"):
+        msg = f"{cluster}: Dask's configuration requires encryption; name a tls:// address"
+        raise GazeError(msg)
     if cluster.startswith("tls://") and how.get("ssl_context") is None:
         names = ", ".join(f"{_TLS}__{name}" for name in ("CA_FILE", "CLIENT__CERT", "CLIENT__KEY"))
         msg = f"{cluster}: needs certificates; name their files in {names}"
         raise GazeError(msg)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def _closed(client: Any) -> None:
