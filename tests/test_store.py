@@ -139,6 +139,14 @@ def test_a_folder_that_cannot_be_made_leaves_a_store_in_memory(tmp_path: Path) -
     assert same(store.get("encoder", list(vectors(3)), DIM), vectors(3))
 
 
+def test_a_vector_that_is_kept_keeps_no_others(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.put("encoder", vectors(300))
+    for vector in store.get("encoder", list(vectors(300)), DIM).values():
+        assert vector.base is None
+        assert vector.flags.writeable
+
+
 def test_threads_share_a_store(tmp_path: Path) -> None:
     store = Store(tmp_path)
     failures: list[Exception] = []

@@ -87,7 +87,7 @@ class Store:
             dim: length that a vector must have.
 
         Returns:
-            content -> (dim,) float32, all finite.
+            content -> (dim,) float32, all finite; arrays of their own.
         """
         with self._lock:
             self._check_open()
@@ -97,9 +97,14 @@ class Store:
         sound = {content: blob for content, blob in found.items() if len(blob) == 4 * dim}
         if not sound:
             return {}
-        vectors = np.frombuffer(b"".join(sound.values()), "<f4").reshape(-1, dim).astype(np.float32)
+        vectors = np.frombuffer(b"".join(sound.values()), "<f4").reshape(-1, dim)
         finite = np.asarray(np.isfinite(vectors).all(axis=1))
-        return {c: v for c, v, good in zip(sound, vectors, finite, strict=True) if good}
+        # Copies: whoever keeps a row of an array keeps all of it.
+        return {
+            content: vector.astype(np.float32)
+            for content, vector, good in zip(sound, vectors, finite, strict=True)
+            if good
+        }
 
     def put(self, encoder: str, vectors: Mapping[str, NDArray[np.float32]]) -> None:
         """Keep vectors; when this returns they outlive the process, where the file can be written.
