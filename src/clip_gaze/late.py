@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -23,5 +24,20 @@ def names(package: str, modules: Mapping[str, str]) -> Callable[[str], object]:
             msg = f"module {package!r} has no attribute {name!r}"
             raise AttributeError(msg)
         return getattr(import_module(f"{package}.{modules[name]}"), name)
+
+    return find
+
+
+def shown(package: str) -> Callable[[], list[str]]:
+    """Return a `__dir__` for a package, which shows what `__all__` has before it is asked for.
+
+    Args:
+        package: its name.
+
+    """
+
+    def find() -> list[str]:
+        module = sys.modules[package]
+        return sorted({*vars(module), *module.__all__})
 
     return find

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clip_gaze.late import names
+from clip_gaze.late import names, shown
 
 if TYPE_CHECKING:
     from clip_gaze.results.comparisons import Change, Compared, Comparison
@@ -59,3 +59,4 @@ __getattr__ = names(
         ),
     },
 )
+__dir__ = shown(__name__)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clip_gaze.late import names
+from clip_gaze.late import names, shown
 
 if TYPE_CHECKING:
     from clip_gaze.store.cache import Store
@@ -17,3 +17,4 @@ __all__ = ["FILE", "Store", "used_by"]
 
 
 __getattr__ = names(__name__, {"FILE": "layout", "Store": "cache", "used_by": "layout"})
+__dir__ = shown(__name__)
