@@ -64,6 +64,16 @@ def _variants(ctx: click.Context) -> Iterable[str]:
 LISTS, MODELS, VARIANTS = Words(_lists), Words(_models), Words(_variants)
 
 
+# The commands that have options with known values, named once more as well.
+_MODEL = frozenset({"-m", "--model", "--variant"})
+_LIST = frozenset({"-l", "--list"})
+_OPTIONS = {
+    **dict.fromkeys(("bundle", "compare", "gaze", "prompt", "report", "see"), _LIST | _MODEL),
+    **dict.fromkeys(("embed", "find", "lists bias", "serve"), _MODEL),
+    "download": frozenset({"--variant"}),
+}
+
+
 def stand_in(args: list[str]) -> tuple[click.Command, list[str]] | None:
     """Return what completes the value of an option in place of a command that is slow to load.
 
@@ -72,21 +82,25 @@ def stand_in(args: list[str]) -> tuple[click.Command, list[str]] | None:
 
     Returns:
         A command that knows these options alone, and its arguments; None where the last of `args`
-        is none of them.
+        is none of them, or none that the command has.
 
     """
-    options = [
-        click.Option(["-l", "--list"], type=LISTS, multiple=True),
-        click.Option(["-m", "--model"], type=MODELS),
-        click.Option(["--variant"], type=VARIANTS),
-    ]
-    if args[-1] not in [name for option in options for name in option.opts]:
+    name = args[0] if args[0] in _OPTIONS else " ".join(args[:2])
+    if args[-1] not in _OPTIONS.get(name, ()):
         return None
-    words = click.Argument(["words"], nargs=-1, type=click.UNPROCESSED)
-    found = click.Command(
-        args[0], params=[*options, words], context_settings={"ignore_unknown_options": True}
-    )
-    named = [word for word in args[1:] if word in _models(click.Context(found))]
-    # `download` has the model's name as a word of its own.
-    before = ["--model", named[0]] if args[0] == "download" and named else []
-    return found, [*before, *args[1:]]
+    variant = click.Option(["--variant"], type=VARIANTS)
+    if name == "download":  # it has the model's name as a word of its own
+        params = [click.Argument(["model"], required=False), variant, click.Option(["--to"])]
+        found = click.Command(name, params=params)
+    else:
+        params = [
+            click.Option(["-l", "--list"], type=LISTS, multiple=True),
+            click.Option(["-m", "--model"], type=MODELS),
+            variant,
+            click.Argument(["words"], nargs=-1, type=click.UNPROCESSED),
+        ]
+        found = click.Command(
+            name, params=params, context_settings={"ignore_unknown_options": True}
+        )
+    # Without the option whose value is not there yet, which would end the parsing.
+    return found, args[1:-1]
