@@ -144,6 +144,8 @@ class Dataset:
         """Say that a part is damaged where its bytes, which are here, cannot be understood."""
         try:
             yield
+        except MemoryError:  # pyarrow has one of its own
+            raise
         except (parts.arrow()[0].ArrowException, *_NOT_UNDERSTOOD) as error:
             msg = f"{self.url}/{file}: is damaged; remove it, and make it again with --resume"
             raise GazeError(msg) from error
