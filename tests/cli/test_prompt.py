@@ -107,6 +107,13 @@ def test_so_many_lines_are_tried_at_most(painting: str) -> None:
     assert made(painting, "--free")["tried"] <= 400
 
 
+@pytest.mark.parametrize("command", ["prompt painting.jpg", "embed painting.jpg -o vectors"])
+def test_where_no_phrase_stands_in_a_sentence_no_template_is_taken(command: str) -> None:
+    done = CliRunner().invoke(main, [*command.split(), "--template", "a painting of {}"])
+    assert done.exit_code == 2
+    assert "No such option '--template'" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -136,25 +136,30 @@ def picture_options(command: Command) -> Command:
     )  # fmt: skip
 
 
+_model_option = click.option(
+    "-m", "--model", metavar="NAME|DIR", type=MODELS,
+    help=f"Model or model folder.  [default: {DEFAULT}]",
+)  # fmt: skip
+_variant_option = click.option(
+    "--variant", metavar="NAME", type=VARIANTS, help="Variant of the model: fp32, q8, q4, ..."
+)
+_template_option = click.option(
+    "--template", "templates", multiple=True, metavar="TEXT",
+    help='Put each phrase into "a painting {}"; of several, the mean is taken.',
+)  # fmt: skip
+_offline_option = click.option("--offline", is_flag=True, help="Never touch the network.")
+
+
 def model_options(command: Command) -> Command:
-    """Add the options that choose and run a model."""
+    """Add the options that choose and run a model, and put phrases into sentences."""
     return added(
-        command,
-        click.option(
-            "-m", "--model", metavar="NAME|DIR", type=MODELS,
-            help=f"Model or model folder.  [default: {DEFAULT}]",
-        ),
-        click.option(
-            "--variant", metavar="NAME", type=VARIANTS,
-            help="Variant of the model: fp32, q8, q4, ...",
-        ),
-        click.option(
-            "--template", "templates", multiple=True, metavar="TEXT",
-            help='Put each phrase into "a painting {}"; of several, the mean is taken.',
-        ),
-        threads_option,
-        click.option("--offline", is_flag=True, help="Never touch the network."),
-    )  # fmt: skip
+        command, _model_option, _variant_option, _template_option, threads_option, _offline_option
+    )
+
+
+def bare_model_options(command: Command) -> Command:
+    """Add those that go where no phrase stands in a sentence."""
+    return added(command, _model_option, _variant_option, threads_option, _offline_option)
 
 
 def added(command: Command, *options: Callable[[Command], Command]) -> Command:

@@ -8,9 +8,9 @@ import click
 
 from clip_gaze.cli.collection import Target, made
 from clip_gaze.cli.options import (
+    bare_model_options,
     cluster_option,
     collection_options,
-    model_options,
 )
 from clip_gaze.datasets.partitions import USUAL
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     help="Pictures in a part of the dataset, about.",
 )  # fmt: skip
 @cluster_option
-@model_options
+@bare_model_options
 def embed(
     asked: Asked,
     *,

@@ -9,9 +9,9 @@ import click
 from clip_gaze.analysis.prompt import BETWEEN, MOST, Rules
 from clip_gaze.cli.asked import chosen_lists
 from clip_gaze.cli.options import (
+    bare_model_options,
     list_options,
     megapixels_option,
-    model_options,
     output_option,
 )
 from clip_gaze.cli.places import for_text, spared
@@ -50,7 +50,7 @@ _KINDS = ("text", "json")
     "--format", "kind", type=click.Choice(_KINDS), help="[default: what FILE ends in, else text]"
 )
 @megapixels_option
-@model_options
+@bare_model_options
 def prompt(
     *,
     image: str,
