@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -234,6 +235,27 @@ def test_what_is_no_regular_file_is_found_and_never_waited_for(tmp_path: Path) -
         upright(found)
 
 
+@pytest.mark.parametrize("pattern", ["drafts", "drafts/", "./drafts", "{top}/drafts"])
+def test_a_folder_is_left_out_however_it_is_spelled(pattern: str, tmp_path: Path) -> None:
+    for name in ("a.png", "drafts/b.png", "x/drafts.png"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    found = collect.pictures([tmp_path], exclude=[pattern.format(top=tmp_path)])
+    assert [path for path, _ in found] == [tmp_path / "a.png", tmp_path / "x" / "drafts.png"]
+
+
+def test_what_was_listed_before_is_not_told_of_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "a.png").touch()
+    places = [tmp_path / "a.png", tmp_path / "empty"]
+    for again, times in ((False, 1), (True, 1)):
+        assert len(list(collect.pictures(places, again=again))) == 1
+        assert caplog.text.count("no picture in this folder") == times
+
+
 @pytest.mark.parametrize("suffix", sorted(collect.SUFFIXES))
 def test_what_is_collected_can_be_opened(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"picture{suffix}"
@@ -241,7 +263,11 @@ def test_what_is_collected_can_be_opened(suffix: str, tmp_path: Path) -> None:
         pytest.importorskip("pillow_heif").register_heif_opener()
     if suffix == ".avif" and suffix not in Image.registered_extensions():
         pytest.skip("Pillow reads AVIF since 11.3")
-    Image.new("RGB", (64, 48), "red").save(path)
+    if suffix == ".psd":  # which Pillow reads alone: header, three empty sections, raw planes
+        head = struct.pack(">4sH6xHIIHHIIIH", b"8BPS", 1, 3, 48, 64, 8, 3, 0, 0, 0, 0)
+        path.write_bytes(head + b"\xff" * 64 * 48 + bytes(2 * 64 * 48))
+    else:
+        Image.new("RGB", (64, 48), "red").save(path)
     assert collected(tmp_path) == [path]
     image = upright(path)
     assert image.size == (64, 48)

@@ -22,9 +22,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# What Pillow opens by itself; HEIC needs the extra `heic`.
-_PLAIN = ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".avif"
-SUFFIXES = frozenset((*_PLAIN, ".heic", ".heif"))
+# What `load.KINDS` are called; HEIC needs the extra `heic`.
+SUFFIXES = frozenset(
+    (
+        ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif",
+        ".avif", ".heic", ".heif", ".jp2", ".j2k", ".jpf", ".jpx", ".j2c", ".jpc", ".psd", ".tga",
+        ".ppm", ".pgm", ".pbm", ".pnm",
+    )
+)  # fmt: skip
 _MOUNT_POINT = 0xA0000003  # IO_REPARSE_TAG_MOUNT_POINT, which `stat` has on Windows alone
 _IN = "in this folder"
 
@@ -47,8 +52,8 @@ def pictures(
             server tells no folders; files that are named as such; patterns such as
             "scans/*/*.jpg" or "s3://bucket/**", in which "**" goes into folders.
         recursive: go into folders inside the folders.
-        exclude: patterns such as "*_small.*" or "drafts"; what a file's or folder's name, or its
-            path below the named folder, matches is passed over.
+        exclude: patterns such as "*_small.*" or "drafts/"; what a file's or folder's name, its
+            path, or its path below the named folder, matches is passed over.
         again: whether they were listed before, so that nothing more is said of empty folders.
 
     Yields:
@@ -59,6 +64,7 @@ def pictures(
         PictureError: folders were named, and there is no picture in any of them, nor a file.
         GazeError: a kind of URL is unknown, or needs a package that is not installed.
     """
+    exclude = [each.removeprefix("./").rstrip("/" + os.sep) for each in exclude]
     some = False
     empty = []
     for path in paths:
@@ -175,7 +181,8 @@ def _passed_over(below: str, exclude: Sequence[str]) -> bool:
 
 def _walk(top: Path, *, recursive: bool, exclude: Sequence[str]) -> Iterator[Found]:
     def passed_over(entry: os.DirEntry[str]) -> bool:
-        names = (entry.name, Path(entry.path).relative_to(top).as_posix()) if exclude else ()
+        path = Path(entry.path)
+        names = (entry.name, path.relative_to(top).as_posix(), path.as_posix()) if exclude else ()
         return _hidden(entry) or any(
             fnmatch(name, pattern) for pattern in exclude for name in names
         )
