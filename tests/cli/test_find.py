@@ -156,6 +156,21 @@ def test_names_alone_have_zero_bytes_behind_them_and_are_said_to_be_of_what() ->
     assert f'"on wood" + "harbour" ({COUNT} pictures, demo, fp32)' in done.stderr
 
 
+def test_a_file_is_no_copy_of_itself(studio: Path) -> None:
+    (studio / "scans" / "alias.png").symlink_to(studio / "scans" / "1.png")
+    (studio / "scans" / "again.png").symlink_to(studio / "scans" / "alias.png")
+    shutil.copy(studio / "scans" / "2.png", studio / "scans" / "copy.png")
+    run("on wood", "scans/../scans")  # another path of each, in the store
+    for place in ("scans", "all"):
+        done = run("--duplicates", place, "--threshold", 1, "--format", "json")
+        ((alike,),) = json.loads(done.stdout)["groups"]
+        names = [Path(name).name for name in alike["images"]]
+        assert sorted(names) == ["2.png", "copy.png"]
+    answer = found("on wood", "scans", "--top", 0)["images"]
+    names = sorted(Path(hit["image"]).name for hit in answer)
+    assert names == sorted([*(f"{seed}.png" for seed in range(COUNT)), "copy.png"])
+
+
 @pytest.mark.usefixtures("studio")
 def test_a_folder_that_is_taken_as_words_is_named() -> None:
     done = run("on wood", "scans", "scans/1.png", "scans")

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clip_gaze.errors import GazeError, PictureError
-from clip_gaze.pictures.source import Content, File, source
+from clip_gaze.pictures.source import Content, File, several, source
 from clip_gaze.results import Unread
 from clip_gaze.search.index import SHA256, Index, listed
 from clip_gaze.store import pictures
 from clip_gaze.system.files import sha256
 from clip_gaze.system.stamps import stamp
+from clip_gaze.system.storage import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -111,7 +112,7 @@ def gathered(
         return _everything(index)
     given: list[Picture] = []
     paths: dict[Path, str] = {}
-    for each in images:
+    for each in several(images):
         if isinstance(each, (str, os.PathLike)):
             name = os.fsdecode(each)
             paths[each if isinstance(each, Path) else Path(name)] = name
@@ -191,9 +192,21 @@ def _gallery(
     def named(positions: NDArray[np.intp]) -> list[list[str]]:
         asked = listed(known[positions])
         there = names(asked)
-        return [there.get(digest, []) for digest in asked]
+        return [_once(there.get(digest, [])) for digest in asked]
 
     return Gallery(len(rows), take, named, tuple(unread))
+
+
+def _once(names: list[str]) -> list[str]:
+    """Return the names of each file but once, where links lead to it or paths go round about."""
+    if len(names) < 2:
+        return names
+    found: dict[str, str] = {}
+    for name in names:
+        real = name if is_url(name) else os.path.realpath(name)
+        if os.path.abspath(name) == real or real not in found:  # noqa: PTH100 - follows no link
+            found[real] = name
+    return list(found.values())
 
 
 def _everything(index: Index | None) -> Gallery:
