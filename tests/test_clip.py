@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gc
+import io
 import shutil
 import threading
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -303,3 +304,58 @@ def test_vectors_of_another_width_than_the_manifest_says_are_refused(
             clip.encode_texts(["on canvas"])
         with pytest.raises(clip_gaze.ModelError, match="64 numbers where the manifest says 32"):
             clip.encode_images([picture()])
+
+
+@pytest.mark.parametrize("one", ["path", "str", "bytes", "file", "image", "array", "tall", "rows"])
+def test_one_picture_is_not_taken_apart_where_several_are_meant(
+    one: str, clip: clip_gaze.Clip, picture: MakePicture, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.png"
+    picture().save(path)
+    given: dict[str, Any] = {
+        "path": path, "str": str(path), "bytes": path.read_bytes(), "file": path.open("rb"),
+        "image": picture(), "array": np.asarray(picture()), "rows": np.asarray(picture())[..., 0],
+        "tall": np.moveaxis(np.asarray(picture()), 2, 0),
+    }  # fmt: skip
+    lists = {"l": ["a", "b"]}
+    with given["file"]:
+        for ask in (
+            clip.encode_images,
+            lambda images: list(clip.gaze_many(images, lists)),
+            lambda images: clip.compare(images, lists),
+            lambda images: clip.find(["a"], images),
+            clip.duplicates,
+        ):
+            with pytest.raises(clip_gaze.GazeError, match=r"in a list or the like, not \w+; give"):
+                ask(given[one])
+
+
+def test_a_batch_and_a_column_of_names_are_several(
+    clip: clip_gaze.Clip, picture: MakePicture, tmp_path: Path
+) -> None:
+    picture().save(tmp_path / "a.png")
+    batch = np.stack([np.asarray(picture(seed=seed)) for seed in (0, 1)])
+    greys = batch[..., 0]
+    for several in (batch, greys, np.array([str(tmp_path / "a.png")] * 2)):
+        assert clip.encode_images(several).shape == (2, clip.manifest.embedding_dim)
+
+
+def test_a_lone_query_or_list_is_not_taken_apart(
+    clip: clip_gaze.Clip, picture: MakePicture
+) -> None:
+    with pytest.raises(clip_gaze.GazeError, match="the query should stand in a list"):
+        clip.find("a sea", [picture()])
+    for ask in (clip.gaze_many, clip.compare):
+        with pytest.raises(clip_gaze.PhraseListError, match="lists should be a dict"):
+            list(ask([picture(), picture()], ["a", "b"]))  # type: ignore[arg-type, call-overload]
+
+
+def test_a_file_that_was_read_to_its_end_is_said_to_be_so(
+    clip: clip_gaze.Clip, picture: MakePicture
+) -> None:
+    file = io.BytesIO()
+    picture().save(file, "PNG")
+    file.seek(0)
+    clip.encode_images([file])
+    with pytest.raises(clip_gaze.PictureError, match=r"nothing left to read; seek\(0\)"):
+        clip.encode_images([file])

@@ -19,7 +19,7 @@ from clip_gaze.hub import download
 from clip_gaze.model import registry, supported
 from clip_gaze.model.spec import ModelSpec
 from clip_gaze.pictures.encoder import ImageEncoder
-from clip_gaze.pictures.source import source
+from clip_gaze.pictures.source import several, source
 from clip_gaze.results import PictureResult
 from clip_gaze.runtime import Runtime
 from clip_gaze.system.paths import cache_folder
@@ -339,7 +339,7 @@ class Clip:
             encoding: see `encode_texts`.
 
         """
-        listed = {name: words.checked(phrases) for name, phrases in lists.items()}
+        listed = words.checked_lists(lists)
         # Texts first: then the text tower can go before the vision tower comes.
         encode = partial(self.encode_texts, encoding=encoding)
         found = ranking(listed, encode, self.manifest.logit_scale)
@@ -370,7 +370,7 @@ class Clip:
         """
         from clip_gaze.analysis import compare
 
-        listed = {name: words.checked(phrases) for name, phrases in lists.items()}
+        listed = words.checked_lists(lists)
         compare.check(listed)
         return compare.compare(
             self.embed_many(images),
@@ -573,8 +573,9 @@ class Clip:
         return PromptLine(source(image).name, self.manifest.name, self.variant, *made)
 
     def _terms(self, terms: Sequence[str | Picture], encoding: Progress | None) -> Embedding:
+        terms = list(several(terms, "the query"))
         words = self.encode_texts([e for e in terms if isinstance(e, str)], encoding=encoding)
-        pictures = self.encode_images(each for each in terms if not isinstance(each, str))
+        pictures = self.encode_images([each for each in terms if not isinstance(each, str)])
         return np.concatenate([words, pictures])
 
     def _gallery(
@@ -602,7 +603,7 @@ class Clip:
         """
         vectors.write(
             path,
-            {name: words.unique(words.checked(phrases)) for name, phrases in lists.items()},
+            {name: words.unique(listed) for name, listed in words.checked_lists(lists).items()},
             self.templates,
             partial(self.encode_texts, templates=(), encoding=encoding),
             made_by=self._vectors.made_by if self._vectors else vectors.made_by(self._files),

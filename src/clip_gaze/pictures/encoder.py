@@ -19,6 +19,7 @@ from clip_gaze.pictures.source import (
     File,
     Remote,
     check_offline,
+    several,
     source,
 )
 from clip_gaze.system.files import sha256
@@ -119,7 +120,7 @@ class ImageEncoder:
             L2-normalised, or what is wrong with it.
 
         """
-        for found in self._stream(images):
+        for found in self._stream(several(images)):
             yield found
             self._pools.answered = True
 

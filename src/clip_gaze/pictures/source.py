@@ -12,12 +12,12 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from clip_gaze.errors import PictureError, PictureUnreachableError, StorageError
+from clip_gaze.errors import GazeError, PictureError, PictureUnreachableError, StorageError
 from clip_gaze.system import storage
 from clip_gaze.system.stamps import stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
     from PIL import Image
@@ -185,6 +185,31 @@ def source(picture: Picture) -> Source:
     raise PictureError(msg)
 
 
+def several(pictures: Iterable[Picture], what: str = "pictures") -> Iterator[Picture]:
+    """Return what yields pictures, if these are several.
+
+    Args:
+        pictures: what a caller passed.
+        what: what it calls it.
+
+    Raises:
+        GazeError: it is a single picture, or none.
+
+    """
+    one = isinstance(pictures, str | bytes | bytearray | memoryview) or hasattr(pictures, "read")
+    if not one and not (hasattr(pictures, "__array__") and _is_one(pictures)):
+        with contextlib.suppress(TypeError):
+            return iter(pictures)
+    msg = f"{what} should stand in a list or the like, not {type(pictures).__name__}; give [it]"
+    raise GazeError(msg)
+
+
+def _is_one(array: Any) -> bool:
+    """Return whether an array may be one picture, and not several, or a column of names."""
+    shape = tuple(array.shape)
+    return len(shape) == 2 or (len(shape) == 3 and (shape[0] == 3 or shape[2] in (3, 4)))
+
+
 def check_offline(name: str, *, offline: bool) -> None:
     """Refuse what lies on another machine, if none may be reached.
 
@@ -208,6 +233,9 @@ def _content(file: Any) -> bytes:
     except Exception as error:  # whatever its maker's code raises, this picture is not to be had
         msg = f"a file cannot be read ({error}); open it in mode 'rb'"
         raise PictureError(msg) from error
+    if data == b"":
+        msg = "a file has nothing left to read; seek(0) before it is asked about again"
+        raise PictureError(msg)
     if isinstance(data, bytes):
         return data
     msg = f"a file gives {type(data).__name__}, not bytes; open it in mode 'rb'"

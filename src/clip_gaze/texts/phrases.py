@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import unicodedata
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from clip_gaze.wording import meant
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
 logger = logging.getLogger(__name__)
 
@@ -142,6 +143,19 @@ def checked(phrases: Any) -> tuple[str, ...]:
     return tuple(map(str, found))
 
 
+def checked_lists(lists: Any) -> dict[str, tuple[str, ...]]:
+    """Return name -> phrases that a caller passed.
+
+    Raises:
+        PhraseListError: it is something else, such as a single list.
+
+    """
+    if not isinstance(lists, Mapping):
+        msg = f"lists should be a dict of name -> phrases, not {type(lists).__name__}"
+        raise PhraseListError(msg)
+    return {name: checked(phrases) for name, phrases in lists.items()}
+
+
 def for_prompt(
     lists: Mapping[str, Iterable[str]] | None, without: Sequence[str] = ()
 ) -> dict[str, tuple[str, ...]]:
@@ -155,11 +169,11 @@ def for_prompt(
         PhraseListError: no phrase is left.
 
     """
-    given = {name: load(name) for name in FOR_PROMPTS} if lists is None else lists
+    given = {name: load(name) for name in FOR_PROMPTS} if lists is None else checked_lists(lists)
     texts = [text.casefold() for text in unique(without)]
     chosen = {
         name: tuple(
-            phrase for phrase in unique(checked(phrases))
+            phrase for phrase in unique(phrases)
             if not any(text in phrase.casefold() for text in texts)
         )
         for name, phrases in given.items()
