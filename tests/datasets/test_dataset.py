@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import fsspec
 import pyarrow as pa
 import pytest
+from click.testing import CliRunner
 from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 from pyarrow import parquet
 
 import clip_gaze
+from clip_gaze.cli.main import main
 from clip_gaze.errors import StorageError
 
 if TYPE_CHECKING:
@@ -62,6 +64,20 @@ def test_a_damaged_part_is_named_however_it_is_read(
     for read in (dataset.rows, dataset.unread):
         with pytest.raises(clip_gaze.GazeError, match=said):
             read(first)
+
+
+@pytest.mark.parametrize("damage", [cut, garbled])
+def test_a_damaged_part_of_answers_is_named(
+    dataset: clip_gaze.Dataset, tmp_path: Path, damage: Damage
+) -> None:
+    words = ["gaze", dataset.url, "--list", "surfaces", "-o", str(tmp_path / "answers")]
+    assert CliRunner().invoke(main, words).exit_code == 1  # one picture is bad
+    answers = clip_gaze.Dataset(tmp_path / "answers")
+    assert answers.to_frame()
+    part = tmp_path / "answers" / answers.files()[0]
+    part.write_bytes(damage(part.read_bytes()))
+    with pytest.raises(clip_gaze.GazeError, match=f"{part.name}: is damaged"):
+        answers.to_frame()
 
 
 def test_a_part_that_is_there_and_damaged_is_said_by_a_run_that_goes_on(

@@ -206,8 +206,13 @@ class Dataset:
             see `clip_gaze.to_frame`.
 
         """
-        if self.about.get("holds") != "vectors":
-            _, parquet = parts.arrow()
-            tables = (parquet.read_table(io.BytesIO(self._folder.read(e))) for e in self.files())
-            return [row for table in tables for row in table.to_pylist()]
-        return [row for file in self.files() for row in self.rows(file).records()]
+        if self.about.get("holds") == "vectors":
+            return [row for file in self.files() for row in self.rows(file).records()]
+        return [row for file in self.files() for row in self._answers(file)]
+
+    def _answers(self, file: str) -> list[dict[str, Any]]:
+        _, parquet = parts.arrow()
+        content = self._folder.read(file)
+        with self._undamaged(file):
+            found: list[dict[str, Any]] = parquet.read_table(io.BytesIO(content)).to_pylist()
+            return found
