@@ -206,8 +206,9 @@ def test_slow_answers_are_waited_for_and_those_that_never_come_asked_for_again(
 
 @pytest.mark.full
 def test_an_answer_that_never_comes_is_one_line(server: tuple[str, int], bucket: str) -> None:
+    once = '{"config_kwargs": {"read_timeout": 5, "retries": {"total_max_attempts": 1}}}'
     with faulty(server, lambda _, path, __: "silent" * path.endswith("05.png")) as url:
-        done = embed(url, bucket, **IMPATIENT)
+        done = embed(url, bucket, FSSPEC_S3=once)
     assert done.returncode == 1
     said = [line for line in done.stderr.splitlines() if "05.png" in line]
     assert len(said) == 1
