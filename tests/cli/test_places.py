@@ -72,6 +72,19 @@ def test_no_file_that_is_read_is_written_over(
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
+@pytest.mark.parametrize("words", ["find sea", "find --duplicates"])
+def test_nothing_that_was_found_is_written_over(
+    words: str, folder: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "copy.png").write_bytes((folder / "mine.png").read_bytes())
+    for more, code in (([".", "--no-recursive"], 0), (["-o", "mine.png"], 2)):
+        with pytest.raises(SystemExit) as ended:
+            main([*words.split(), *more, "--model", str(tiny_model)])
+        assert ended.value.code == code
+    assert READ in capsys.readouterr().err
+    assert (folder / "copy.png").read_bytes() == (folder / "mine.png").read_bytes()
+
+
 @pytest.mark.parametrize(
     "words",
     [

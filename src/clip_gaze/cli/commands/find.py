@@ -27,7 +27,7 @@ from clip_gaze.pictures.source import check_offline, named
 from clip_gaze.results import Duplicates, Search
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from clip_gaze.pictures.source import Remote
@@ -113,6 +113,7 @@ def find(
                 progress=looking, encoding=encoded,
             )  # fmt: skip
         note = clip.manifest.note
+    spared(_named(answer), out.path)  # where all that was seen was searched
     _say_missing(answer)
     nothing = answer.unread and not answer.searched
     if not nothing:
@@ -122,6 +123,16 @@ def find(
     if nothing:
         raise NothingWrittenError
     return SOME_FAILED if answer.unread else code
+
+
+def _named(answer: Search | Duplicates) -> Iterator[str]:
+    """Yield the pictures that an answer names."""
+    if isinstance(answer, Search):
+        yield from (hit.image for hit in answer.images)
+        return
+    for group in answer.groups:
+        for alike in group:
+            yield from alike.images
 
 
 def _say_missing(answer: Search | Duplicates) -> None:
