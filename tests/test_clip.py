@@ -359,3 +359,40 @@ def test_a_file_that_was_read_to_its_end_is_said_to_be_so(
     clip.encode_images([file])
     with pytest.raises(clip_gaze.PictureError, match=r"nothing left to read; seek\(0\)"):
         clip.encode_images([file])
+
+
+def test_lists_may_be_columns_of_a_table(clip: clip_gaze.Clip, picture: MakePicture) -> None:
+    pandas = pytest.importorskip("pandas")
+    lists = {"l": ["a", "b"], "m": ["c", "d"]}
+    for given in (pandas.DataFrame(lists), pandas.Series(lists)):
+        (found,) = clip.gaze_many([picture()], given)
+        (expected,) = clip.gaze_many([picture()], lists)
+        assert found == expected
+
+
+def test_what_a_line_is_made_without_is_a_list(clip: clip_gaze.Clip, picture: MakePicture) -> None:
+    with pytest.raises(clip_gaze.PhraseListError, match="strings in a list"):
+        clip.prompt(picture(), {"l": ["a", "b"]}, without="blue")
+
+
+class Column(list[str]):
+    """Names that numpy can read, and that have no shape, as pyarrow's arrays."""
+
+    def __array__(self) -> np.ndarray:  # noqa: D105
+        return np.array(list(self))
+
+
+class Raster:
+    """What reads arrays, as rasterio does."""
+
+    def read(self) -> np.ndarray:  # noqa: D102
+        return np.zeros((3, 40, 50), np.uint8)
+
+
+def test_a_column_without_a_shape_is_several(
+    clip: clip_gaze.Clip, picture: MakePicture, tmp_path: Path
+) -> None:
+    picture().save(tmp_path / "a.png")
+    assert len(clip.encode_images(Column([str(tmp_path / "a.png")] * 2))) == 2
+    with pytest.raises(clip_gaze.PictureError, match="gives ndarray, not bytes"):
+        clip.encode_images([Raster()])  # type: ignore[list-item]

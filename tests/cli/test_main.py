@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from clip_gaze.cli import commands, main
+from clip_gaze.pictures import memory
 from clip_gaze.system.paths import shipped
 from clip_gaze.texts import phrases
 from clip_gaze.wording import rounded
@@ -648,6 +650,34 @@ def test_only_the_program_itself_settles_what_holds_for_a_process(alone: bool, p
     command = [sys.executable, "-c", code, *words]
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
     assert done.stdout.splitlines()[-1] == f"{alone} {alone}"
+
+
+def test_a_program_that_runs_a_command_finds_its_streams_and_logs_as_they_were() -> None:
+    code = (
+        "import logging, sys, warnings\n"
+        "sys.stdout.reconfigure(encoding='latin-1', errors='strict')\n"
+        "logger = logging.getLogger('clip_gaze')\n"
+        "logger.setLevel(logging.INFO)\n"
+        "logger.addHandler(logging.NullHandler())\n"
+        "def state():\n"
+        "    return (sys.stdout.encoding, sys.stdout.errors, logger.level,\n"
+        "            logger.handlers[:], warnings.filters[:])\n"
+        "before = state()\n"
+        "from clip_gaze.cli import main\n"
+        "try:\n    main(['lists'])\n"
+        "except SystemExit:\n    assert state() == before, (state(), before)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_commands_can_stand_in_another_program() -> None:
+    other = click.Group("other")
+    other.add_command(main, "look")
+    done = CliRunner().invoke(other, ["look", "lists"], obj={"theirs": True})
+    assert done.exit_code == 0, done.stderr
+    assert "artists" in done.stdout
+    assert memory.alone is False
 
 
 def test_a_library_that_is_stopped_while_it_is_loaded_gets_no_traceback(

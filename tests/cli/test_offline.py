@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
 
-from clip_gaze import GazeError, ModelSpec, embed
+from clip_gaze import Clip, GazeError, ModelSpec, embed
 from clip_gaze.cli import main
+from clip_gaze.pictures.source import Content
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,15 +23,25 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def asked() -> Iterator[tuple[str, list[str]]]:
-    """Yield the URL of a server, and what it was asked for."""
+def asked(picture: MakePicture) -> Iterator[tuple[str, list[str]]]:
+    """Yield the URL of a server of one picture, and what it was asked for."""
     pytest.importorskip("aiohttp")
     requests: list[str] = []
+    file = io.BytesIO()
+    picture().save(file, "PNG")
+    served = file.getvalue()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             requests.append(f"{self.command} {self.path}")
-            self.send_error(404)
+            if self.path != "/served.png":
+                self.send_error(404)
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(served)))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(served)
 
         do_PUT = do_HEAD = do_GET  # noqa: N815 - the same
 
@@ -90,6 +102,45 @@ def test_nothing_is_asked_for(
     assert said.count(f"{url}/") == 1
     assert not requests
     assert not list(tmp_path.glob("vectors/part-*"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "report vectors -o page.html",
+        "find sea vectors -o page.html",
+        "find sea vectors -o sheet.png",
+        "find --duplicates vectors -o page.html",
+    ],
+)
+def test_nothing_is_asked_for_to_show_what_a_dataset_names(
+    words: str,
+    asked: tuple[str, list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("pyarrow")
+    pytest.importorskip("jinja2")
+    url, requests = asked
+    monkeypatch.chdir(tmp_path)
+    assert len(embed([f"{url}/served.png"], "vectors", model="demo")) == 1
+    assert requests
+    requests.clear()
+    with pytest.raises(SystemExit) as ended:
+        main([*words.split(), "--offline"])
+    assert ended.value.code == 0
+    assert not requests
+
+
+def test_what_is_in_memory_may_have_any_name(
+    tiny_model: Path, tmp_path: Path, picture: MakePicture
+) -> None:
+    picture().save(tmp_path / "a.png")
+    content = Content((tmp_path / "a.png").read_bytes(), "https://example.org/a.png")
+    with Clip(tiny_model, offline=True) as clip:
+        assert len(clip.encode_images([content, tmp_path / "a.png"])) == 2
+    spec = ModelSpec(str(tiny_model), offline=True)
+    assert len(embed([tmp_path / "a.png"], tmp_path / "vectors", model=spec)) == 1
 
 
 def test_the_library_asks_for_nothing_either(

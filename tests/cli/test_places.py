@@ -29,6 +29,7 @@ def folder(tmp_path: Path, picture: MakePicture, monkeypatch: pytest.MonkeyPatch
     picture(seed=3).save(tmp_path / "two_map.png")
     (tmp_path / "words.txt").write_text("a sea\na boat\n", encoding="utf-8")
     (tmp_path / "names.txt").write_text("mine.png\n", encoding="utf-8")
+    (tmp_path / "names.html").write_text("mine.png\n", encoding="utf-8")
     (tmp_path / "names.csv").write_text("image\nmine.png\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -56,6 +57,11 @@ def folder(tmp_path: Path, picture: MakePicture, monkeypatch: pytest.MonkeyPatch
         ("find sea . -o mine.png", READ),
         ("find --like mine.png . -o ./mine.png", READ),
         ("find --duplicates . -o linked.png", READ),
+        ("compare two.png mine.png --format json -o mine.tif", NAME),
+        ("see two.png boat --format json -o mine.tif", NAME),
+        ("find sea . --format json -o mine.tif", NAME),
+        ("see FILE/mine.png boat -o mine.png", READ),
+        ("report --from names.html -o names.html", READ),
     ],
 )
 def test_no_file_that_is_read_is_written_over(
@@ -64,12 +70,36 @@ def test_no_file_that_is_read_is_written_over(
     os.link(folder / "mine.png", folder / "linked.png")
     before = {path: path.read_bytes() for path in folder.iterdir()}
     with pytest.raises(SystemExit) as ended:
-        main([*words.split(), "--model", str(tiny_model)])
+        main([*words.replace("FILE", folder.as_uri()).split(), "--model", str(tiny_model)])
     assert ended.value.code == 2
     said = capsys.readouterr().err.splitlines()
     assert len([line for line in said if "error" in line]) == 1
     assert why in said[-1]
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("words", "drawn"),
+    [
+        ("find sea . -o {}", "near.png"),
+        ("find sea . -o {}", "near.webp"),
+        ("compare . -o {}", "chart.jpg"),
+        ("gaze . --see .", "mine_map.png"),
+    ],
+)
+def test_a_drawing_of_an_earlier_run_is_made_anew_and_not_looked_at(
+    words: str, drawn: str, folder: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "two_map.png").unlink()
+    sizes = []
+    for more in ("", "not looked at, and made anew"):
+        with pytest.raises(SystemExit) as ended:
+            main([*words.format(drawn).split(), "--model", str(tiny_model)])
+        assert ended.value.code == 0
+        assert more in capsys.readouterr().err
+        sizes.append((folder / drawn).stat().st_size)
+        assert len(list(folder.glob("*_map*"))) == (2 if "--see" in words else 0)
+    assert sizes[0] == sizes[1]
 
 
 @pytest.mark.parametrize("words", ["find sea", "find --duplicates"])

@@ -107,6 +107,41 @@ def test_pictures_that_could_not_be_read_are_tried_again(kind: str, tmp_path: Pa
 
 
 @pytest.mark.parametrize("kind", TABLES)
+def test_a_file_of_errors_alone_grows_when_it_is_gone_on_with(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    go_on(path, kind, RESULTS[1:2])
+
+    def stopped() -> Iterator[PictureResult]:
+        yield RESULTS[0]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        go_on(path, kind, stopped())
+    assert go_on(path, kind) == {"a.png"}
+    assert go_on(path, kind) == {"a.png", "=d.png"}
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux's list of open files")
+@pytest.mark.parametrize("kind", TABLES)
+def test_no_file_is_open_while_it_is_replaced(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows refuses it."""
+    path = tmp_path / "out"
+    replace_file = Path.replace
+
+    def checked(part: Path, target: Path) -> Path:
+        opened = [os.path.realpath(each) for each in Path("/proc/self/fd").iterdir()]
+        assert os.path.realpath(target) not in opened
+        return replace_file(part, target)
+
+    go_on(path, kind)
+    monkeypatch.setattr(Path, "replace", checked)
+    assert go_on(path, kind) == {"a.png", "=d.png"}
+    go_on(path, kind, resume=False)
+
+
+@pytest.mark.parametrize("kind", TABLES)
 def test_a_run_that_is_stopped_leaves_an_older_file_as_it_was(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "out"
     go_on(path, kind)

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import fsspec
 import pytest
 from PIL import Image
 
@@ -235,14 +236,36 @@ def test_what_is_no_regular_file_is_found_and_never_waited_for(tmp_path: Path) -
         upright(found)
 
 
-@pytest.mark.parametrize("pattern", ["drafts", "drafts/", "./drafts", "{top}/drafts"])
+@pytest.mark.parametrize(
+    "pattern", ["drafts", "drafts/", "./drafts", "{top}/drafts", "{top}/drafts/", "dr*/", "*/"]
+)
 def test_a_folder_is_left_out_however_it_is_spelled(pattern: str, tmp_path: Path) -> None:
-    for name in ("a.png", "drafts/b.png", "x/drafts.png"):
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
+    top = tmp_path / "drafts of june"  # what is named itself is never left out
+    for name in ("a.png", "drafts/b.png", "drafts.png"):
+        path = top / name
+        path.parent.mkdir(exist_ok=True, parents=True)
         path.touch()
-    found = collect.pictures([tmp_path], exclude=[pattern.format(top=tmp_path)])
-    assert [path for path, _ in found] == [tmp_path / "a.png", tmp_path / "x" / "drafts.png"]
+    found = collect.pictures([top], exclude=[pattern.format(top=top)])
+    assert [path for path, _ in found] == [top / "a.png", top / "drafts.png"]
+    fs = fsspec.filesystem("memory")
+    for path in top.rglob("*.png"):
+        fs.pipe_file(f"/excluded/{path.relative_to(top).as_posix()}", b"")
+    try:
+        if "{top}" not in pattern:
+            remote = collect.pictures(["memory://excluded/"], exclude=[pattern])
+            names = [str(path).rpartition("/")[2] for path, _ in remote]
+            assert names == ["a.png", "drafts.png"]
+    finally:
+        fs.rm("/excluded", recursive=True)
+
+
+def test_a_folder_whose_own_path_matches_is_not_left_out(tmp_path: Path) -> None:
+    top = tmp_path / "old_scans"
+    top.mkdir()
+    for name in ("a.png", "old.png"):
+        (top / name).touch()
+    found = collect.pictures([top], exclude=["*old*"])
+    assert [path.name for path, _ in found if isinstance(path, Path)] == ["a.png"]
 
 
 def test_what_was_listed_before_is_not_told_of_again(

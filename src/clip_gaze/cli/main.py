@@ -44,8 +44,13 @@ class _OneLine(Late):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Run a command and turn its failure into a line."""
         # Without arguments of its caller's it is the program, not a command inside another one.
-        kwargs["obj"] = not args and not kwargs
-        _prepare(alone=kwargs["obj"])
+        alone = not args and not kwargs
+        with contextlib.nullcontext() if alone else _borrowed():
+            _prepare(alone=alone)
+            self._run(*args, obj=alone, **kwargs)
+
+    def _run(self, *args: Any, **kwargs: Any) -> NoReturn:
+        """Run a command, turn its failure into a line, and leave with its exit code."""
         try:
             kwargs["standalone_mode"] = False
             with _interruptions():
@@ -110,7 +115,7 @@ def main(alone: bool, *, verbose: bool) -> None:
 
     from clip_gaze.pictures import memory
 
-    memory.alone |= alone
+    memory.alone |= alone is True  # inside another program's commands, it is theirs
     # What Pillow thinks of a picture's metadata helps nobody here.
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
     handler = logging.Handler()
@@ -133,6 +138,27 @@ def _interruptions() -> Iterator[None]:
                 raise KeyboardInterrupt from error
             cause = cause.__cause__
         raise
+
+
+@contextlib.contextmanager
+def _borrowed() -> Iterator[None]:
+    """Put back in the end what a command sets for its whole process."""
+    level, handlers = 0, []
+    if logging := sys.modules.get("logging"):  # which not every command loads
+        logger = logging.getLogger("clip_gaze")
+        level, handlers = logger.level, logger.handlers[:]
+    streams = [(s, s.encoding, s.errors) for s in (sys.stdout, sys.stderr) if s is not None]
+    with warnings.catch_warnings():
+        try:
+            yield
+        finally:
+            if logging := sys.modules.get("logging"):
+                logger = logging.getLogger("clip_gaze")
+                logger.setLevel(level)
+                logger.handlers[:] = handlers
+            for stream, encoding, errors in streams:
+                with contextlib.suppress(AttributeError, ValueError):
+                    stream.reconfigure(encoding=encoding, errors=errors)  # type: ignore[union-attr]
 
 
 def _prepare(*, alone: bool) -> None:

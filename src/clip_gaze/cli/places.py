@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import stat
-from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from clip_gaze.cli.progress import say
 from clip_gaze.pictures.collect import SUFFIXES
-from clip_gaze.system.files import check_place
+from clip_gaze.system.files import check_place, identity
+from clip_gaze.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+_T = TypeVar("_T")
 
 
 def for_text(output: Path | None) -> None:
@@ -49,11 +50,33 @@ def spared(read: Iterable[object], *outputs: Path | None) -> None:
         raise click.UsageError(msg)
 
 
+def undrawn(listed: Sequence[_T], *outputs: Path | None) -> list[_T]:
+    """Return the pictures that were listed, without drawings of an earlier run that are made anew.
+
+    Args:
+        listed: paths and URLs.
+        outputs: what is drawn.
+
+    Raises:
+        click.UsageError: another picture among them would be drawn over.
+
+    """
+    from clip_gaze.drawing import canvas
+
+    written = {key: each for each in outputs if (key := _file(each))}
+    found = [written.get(_file(each)) if written else None for each in listed]
+    spared((each for each in found if each and not canvas.is_ours(each)), *outputs)
+    if again := len(listed) - found.count(None):
+        say(f"clip-gaze: {counted(again, 'drawing')} made before: not looked at, and made anew")
+    return [each for each, output in zip(listed, found, strict=True) if output is None]
+
+
 def _file(path: object) -> object:
-    """Return what tells a file from others, whatever it is called; None where there is none."""
-    with suppress(OSError, ValueError):
-        found = None if path is None else Path(str(path)).stat()
-        if found and stat.S_ISREG(found.st_mode):
-            # Some file systems of Windows have no such number.
-            return (found.st_dev, found.st_ino) if found.st_ino else os.path.realpath(str(path))
-    return None
+    """Return what tells a file from others; None where there is none."""
+    name = str(path)
+    if name.lower().startswith("file:"):
+        from urllib.parse import urlsplit
+        from urllib.request import url2pathname
+
+        name = url2pathname(urlsplit(name).path)
+    return None if path is None else identity(name)

@@ -52,7 +52,8 @@ def where(query: Sequence[str], *, offline: bool) -> tuple[Sequence[str], str]:
 
     """
     for word in query:
-        check_offline(word, offline=offline)
+        if _is_address(word):
+            check_offline(word, offline=offline)
         is_path = Path(word).is_absolute() or word.startswith(("./", "../", "~/"))
         if (is_path or word.endswith(("/", os.sep))) and not _is_there(word):
             msg = f"{word}: no such file or folder; check the name and the folder"
@@ -63,12 +64,17 @@ def where(query: Sequence[str], *, offline: bool) -> tuple[Sequence[str], str]:
 
 
 def _is_there(word: str) -> bool:
-    return is_url(word) or os.path.lexists(word)
+    return _is_address(word) or os.path.lexists(word)
+
+
+def _is_address(word: str) -> bool:
+    """Return whether a word is a URL, and not such as "art::deco"."""
+    return "://" in word and is_url(word)
 
 
 def _is_place(word: str) -> bool:
     """Return whether a word is the URL of something else than a picture."""
-    return is_url(word) and not _looks_like_a_picture(word)
+    return _is_address(word) and not _looks_like_a_picture(word)
 
 
 def _looks_like_a_picture(word: str) -> bool:
@@ -78,7 +84,7 @@ def _looks_like_a_picture(word: str) -> bool:
 def term(word: str) -> str | Path | Remote:
     """Return a picture where there is such a file or URL, else the words."""
     looks = _looks_like_a_picture(word)
-    if is_url(word):
+    if _is_address(word):
         if looks:
             return Remote(word)
         msg = f"{word}: is no picture; name it last, to search what is there"

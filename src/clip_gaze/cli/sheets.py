@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from clip_gaze.cli.places import for_text
 from clip_gaze.cli.progress import say, writing
 from clip_gaze.drawing import canvas
 from clip_gaze.drawing import sheet as drawn
@@ -40,6 +41,7 @@ class Out:
         kind: one of KINDS; None: what the file's name says.
         null: whether names alone are printed.
         show: whether a contact sheet is opened.
+        offline: whether other machines may not be reached.
 
     """
 
@@ -47,6 +49,7 @@ class Out:
     kind: str | None
     null: bool
     show: bool
+    offline: bool
 
     @property
     def drawing(self) -> bool:
@@ -74,7 +77,10 @@ class Out:
         if not is_sheet and self.kind is None and writers.kind_of(self.path) not in KINDS:
             msg = f"{self.path}: name a .txt, .json, .jsonl or .csv file, or a .html or .png sheet"
             raise click.UsageError(msg)
-        check_place(self.path)
+        if is_sheet:
+            check_place(self.path)
+        else:
+            for_text(self.path)
 
 
 def put(answer: Search | Duplicates, out: Out, note: str) -> None:
@@ -85,9 +91,9 @@ def put(answer: Search | Duplicates, out: Out, note: str) -> None:
         writers.to_stdout(f"{hit.image}\0" for hit in answer.images)
     elif path is not None and out.drawing:
         with writing(path):
-            _draw(answer, note, path)
+            _draw(answer, note, path, offline=out.offline)
     elif path is not None and out.page:
-        _page(answer, note, path)
+        _page(answer, note, path, offline=out.offline)
     else:
         with writing(path):
             _write(answer, out.kind or writers.kind_of(path) or "text", path)
@@ -96,13 +102,13 @@ def put(answer: Search | Duplicates, out: Out, note: str) -> None:
         if shown is None:
             shown = cache_folder() / "found.html"  # each takes the place of the one before
             shown.parent.mkdir(parents=True, exist_ok=True)
-            _page(answer, note, shown)
+            _page(answer, note, shown, offline=out.offline)
         webbrowser.open(shown.absolute().as_uri())
 
 
-def _page(answer: Search | Duplicates, note: str, path: Path) -> None:
+def _page(answer: Search | Duplicates, note: str, path: Path, *, offline: bool) -> None:
     with writing(path):
-        sheet.write(*_heading(answer), note, _groups(answer), path)
+        sheet.write(*_heading(answer), note, _groups(answer), path, offline=offline)
 
 
 def _write(answer: Search | Duplicates, kind: str, output: Path | None) -> None:
@@ -149,14 +155,14 @@ def _figure(cosine: float) -> str:
     return f"{cosine:.3f}".replace("-", "\N{MINUS SIGN}")
 
 
-def _draw(answer: Search | Duplicates, note: str, output: Path) -> None:
+def _draw(answer: Search | Duplicates, note: str, output: Path, *, offline: bool) -> None:
     """Draw the contact sheet, as far as pictures can be opened and a drawing has room."""
     left, groups = drawn.MOST, []
     for title, rows in _groups(answer):
         shown = []
         for figure, name in rows[:left]:
             try:
-                small = thumbnails.small(name, 2 * drawn.EDGE)
+                small = thumbnails.small(name, 2 * drawn.EDGE, offline=offline)
             except PictureError as error:
                 say(f"clip-gaze: error: {error}")
             else:

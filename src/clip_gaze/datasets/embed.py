@@ -249,8 +249,9 @@ def embed(
         summary = Summary()
         why: list[str] = []
 
-        def allowed(each: str) -> str:
-            check_offline(each, offline=spec.offline)
+        def allowed(each: Any) -> Any:
+            known = isinstance(each, str | os.PathLike)
+            check_offline(os.fsdecode(each) if known else each, offline=spec.offline)
             return each
 
         def failed(error: Exception) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SCALE = 2
 _LONGEST = {"WEBP": 16_383, "JPEG": 65_500}  # pixels of an edge, as the formats have it
 _QUALITY = 85  # of photos in an SVG
+_SOFTWARE, _OURS = 0x0131, "clip-gaze"  # the EXIF tag for what has made a picture
 KINDS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".svg": "SVG"}
 _FAMILIES = "Inter, 'Liberation Sans', Arial, Helvetica, sans-serif"
 
@@ -138,7 +139,18 @@ def write(drawing: Drawing, out: Path) -> None:
         if kind == "SVG":
             part.write_text(svg(drawing), encoding="utf-8", newline="\n")
         else:
-            picture(drawing).save(part, kind, optimize=True, quality=92)
+            exif = Image.Exif()
+            exif[_SOFTWARE] = _OURS
+            picture(drawing).save(part, kind, optimize=True, quality=92, exif=exif)
+
+
+def is_ours(path: Path) -> bool:
+    """Return whether a picture file is a drawing that `write` made."""
+    try:
+        with Image.open(path) as image:
+            return bool(image.getexif().get(_SOFTWARE) == _OURS)
+    except Exception:  # noqa: BLE001 - whatever is wrong with it, it is not one
+        return False
 
 
 def width(text: str, size: int, *, bold: bool = False) -> float:

@@ -100,6 +100,7 @@ def write(
     max_pixels: int | None = None,
     see: See | None = None,
     small: Small | None = None,
+    offline: bool = False,
 ) -> int:
     """Write a page that shows pictures and their phrases, and opens from disk.
 
@@ -114,6 +115,7 @@ def write(
         see: returns the heat maps that the page shows of a picture, from its path and embedding,
             one a list; None: it has none.
         small: returns the thumbnail of a path; None: it is made with `edge` and `max_pixels`.
+        offline: whether pictures on other machines have an error in place of a thumbnail.
 
     Returns:
         Size of the page in bytes.
@@ -133,7 +135,9 @@ def write(
             part.open("w", encoding="utf-8", errors="replace", newline="\n") as page,
             contextlib.ExitStack() as stack,
         ):
-            make = small or partial(thumbnails.made, edge=edge, max_pixels=max_pixels)
+            make = small or partial(
+                thumbnails.made, edge=edge, max_pixels=max_pixels, offline=offline
+            )
             found = _gather(pictures, ranking, out.absolute().parent, make, stack, see)
             context = _context(found, ranking, edge)
             page.writelines(template().generate(asdict(heading), **context))

@@ -115,7 +115,8 @@ def _leave_out(path: Path, bad: Sequence[Found], end: int) -> None:
     """Write a file again without some pictures, and without what is behind its end."""
     starts = [0, *(found.end for found in bad)]
     ends = [*(found.start for found in bad), end]
-    with path.open("rb") as file, whole(path) as part, part.open("wb") as kept:
+    # Opened last, since Windows replaces no file that is open.
+    with whole(path) as part, path.open("rb") as file, part.open("wb") as kept:
         for start, stop in zip(starts, ends, strict=True):
             file.seek(start)
             while stop > file.tell():

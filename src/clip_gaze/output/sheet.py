@@ -28,7 +28,13 @@ Row = tuple[str, str]
 
 
 def write(
-    title: str, about: str, note: str, groups: Iterable[tuple[str, Sequence[Row]]], out: Path
+    title: str,
+    about: str,
+    note: str,
+    groups: Iterable[tuple[str, Sequence[Row]]],
+    out: Path,
+    *,
+    offline: bool = False,
 ) -> None:
     """Write a page that shows pictures in groups, and opens from disk.
 
@@ -38,6 +44,7 @@ def write(
         note: what the model's manifest says that each result must carry.
         groups: title and pictures of each group; a picture that cannot be opened is left out.
         out: the page.
+        offline: whether pictures on other machines are left out, too.
 
     Raises:
         GazeError: jinja2 is missing.
@@ -49,7 +56,9 @@ def write(
     style = styled("sheet.css")
     folder = out.absolute().parent
     made = (
-        {"title": name, "pictures": list(_pictures(rows, folder))} for name, rows in groups if rows
+        {"title": name, "pictures": list(_pictures(rows, folder, offline=offline))}
+        for name, rows in groups
+        if rows
     )
     with whole(out) as part, part.open("w", encoding="utf-8", errors="replace") as page:
         page.writelines(
@@ -60,10 +69,10 @@ def write(
         )  # fmt: skip
 
 
-def _pictures(rows: Sequence[Row], folder: Path) -> Iterator[dict[str, Any]]:
+def _pictures(rows: Sequence[Row], folder: Path, *, offline: bool) -> Iterator[dict[str, Any]]:
     for figure, name in rows:
         try:
-            thumb = thumbnails.made(name, _EDGE)
+            thumb = thumbnails.made(name, _EDGE, offline=offline)
         except PictureError as error:
             logger.warning("%s", error)
             continue

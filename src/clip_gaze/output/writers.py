@@ -133,6 +133,7 @@ class Writer:
             return set()
         top = 0 if self._output.wide else self._output.top
         done = resume.finished(path, read, like, self._lists, top)
+        self._new |= not done  # what is left is worth nothing
         self._goes_on = bool(done)
         return done
 

@@ -52,8 +52,9 @@ def pictures(
             server tells no folders; files that are named as such; patterns such as
             "scans/*/*.jpg" or "s3://bucket/**", in which "**" goes into folders.
         recursive: go into folders inside the folders.
-        exclude: patterns such as "*_small.*" or "drafts/"; what a file's or folder's name, its
-            path, or its path below the named folder, matches is passed over.
+        exclude: patterns such as "*_small.*" or "drafts"; what a file's or folder's name, or its
+            path below the named folder, matches is passed over. One with "/" at its end is for
+            folders alone; one may begin with the named folder, or "./".
         again: whether they were listed before, so that nothing more is said of empty folders.
 
     Yields:
@@ -64,7 +65,6 @@ def pictures(
         PictureError: folders were named, and there is no picture in any of them, nor a file.
         GazeError: a kind of URL is unknown, or needs a package that is not installed.
     """
-    exclude = [each.removeprefix("./").rstrip("/" + os.sep) for each in exclude]
     some = False
     empty = []
     for path in paths:
@@ -170,22 +170,38 @@ def _is_folder(url: str, head: str) -> bool:
 def _passed_over(below: str, exclude: Sequence[str]) -> bool:
     """Return whether a path below a folder is hidden or excluded, or lies in a folder that is."""
     parts = below.split("/")
+    excluded = _excluded(exclude)
     return any(
-        part.startswith(".")
-        or any(
-            fnmatch(name, each) for each in exclude for name in (part, "/".join(parts[: at + 1]))
-        )
+        part.startswith(".") or excluded(part, "/".join(parts[: at + 1]), at < len(parts) - 1)
         for at, part in enumerate(parts)
     )
 
 
-def _walk(top: Path, *, recursive: bool, exclude: Sequence[str]) -> Iterator[Found]:
-    def passed_over(entry: os.DirEntry[str]) -> bool:
-        path = Path(entry.path)
-        names = (entry.name, path.relative_to(top).as_posix(), path.as_posix()) if exclude else ()
-        return _hidden(entry) or any(
-            fnmatch(name, pattern) for pattern in exclude for name in names
+def _excluded(patterns: Sequence[str], top: Path | None = None) -> Callable[[str, str, bool], bool]:
+    """Return what tells whether something is left out: by its name, its path below, its kind."""
+    named = "" if top is None else f"{top.as_posix()}/"
+    spelled = [
+        (each.removeprefix("./").removeprefix(named).rstrip("/"), each.endswith("/"))
+        for each in (pattern.replace(os.sep, "/") for pattern in patterns)
+    ]
+
+    def excluded(name: str, below: str, is_folder: bool) -> bool:
+        return any(
+            (is_folder or not folders) and (fnmatch(name, each) or fnmatch(below, each))
+            for each, folders in spelled
         )
+
+    return excluded
+
+
+def _walk(top: Path, *, recursive: bool, exclude: Sequence[str]) -> Iterator[Found]:
+    excluded = _excluded(exclude, top)
+
+    def passed_over(entry: os.DirEntry[str]) -> bool:
+        if _hidden(entry):
+            return True
+        below = Path(entry.path).relative_to(top).as_posix() if exclude else ""
+        return bool(exclude) and excluded(entry.name, below, entry.is_dir(follow_symlinks=False))
 
     # What comes next stands last.
     waiting: list[Path | os.DirEntry[str]] = [top]

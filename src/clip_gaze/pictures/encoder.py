@@ -191,7 +191,7 @@ class ImageEncoder:
 
         """
         found = source(image)
-        check_offline(found.name, offline=self._offline)
+        check_offline(found, offline=self._offline)
         return self._vision.square(found)
 
     def encode_squares(self, squares: NDArray[np.uint8]) -> Vector:
@@ -233,7 +233,7 @@ class ImageEncoder:
         try:
             found = source(image)
             name = found.name
-            check_offline(name, offline=self._offline)
+            check_offline(found, offline=self._offline)
             if not isinstance(found, Decoded):
                 return found
             return name, self._vision.pixels(found)

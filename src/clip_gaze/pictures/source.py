@@ -200,25 +200,33 @@ def several(pictures: Iterable[Picture], what: str = "pictures") -> Iterator[Pic
     if not one and not (hasattr(pictures, "__array__") and _is_one(pictures)):
         with contextlib.suppress(TypeError):
             return iter(pictures)
-    msg = f"{what} should stand in a list or the like, not {type(pictures).__name__}; give [it]"
+    msg = (
+        f"{what} should stand in a list or the like, not {type(pictures).__name__}; "
+        "give [it], or list(it) if it holds several"
+    )
     raise GazeError(msg)
 
 
 def _is_one(array: Any) -> bool:
     """Return whether an array may be one picture, and not several, or a column of names."""
-    shape = tuple(array.shape)
+    shape = tuple(getattr(array, "shape", ()))
     return len(shape) == 2 or (len(shape) == 3 and (shape[0] == 3 or shape[2] in (3, 4)))
 
 
-def check_offline(name: str, *, offline: bool) -> None:
+def check_offline(picture: Source | str, *, offline: bool) -> None:
     """Refuse what lies on another machine, if none may be reached.
+
+    Args:
+        picture: what a picture is read from; or the name of a file or folder.
+        offline: whether none may be.
 
     Raises:
         PictureUnreachableError: it does.
 
     """
-    if offline and storage.is_url(name) and not storage.is_here(name):
-        msg = f"{name}: --offline forbids to reach it"
+    found = named(picture) if isinstance(picture, str) else picture
+    if offline and isinstance(found, Remote) and not storage.is_here(found.name):
+        msg = f"{found.name}: --offline forbids to reach it"
         raise PictureUnreachableError(msg)
 
 
@@ -233,11 +241,11 @@ def _content(file: Any) -> bytes:
     except Exception as error:  # whatever its maker's code raises, this picture is not to be had
         msg = f"a file cannot be read ({error}); open it in mode 'rb'"
         raise PictureError(msg) from error
-    if data == b"":
+    if isinstance(data, bytes) and data:
+        return data
+    if isinstance(data, bytes):
         msg = "a file has nothing left to read; seek(0) before it is asked about again"
         raise PictureError(msg)
-    if isinstance(data, bytes):
-        return data
     msg = f"a file gives {type(data).__name__}, not bytes; open it in mode 'rb'"
     raise PictureError(msg)
 

@@ -11,7 +11,7 @@ from PIL import Image, ImageCms
 
 from clip_gaze.errors import PictureError
 from clip_gaze.pictures.load import upright
-from clip_gaze.pictures.source import Decoded, source
+from clip_gaze.pictures.source import Decoded, check_offline, source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,26 +29,32 @@ class Thumbnail:
     size: tuple[int, int]
 
 
-def made(picture: Picture, edge: int, max_pixels: int | None = None) -> Thumbnail:
+def made(
+    picture: Picture, edge: int, max_pixels: int | None = None, *, offline: bool = False
+) -> Thumbnail:
     """Return the thumbnail of a picture; see `small`, and `webp`."""
     found = source(picture)
-    image = small(found, edge, max_pixels)
+    image = small(found, edge, max_pixels, offline=offline)
     return Thumbnail(webp(image, found.name), image.size)
 
 
-def small(picture: Picture, edge: int, max_pixels: int | None = None) -> Image.Image:
+def small(
+    picture: Picture, edge: int, max_pixels: int | None = None, *, offline: bool = False
+) -> Image.Image:
     """Return a picture made small, in sRGB: RGB, or RGBA where it is transparent.
 
     Args:
         picture: see `source.source`; a PIL image stays as it is.
         edge: what its longer edge is at most, in pixels.
         max_pixels: a larger file is refused before it is decoded; None: nothing is.
+        offline: whether URLs that lead to other machines are refused.
 
     Raises:
         PictureError: it cannot be opened, or cannot be made small.
 
     """
     found = source(picture)
+    check_offline(found, offline=offline)
     image = upright(found, max_pixels)
     if isinstance(found, Decoded):
         image = image.copy()

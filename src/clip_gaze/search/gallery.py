@@ -17,9 +17,8 @@ from clip_gaze.pictures.source import Content, File, several, source
 from clip_gaze.results import Unread
 from clip_gaze.search.index import SHA256, Index, listed
 from clip_gaze.store import pictures
-from clip_gaze.system.files import sha256
+from clip_gaze.system.files import identity, sha256
 from clip_gaze.system.stamps import stamp
-from clip_gaze.system.storage import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -198,15 +197,18 @@ def _gallery(
 
 
 def _once(names: list[str]) -> list[str]:
-    """Return the names of each file but once, where links lead to it or paths go round about."""
+    """Return a name of each file, its own, where links lead to it or paths go round about."""
     if len(names) < 2:
         return names
-    found: dict[str, str] = {}
-    for name in names:
-        real = name if is_url(name) else os.path.realpath(name)
-        if os.path.abspath(name) == real or real not in found:  # noqa: PTH100 - follows no link
-            found[real] = name
-    return list(found.values())
+    found: dict[object, str] = {}
+    for name in sorted(names, key=_is_roundabout):
+        found.setdefault(identity(name) or name, name)
+    kept = set(found.values())
+    return [name for name in names if name in kept]
+
+
+def _is_roundabout(name: str) -> bool:
+    return os.path.abspath(name) != os.path.realpath(name)  # noqa: PTH100 - follows no link
 
 
 def _everything(index: Index | None) -> Gallery:

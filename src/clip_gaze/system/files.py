@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -39,6 +40,16 @@ def size(path: Path) -> int:
         return path.stat().st_size
     except (FileNotFoundError, NotADirectoryError):
         return 0
+
+
+def identity(path: str | os.PathLike[str]) -> object:
+    """Return what tells a file from others, whatever it is called; None where there is none."""
+    with contextlib.suppress(OSError, ValueError):
+        found = Path(path).stat()
+        if stat.S_ISREG(found.st_mode):
+            # Some file systems of Windows have no such number.
+            return (found.st_dev, found.st_ino) if found.st_ino else os.path.realpath(path)
+    return None
 
 
 def check_place(target: Path) -> None:

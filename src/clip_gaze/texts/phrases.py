@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import unicodedata
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from clip_gaze.wording import meant
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 logger = logging.getLogger(__name__)
 
@@ -150,7 +149,7 @@ def checked_lists(lists: Any) -> dict[str, tuple[str, ...]]:
         PhraseListError: it is something else, such as a single list.
 
     """
-    if not isinstance(lists, Mapping):
+    if not hasattr(lists, "items"):  # a pandas DataFrame has them, too
         msg = f"lists should be a dict of name -> phrases, not {type(lists).__name__}"
         raise PhraseListError(msg)
     return {name: checked(phrases) for name, phrases in lists.items()}
@@ -170,7 +169,7 @@ def for_prompt(
 
     """
     given = {name: load(name) for name in FOR_PROMPTS} if lists is None else checked_lists(lists)
-    texts = [text.casefold() for text in unique(without)]
+    texts = [text.casefold() for text in unique(checked(without))]
     chosen = {
         name: tuple(
             phrase for phrase in unique(phrases)

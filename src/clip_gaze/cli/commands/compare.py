@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clip_gaze.cli.options import asking_options, model_options, output_option
-from clip_gaze.cli.places import spared
+from clip_gaze.cli.places import for_text, spared, undrawn
 from clip_gaze.cli.progress import SOME_FAILED, encoding, opened, say, writing
 from clip_gaze.drawing import canvas, chart
 from clip_gaze.output import names, render, tables, writers
@@ -17,7 +17,6 @@ from clip_gaze.pictures.load import upright
 from clip_gaze.pictures.memory import most_pixels
 from clip_gaze.pictures.preprocess import rgb
 from clip_gaze.pictures.source import source
-from clip_gaze.system.files import check_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -64,7 +63,8 @@ def compare(
     paths, missed = asked.pictures()
     table, drawing = _places(kind, output)
     kind = kind or writers.kind_of(table) or "text"
-    spared((*paths, *asked.files), output)
+    spared(asked.files, output)
+    paths = undrawn(paths, drawing)
     _check(paths, kind, drawing, edits=edits)
 
     def pictures(limit: int | None) -> Iterable[Source]:
@@ -100,7 +100,7 @@ def _places(kind: str | None, output: Path | None) -> tuple[Path | None, Path | 
         return None, output
     if kind is None and writers.kind_of(output) not in _KINDS:
         canvas.check(output)  # raises what it takes
-    check_place(output)
+    for_text(output)
     return output, None
 
 

@@ -10,7 +10,7 @@ import click
 from clip_gaze.analysis.defaults import NEAR
 from clip_gaze.cli.asked import Asked, dataset_at
 from clip_gaze.cli.options import model_options, output_option, picture_options
-from clip_gaze.cli.places import spared
+from clip_gaze.cli.places import spared, undrawn
 from clip_gaze.cli.progress import (
     SOME_FAILED,
     NothingWrittenError,
@@ -23,11 +23,12 @@ from clip_gaze.cli.progress import (
 from clip_gaze.cli.query import ALL, Minus, term, where
 from clip_gaze.cli.sheets import KINDS, Out, put
 from clip_gaze.datasets.place import is_dataset
+from clip_gaze.drawing import canvas
 from clip_gaze.pictures.source import check_offline, named
 from clip_gaze.results import Duplicates, Search
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from clip_gaze.pictures.source import Remote
@@ -78,8 +79,9 @@ def find(
     pictures that clip-gaze has looked at. Words are pictures where there is such a file. What has
     a - before it is taken away: clip-gaze find "a harbour" -"boats" sketch.jpg my_scans
     """
-    out = Out(*(options.pop(each) for each in ("output", "kind", "null", "show")))
     offline = options["offline"]
+    output, kind = options.pop("output"), options.pop("kind")
+    out = Out(output, kind, options.pop("null"), options.pop("show"), offline)
     words, place = where(query, offline=offline)
     for each in (*like, *without):
         check_offline(each, offline=offline)
@@ -95,9 +97,9 @@ def find(
         dataset = dataset_at(place)
         images, options = dataset.gallery(), dataset.options(options)
     elif place != ALL:
-        images, code = Asked([place], (), (), (), recursive, exclude).pictures()
-    searched = images if isinstance(images, list) else ()
-    spared((*words, *like, *without, *searched), out.path)
+        listed, code = Asked([place], (), (), (), recursive, exclude).pictures()
+        images = undrawn(listed, out.path)
+    spared((*words, *like, *without), out.path)
     began = time.monotonic()
     terms = [*map(term, words), *map(named, like)]
     with opened(**options) as clip, encoding() as encoded, bar("looking", " pictures") as looking:
@@ -113,7 +115,7 @@ def find(
                 progress=looking, encoding=encoded,
             )  # fmt: skip
         note = clip.manifest.note
-    spared(_named(answer), out.path)  # where all that was seen was searched
+    _check_found(answer, out.path)
     _say_missing(answer)
     nothing = answer.unread and not answer.searched
     if not nothing:
@@ -125,14 +127,13 @@ def find(
     return SOME_FAILED if answer.unread else code
 
 
-def _named(answer: Search | Duplicates) -> Iterator[str]:
-    """Yield the pictures that an answer names."""
-    if isinstance(answer, Search):
-        yield from (hit.image for hit in answer.images)
-        return
-    for group in answer.groups:
-        for alike in group:
-            yield from alike.images
+def _check_found(answer: Search | Duplicates, output: Path | None) -> None:
+    """Refuse to write over a picture that was found among all that was ever seen."""
+    if output is not None and not canvas.is_ours(output):
+        if isinstance(answer, Search):
+            spared((hit.image for hit in answer.images), output)
+        else:
+            spared((name for group in answer.groups for e in group for name in e.images), output)
 
 
 def _say_missing(answer: Search | Duplicates) -> None:

@@ -21,7 +21,7 @@ from clip_gaze.cli.options import (
     model_options,
     threads_option,
 )
-from clip_gaze.cli.places import for_text, spared
+from clip_gaze.cli.places import for_text, spared, undrawn
 from clip_gaze.cli.progress import (
     SOME_FAILED,
     Counted,
@@ -188,8 +188,8 @@ def _gaze(
             msg = f"{see}: no folder can be made here ({error.strerror}); name another"
             raise GazeError(msg) from error
         paths = [*paths]
-        files = names.of_maps([Path(str(path)) for path in paths])
-        spared(files, *(see / name for name in files.values()))
+        paths = undrawn(paths, *(see / name for name in _maps_of(paths).values()))
+        files = _maps_of(paths)
     with opened(**options) as clip, encoding() as told:
         if not isinstance(paths, (list, Streamed)):
             paths.check_model(clip)
@@ -231,6 +231,10 @@ def _gaze(
                 so_far = counted(len(done) + results.ok + results.failed, "picture")
                 msg = f"stopped after {so_far}; the same command with --resume goes on"
                 raise BrokenOffError(msg) from None
+
+
+def _maps_of(paths: Iterable[object]) -> dict[Path, str]:
+    return names.of_maps([Path(str(path)) for path in paths])
 
 
 def _with_maps(

@@ -79,7 +79,7 @@ def report(
         paths, missed = asked.pictures()
     else:
         paths, options = dataset, dataset.options(options)
-    spared(asked.files, output)
+    spared((*asked.images, *asked.files, asked.names), output)
     chosen = asked.phrases(options["model"])
     if title is None and len(asked.images) == 1 and Path(asked.images[0]).is_dir():
         title = Path(asked.images[0]).resolve().name
@@ -108,6 +108,7 @@ def report(
             size = reports.write(
                 _some(results), ranking, heading, output, edge=edge,
                 max_pixels=most, see=maps if see else None, small=kept.get if kept else None,
+                offline=clip.spec.offline,
             )  # fmt: skip
             about += [counted(results.ok, "picture"), megabytes(size)]
         if kept:

@@ -9,11 +9,10 @@ import click
 from clip_gaze.analysis.defaults import QUALITIES
 from clip_gaze.cli.complete import LISTS
 from clip_gaze.cli.options import megapixels_option, model_options, output_option
-from clip_gaze.cli.places import spared
+from clip_gaze.cli.places import for_text, spared
 from clip_gaze.cli.progress import bar, encoding, opened, writing
 from clip_gaze.drawing import canvas, heatmap
 from clip_gaze.output import names, render, writers
-from clip_gaze.system.files import check_place
 from clip_gaze.texts import phrases
 
 if TYPE_CHECKING:
@@ -108,4 +107,4 @@ def _check(kind: str | None, output: Path | None) -> None:
         msg = f"{output}: JSON is no picture; name a file that ends in .json"
         raise click.UsageError(msg)
     else:
-        check_place(output)
+        for_text(output)
