@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
+import os
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -34,10 +37,12 @@ def scans(tmp_path: Path, picture: Callable[..., Image.Image]) -> Path:
     return folder
 
 
-def run(*words: object, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+def run(
+    *words: object, stdin: str | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "clip_gaze", *map(str, words)]
     return subprocess.run(
-        command, input=stdin, capture_output=True, text=True, encoding="utf-8", check=False
+        command, input=stdin, capture_output=True, text=True, encoding="utf-8", check=False, cwd=cwd
     )
 
 
@@ -82,6 +87,47 @@ def test_a_dataset_is_made_and_asked(scans: Path, tmp_path: Path) -> None:
     assert found.returncode == 1
     assert found.stdout.count(".png") == 2
     assert run("gaze", vectors, *LISTS, "--model", "demo", "--variant", "q8").returncode == 2
+
+
+def test_a_dataset_knows_where_its_pictures_lie(scans: Path, tmp_path: Path) -> None:
+    (scans / "bad.png").unlink()
+    run("embed", ".", "-o", tmp_path / "vectors", "--model", "demo", cwd=scans)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "1.png").write_bytes((scans / "2.png").read_bytes())  # another picture of that name
+    (scans / "3.png").unlink()
+    (scans / "4.png").write_bytes((scans / "5.png").read_bytes())
+    page = tmp_path / "page.html"
+    done = run("report", tmp_path / "vectors", "--list", "surfaces", "-o", page, cwd=other)
+    assert done.returncode == 1
+    assert f"{scans / '3.png'}: no such file" in done.stderr
+    assert f"{scans / '4.png'}: has changed since its vector was made" in done.stderr
+    assert "looked at 6 pictures" in done.stderr
+    assert "2 failed" in done.stderr
+    there = (os.path.relpath(scans / f"{seed}.png", tmp_path) for seed in (0, 1, 2, 5))
+    assert all(f'"{name}"' in page.read_text(encoding="utf-8") for name in there)
+    for sheet in ("near.html", "near.png"):
+        words = ("find", "a sea", tmp_path / "vectors", "--top", "0", "-o", tmp_path / sheet)
+        done = run(*words, cwd=other)
+        assert done.returncode == 1
+        assert done.stderr.count(f"error: {scans / '3.png'}: no such file") == 1
+        assert "1 nearer picture is gone or changed since" in done.stderr
+    done = run("find", "a sea", tmp_path / "vectors", "--top", "0", "-0", cwd=other)
+    assert sorted(done.stdout.split("\0")[:-1]) == sorted(
+        str(scans / f"{seed}.png") for seed in (0, 1, 2, 3, 5)
+    )
+
+
+def test_a_file_that_stands_twice_in_a_dataset_is_no_copy(scans: Path, tmp_path: Path) -> None:
+    shutil.copy(scans / "1.png", scans / "copy.png")
+    (scans / "bad.png").unlink()
+    run("embed", scans, scans / "1.png", scans / "2.png", "-o", tmp_path / "v", "--model", "demo")
+    done = run("find", "--duplicates", tmp_path / "v", "--threshold", "1", "--format", "json")
+    (group,) = json.loads(done.stdout)["groups"]
+    names = [name for alike in group for name in alike["images"]]
+    assert sorted(names) == [str(scans / "1.png"), str(scans / "copy.png")]
+    done = run("find", "a sea", tmp_path / "v", "--top", "0", "-0")
+    assert len(done.stdout.split("\0")) == len(set(done.stdout.split("\0"))) == 8
 
 
 def test_corrected_answers_are_those_for_pictures(scans: Path, tmp_path: Path) -> None:

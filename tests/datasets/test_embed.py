@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import fsspec
 import numpy as np
@@ -129,17 +129,48 @@ def test_what_has_changed_since_is_made_anew(scans: Path, tmp_path: Path) -> Non
     assert content(place) == content(tmp_path / "fresh")
 
 
+def test_a_run_in_another_folder_takes_nothing_away(
+    scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "vectors"
+    monkeypatch.chdir(scans)
+    embed(".", place)
+    before = content(place)
+    monkeypatch.chdir(scans / "more")
+    with pytest.raises(clip_gaze.GazeError, match=r"of pictures in .*; go there to go on"):
+        embed(".", place, resume=True)
+    assert content(place) == before
+    embed(scans, tmp_path / "absolute")
+    monkeypatch.chdir(scans)
+    embed(scans, tmp_path / "absolute", resume=True)
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "said"),
+    [([], {}, "no picture is named"), (None, {"per_part": 0}, "per_part should be 1 or more")],
+)
+def test_what_cannot_be_made_is_one_line(
+    source: list[str] | None, options: dict[str, Any], said: str, scans: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(clip_gaze.GazeError, match=said):
+        clip_gaze.embed(
+            scans if source is None else source, tmp_path / "new", model="demo", **options
+        )
+
+
 def test_a_dataset_of_something_else_is_refused(
     scans: Path, tmp_path: Path, tiny_model: Path
 ) -> None:
     place = tmp_path / "vectors"
     embed(scans, place)
-    with pytest.raises(clip_gaze.GazeError, match="another model"):
+    with pytest.raises(clip_gaze.GazeError, match="by another model or version"):
         clip_gaze.embed(scans, place, model=tiny_model, resume=True)
-    with pytest.raises(clip_gaze.GazeError, match="another half"):
+    with pytest.raises(clip_gaze.GazeError, match="of float32; leave out --half to go on"):
         embed(scans, place, half=True, resume=True)
-    with pytest.raises(clip_gaze.GazeError, match="another source"):
+    with pytest.raises(clip_gaze.GazeError, match=r"of other pictures: .*; name these"):
         embed(scans / "more", place, resume=True)
+    with pytest.raises(clip_gaze.GazeError, match="made with --per-part 4; give that to go on"):
+        clip_gaze.embed(scans, place, model="demo", resume=True)
     with pytest.raises(clip_gaze.GazeError, match="holds other files"):
         embed(scans, scans)
     with pytest.raises(clip_gaze.GazeError, match="is no dataset"):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from clip_gaze.output import sheet
+from clip_gaze.pictures import thumbnails
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,10 @@ def page_of(picture: MakePicture, tmp_path: Path) -> Callable[[bool], str]:
         rows = [("0.312", str(names[0])), ("equal", str(names[1]))]
         more = [("2 files", rows), ("2 files", [("", str(names[2])), ("0.97", str(names[3]))])]
         out = tmp_path / "sheet.html"
-        sheet.write("a harbour", "4 pictures, demo", NOTE, more if groups else [("", rows)], out)
+        sheet.write(
+            "a harbour", "4 pictures, demo", NOTE, more if groups else [("", rows)], out,
+            lambda name: thumbnails.made(name, sheet.EDGE),
+        )  # fmt: skip
         return out.as_uri()
 
     return make

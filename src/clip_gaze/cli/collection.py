@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clip_gaze.cli.progress import (
@@ -24,6 +25,7 @@ from clip_gaze.datasets import listing
 from clip_gaze.datasets.partitions import USUAL, partitions
 from clip_gaze.errors import BrokenOffError, PictureError
 from clip_gaze.results import PictureResult
+from clip_gaze.system.storage import is_url
 from clip_gaze.wording import counted
 
 if TYPE_CHECKING:
@@ -123,10 +125,11 @@ def _job(
             "images": list(asked.images), "from": asked.names, "column": asked.column,
             "recursive": asked.recursive, "exclude": list(asked.exclude),
         }  # fmt: skip
-        about = description.about(clip, half=target.half, source=source)
+        about = description.about(clip, half=target.half, per_part=target.per_part, source=source)
     else:
         dataset.check_model(clip)
-        about = {**dataset.about, "source": dataset.url}
+        url = dataset.url if is_url(dataset.url) else str(Path(dataset.url).absolute())
+        about = {**dataset.about, "source": url}
     if questions is None:
         return description.job_of(clip, target.place, about), None
     like = PictureResult(

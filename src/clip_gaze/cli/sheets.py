@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import webbrowser
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +26,8 @@ from clip_gaze.system.paths import cache_folder
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from PIL import Image
 
     from clip_gaze.output.sheet import Row
 
@@ -83,17 +86,18 @@ class Out:
             for_text(self.path)
 
 
-def put(answer: Search | Duplicates, out: Out, note: str) -> None:
-    """Write what was found where it goes."""
+def put(answer: Search | Duplicates, out: Out, note: str) -> int:
+    """Write what was found where it goes; return how many pictures a sheet could not show."""
     path, shown = out.path, out.path
+    look = _Look(out.offline)
     if out.null and isinstance(answer, Search):
         say(f"clip-gaze: {found.title(answer)} ({found.about(answer)})")
         writers.to_stdout(f"{hit.image}\0" for hit in answer.images)
     elif path is not None and out.drawing:
         with writing(path):
-            _draw(answer, note, path, offline=out.offline)
+            _draw(answer, note, path, look)
     elif path is not None and out.page:
-        _page(answer, note, path, offline=out.offline)
+        _page(answer, note, path, look)
     else:
         with writing(path):
             _write(answer, out.kind or writers.kind_of(path) or "text", path)
@@ -102,13 +106,43 @@ def put(answer: Search | Duplicates, out: Out, note: str) -> None:
         if shown is None:
             shown = cache_folder() / "found.html"  # each takes the place of the one before
             shown.parent.mkdir(parents=True, exist_ok=True)
-            _page(answer, note, shown, offline=out.offline)
+            _page(answer, note, shown, look)
         webbrowser.open(shown.absolute().as_uri())
+    return look.failed
 
 
-def _page(answer: Search | Duplicates, note: str, path: Path, *, offline: bool) -> None:
+class _Look:
+    """Opens pictures again, names those that cannot be, and counts them."""
+
+    def __init__(self, offline: bool) -> None:
+        """Begin; `offline`: whether URLs that lead to other machines are refused."""
+        self._offline = offline
+        self.failed = 0
+
+    def small(self, name: str, edge: int) -> Image.Image | None:
+        """Return a picture made small."""
+        with self._told():
+            return thumbnails.small(name, edge, offline=self._offline)
+        return None
+
+    def thumbnail(self, name: str) -> thumbnails.Thumbnail | None:
+        """Return the thumbnail of a page."""
+        with self._told():
+            return thumbnails.made(name, sheet.EDGE, offline=self._offline)
+        return None
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except PictureError as error:
+            say(f"clip-gaze: error: {error}")
+            self.failed += 1
+
+
+def _page(answer: Search | Duplicates, note: str, path: Path, look: _Look) -> None:
     with writing(path):
-        sheet.write(*_heading(answer), note, _groups(answer), path, offline=offline)
+        sheet.write(*_heading(answer), note, _groups(answer), path, look.thumbnail)
 
 
 def _write(answer: Search | Duplicates, kind: str, output: Path | None) -> None:
@@ -155,17 +189,14 @@ def _figure(cosine: float) -> str:
     return f"{cosine:.3f}".replace("-", "\N{MINUS SIGN}")
 
 
-def _draw(answer: Search | Duplicates, note: str, output: Path, *, offline: bool) -> None:
+def _draw(answer: Search | Duplicates, note: str, output: Path, look: _Look) -> None:
     """Draw the contact sheet, as far as pictures can be opened and a drawing has room."""
     left, groups = drawn.MOST, []
     for title, rows in _groups(answer):
         shown = []
         for figure, name in rows[:left]:
-            try:
-                small = thumbnails.small(name, 2 * drawn.EDGE, offline=offline)
-            except PictureError as error:
-                say(f"clip-gaze: error: {error}")
-            else:
+            small = look.small(name, 2 * drawn.EDGE)
+            if small is not None:
                 shown.append((figure, name, drawn.thumbnail(rgb(small))))
         left -= len(shown)
         if shown:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import io
-from functools import lru_cache
+import os
+from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from clip_gaze.datasets import parts
+from clip_gaze.datasets.listing import named
 from clip_gaze.datasets.partitions import Partition, count
 from clip_gaze.datasets.partitions import parts as parts_of
 from clip_gaze.datasets.place import ABOUT
 from clip_gaze.errors import GazeError, ModelError, PictureError
 from clip_gaze.pictures.source import Embedded
 from clip_gaze.search.gallery import Gallery
-from clip_gaze.system.storage import Folder
+from clip_gaze.system.storage import Folder, is_url
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
@@ -162,6 +164,35 @@ class Dataset:
             for name, vector, error in zip(found.names, found.vectors, found.errors, strict=True):
                 yield Embedded(name, vector if error is None else PictureError(error))
 
+    def path(self, name: str) -> str:
+        """Return where a picture lies, as seen from here: names may be relative to a folder."""
+        return name if is_url(name) else os.path.join(self._base, name)  # noqa: PTH118 - keeps "./"
+
+    @cached_property
+    def _base(self) -> str:
+        """The folder that relative names are relative to; "" for the working folder."""
+        folder = self.about.get("folder")
+        elsewhere = folder and Path(folder).is_dir() and not Path(folder).samefile(".")
+        return str(folder) if elsewhere else ""
+
+    def shown(self) -> Iterator[Embedded]:
+        """Yield its pictures by their paths, to be looked at; what changed or went is an error."""
+        self.check()
+        for file in self.files():
+            for row in self.rows(file).records():
+                path = self.path(row["name"])
+                error = row["error"]
+                if error is None and not is_url(path) and not os.path.lexists(path):
+                    error = f"{path}: no such file; its vector alone is here"
+                elif error is None and self._has_changed(path, row["stamp"]):
+                    error = f"{path}: has changed since its vector was made; embed it again"
+                yield Embedded(path, PictureError(error) if error else row["vector"])
+
+    @staticmethod
+    def _has_changed(path: str, stamp: str | None) -> bool:
+        now = named(path).stamp
+        return None not in (now, stamp) and now != stamp
+
     def gallery(self) -> Gallery:
         """Return its pictures to be searched, see `Clip.find`; vectors are read when needed."""
         self.check()
@@ -193,7 +224,9 @@ class Dataset:
             names: list[list[str]] = [[] for _ in positions]
             for here, found, inside in groups(np.asarray(positions)):
                 for at, row in zip(here, inside, strict=True):
-                    names[at] = [found.names[row]]
+                    path = self.path(found.names[row])
+                    if not self._has_changed(path, found.stamps[row]):
+                        names[at] = [path]
             return names
 
         return Gallery(int(ends[-1]), take, named, tuple(unread))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from clip_gaze.datasets import answers, parts, work
 from clip_gaze.datasets.dataset import Dataset
+from clip_gaze.datasets.partitions import USUAL
 from clip_gaze.datasets.partitions import parts as parts_of
 from clip_gaze.datasets.place import ABOUT
 from clip_gaze.errors import GazeError
@@ -19,6 +20,8 @@ from clip_gaze.system.storage import Folder, is_url
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    Source = Mapping[str, Any]
+
     from clip_gaze.clip import Clip
     from clip_gaze.datasets.work import Job
     from clip_gaze.results import PictureResult
@@ -26,12 +29,42 @@ if TYPE_CHECKING:
 FORMAT = 1
 
 
-def about(clip: Clip, *, half: bool = False, source: object = None) -> dict[str, Any]:
+def _differs(key: str, held: Any, wanted: Any) -> str:
+    """Return what a dataset has that a run would make otherwise, and what to do about it."""
+    if key == "folder" and held and wanted:
+        return f"of pictures in {held}; go there to go on"
+    if key in {"source", "folder"}:
+        return f"of other pictures: {_spoken(held)}; name these to go on"
+    if key == "half":
+        return f"of float{16 if held else 32}; {'give' if held else 'leave out'} --half to go on"
+    if key in {"per_part", "top"}:
+        return f"made with --{key.replace('_', '-')} {held}; give that to go on"
+    if key in {"lists", "templates", "corrected", "holds"}:
+        return f"with other answers ({key}); ask as before to go on"
+    return f"made by another model or version ({key}); take that to go on"
+
+
+def _spoken(source: Any) -> str:
+    """Return how the command line names a collection."""
+    if not isinstance(source, dict):
+        return str(source)
+    given = [*source.get("images", ()), *(["--from", source["from"]] if source.get("from") else ())]
+    for option in ("column", "exclude"):
+        values = source.get(option) or ()
+        for each in [values] if isinstance(values, str) else values:
+            given += [f"--{option}", each]
+    return " ".join([*given, *([] if source.get("recursive", True) else ["--no-recursive"])])
+
+
+def about(
+    clip: Clip, *, half: bool = False, per_part: int = USUAL, source: Source | None = None
+) -> dict[str, Any]:
     """Return what a dataset of vectors holds, for its metadata.
 
     Args:
         clip: what encodes.
         half: whether vectors are float16.
+        per_part: pictures in a part, on an average.
         source: what the collection is, so that another one is not mixed with it; None: unknown.
 
     """
@@ -47,8 +80,17 @@ def about(clip: Clip, *, half: bool = False, source: object = None) -> dict[str,
         "encoder": clip.encoder,
         "dim": clip.manifest.embedding_dim,
         "half": half,
+        "per_part": per_part,
         "source": source,
+        "folder": os.getcwd() if source is None or _is_relative(source) else None,  # noqa: PTH109 - a text
     }
+
+
+def _is_relative(source: Source) -> bool:
+    """Return whether a collection may have names that are relative to a folder."""
+    if source.get("from") is not None:
+        return True
+    return any(not is_url(each) and not os.path.isabs(each) for each in source["images"])  # noqa: PTH117 - also "-"
 
 
 def about_answers(
@@ -109,10 +151,8 @@ def begun(job: Job, *, resume: bool) -> set[str]:
         wanted = json.loads(json.dumps(dict(job.about)))
         for key in {**held, **wanted}:
             if held.get(key) != wanted.get(key):
-                msg = (
-                    f"{job.target}: holds a dataset with another {key}, {held.get(key)!r} and not "
-                    f"{wanted.get(key)!r}; name another place"
-                )
+                how = _differs(key, held.get(key), wanted.get(key))
+                msg = f"{job.target}: holds a dataset {how}; or name another place"
                 raise GazeError(msg)
         return there
     if there:

@@ -239,13 +239,17 @@ def embed(
         GazeError: nothing can be done, or parts are missing in the end.
 
     """
+    if per_part < 1:
+        msg = f"per_part should be 1 or more, not {per_part}"
+        raise GazeError(msg)
     name = None if model is None or isinstance(model, ModelSpec) else os.fspath(model)
     spec = model if isinstance(model, ModelSpec) else ModelSpec(name)
     known = isinstance(source, str | os.PathLike)
     sources = [os.fspath(source)] if isinstance(source, str | os.PathLike) else source
     with Clip.from_spec(spec) as clip:
         place = tempfile.mkdtemp(prefix="clip-gaze-") if output is None else os.fspath(output)
-        about = description.about(clip, half=half, source=[*sources] if known else None)
+        given = {"images": list(sources)} if known else None
+        about = description.about(clip, half=half, per_part=per_part, source=given)
         summary = Summary()
         why: list[str] = []
 
@@ -268,6 +272,9 @@ def embed(
         missing = f"{counted(summary.failed, 'part')} could not be made"
         msg = f"{place}: {missing}; go on with resume=True: {why[-1]}"
         raise BrokenOffError(msg)
+    if not summary.there + summary.made:
+        msg = "no picture is named; nothing was done"
+        raise GazeError(msg)
     found = Dataset(place)
     if output is None:
         weakref.finalize(found, shutil.rmtree, place, ignore_errors=True)

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import base64
-import logging
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-from clip_gaze.errors import PictureError
 from clip_gaze.output import report
-from clip_gaze.pictures import thumbnails
 from clip_gaze.system.files import whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-logger = logging.getLogger(__name__)
+    from clip_gaze.pictures.thumbnails import Thumbnail
 
-_EDGE = 440  # pixels: screens have two for each unit
+    Small = Callable[[str], Thumbnail | None]
+
+EDGE = 440  # pixels: screens have two for each unit
 _FOOT = (
     "Figures are cosines between what the model makes of a picture and of what was asked for, or "
     "of the first of a group: they order pictures, and are no per cents."
@@ -33,8 +32,7 @@ def write(
     note: str,
     groups: Iterable[tuple[str, Sequence[Row]]],
     out: Path,
-    *,
-    offline: bool = False,
+    small: Small,
 ) -> None:
     """Write a page that shows pictures in groups, and opens from disk.
 
@@ -42,9 +40,9 @@ def write(
         title: heading of the page.
         about: the line below it.
         note: what the model's manifest says that each result must carry.
-        groups: title and pictures of each group; a picture that cannot be opened is left out.
+        groups: title and pictures of each group.
         out: the page.
-        offline: whether pictures on other machines are left out, too.
+        small: returns the thumbnail of a path, EDGE pixels long; a picture without one is left out.
 
     Raises:
         GazeError: jinja2 is missing.
@@ -56,7 +54,7 @@ def write(
     style = styled("sheet.css")
     folder = out.absolute().parent
     made = (
-        {"title": name, "pictures": list(_pictures(rows, folder, offline=offline))}
+        {"title": name, "pictures": list(_pictures(rows, folder, small))}
         for name, rows in groups
         if rows
     )
@@ -69,12 +67,10 @@ def write(
         )  # fmt: skip
 
 
-def _pictures(rows: Sequence[Row], folder: Path, *, offline: bool) -> Iterator[dict[str, Any]]:
+def _pictures(rows: Sequence[Row], folder: Path, small: Small) -> Iterator[dict[str, Any]]:
     for figure, name in rows:
-        try:
-            thumb = thumbnails.made(name, _EDGE, offline=offline)
-        except PictureError as error:
-            logger.warning("%s", error)
+        thumb = small(name)
+        if thumb is None:
             continue
         yield {
             "figure": figure, "name": name, "short": PurePath(name).name,

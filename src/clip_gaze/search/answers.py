@@ -8,6 +8,7 @@ import numpy as np
 
 from clip_gaze.pictures.source import source
 from clip_gaze.results import Alike, Duplicates, Hit, Search, Term
+from clip_gaze.search.gallery import once
 from clip_gaze.search.nearest import cosines
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def search(
         for sign, part in zip((True, False), query, strict=True)
         for each in part
     ]
-    hits = tuple(Hit(name, value) for name, value in found)
+    hits = tuple(Hit(name, value) for name, value in dict(reversed(found)).items())[::-1]
     return Search(tuple(terms), *about, gallery.count, gone, hits, gallery.unreadable())
 
 
@@ -74,6 +75,11 @@ def duplicates(
     names = dict(zip(range(gallery.count), gallery.named(np.arange(gallery.count)), strict=True))
     groups = []
     for group in (*near, *alone[:, None]):
+        # Of a dataset, a file may be several pictures.
+        own = set(once([name for at in group.tolist() for name in names[at]]))
+        for at in group.tolist():
+            names[at] = [name for name in names[at] if name in own]
+            own -= set(names[at])
         some = [at for at in group.tolist() if names[at]]
         if sum(len(names[at]) for at in some) > 1:
             some.sort(key=lambda at: (-len(names[at]), names[at]))

@@ -191,20 +191,20 @@ def _gallery(
     def named(positions: NDArray[np.intp]) -> list[list[str]]:
         asked = listed(known[positions])
         there = names(asked)
-        return [_once(there.get(digest, [])) for digest in asked]
+        return [once(there.get(digest, [])) for digest in asked]
 
     return Gallery(len(rows), take, named, tuple(unread))
 
 
-def _once(names: list[str]) -> list[str]:
+def once(names: Sequence[str]) -> list[str]:
     """Return a name of each file, its own, where links lead to it or paths go round about."""
     if len(names) < 2:
-        return names
+        return list(names)
     found: dict[object, str] = {}
     for name in sorted(names, key=_is_roundabout):
         found.setdefault(identity(name) or name, name)
     kept = set(found.values())
-    return [name for name in names if name in kept]
+    return [name for name in dict.fromkeys(names) if name in kept]
 
 
 def _is_roundabout(name: str) -> bool:

@@ -118,13 +118,12 @@ def find(
     _check_found(answer, out.path)
     _say_missing(answer)
     nothing = answer.unread and not answer.searched
-    if not nothing:
-        put(answer, out, note)
+    unseen = 0 if nothing else put(answer, out, note)
     if isinstance(images, list):
         say_looked_at(len(images), len(answer.unread), began)
     if nothing:
         raise NothingWrittenError
-    return SOME_FAILED if answer.unread else code
+    return SOME_FAILED if answer.unread or unseen else code
 
 
 def _check_found(answer: Search | Duplicates, output: Path | None) -> None:

@@ -104,7 +104,8 @@ def report(
         if clip.spec.store and files:
             with contextlib.closing(Store(cache_folder())) as known:
                 kept = Kept(thumbnails_folder(), known, edge, most, files)
-        with Counted(clip.embed_many(paths), len(paths)) as results, writing(output) as about:
+        pictures = paths if dataset is None else dataset.shown()
+        with Counted(clip.embed_many(pictures), len(paths)) as results, writing(output) as about:
             size = reports.write(
                 _some(results), ranking, heading, output, edge=edge,
                 max_pixels=most, see=maps if see else None, small=kept.get if kept else None,
