@@ -86,7 +86,9 @@ def test_a_dataset_is_made_and_asked(scans: Path, tmp_path: Path) -> None:
     found = run("find", "a stormy sea", vectors, "--format", "csv", "--top", "2")
     assert found.returncode == 1
     assert found.stdout.count(".png") == 2
-    assert run("gaze", vectors, *LISTS, "--model", "demo", "--variant", "q8").returncode == 2
+    done = run("gaze", vectors, *LISTS, "--model", "demo", "--variant", "q8")
+    assert done.returncode == 2
+    assert "of demo (fp32), not of demo (q8); name that model, or none" in done.stderr
 
 
 def test_a_dataset_knows_where_its_pictures_lie(scans: Path, tmp_path: Path) -> None:

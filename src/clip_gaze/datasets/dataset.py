@@ -112,10 +112,10 @@ class Dataset:
         """
         here, there = clip.digests, self.about["digests"]
         if any(here[role] != there[role] for role in here.keys() & there.keys()):
-            msg = (
-                f"{self.url}: holds vectors of {self.about['model']} ({self.about['variant']}), "
-                "with other files than those here; choose that model by --model and --variant"
-            )
+            made_by = f"{self.about['model']} ({self.about['variant']})"
+            asked = f"{clip.manifest.name} ({clip.variant})"
+            how = f"not of {asked}" if asked != made_by else "with other files than those here"
+            msg = f"{self.url}: holds vectors of {made_by}, {how}; name that model, or none"
             raise ModelError(msg)
 
     def rows(self, file: str) -> Rows:
