@@ -600,10 +600,14 @@ class Clip:
             lists: name -> phrases; they are written alone and in each of `templates`.
             encoding: see `encode_texts`.
 
+        Raises:
+            PhraseListError: there is no list, or one is empty or has no name, or the phrases are
+                not strings, or not text.
+
         """
         vectors.write(
             path,
-            {name: words.unique(listed) for name, listed in words.checked_lists(lists).items()},
+            vectors.checked(lists),
             self.templates,
             partial(self.encode_texts, templates=(), encoding=encoding),
             made_by=self._vectors.made_by if self._vectors else vectors.made_by(self._files),
@@ -622,12 +626,13 @@ class Clip:
 
         Raises:
             ModelError: the folder is not empty, or cannot be written.
-            PhraseListError: the phrases are not strings, or not text.
+            PhraseListError: see `save_phrases`.
 
         """
         from clip_gaze.model import bundle
 
-        put = partial(self.save_phrases, lists=lists, encoding=encoding)
+        # Before the graphs are copied.
+        put = partial(self.save_phrases, lists=vectors.checked(lists), encoding=encoding)
         bundle.write(Path(folder), self._model, self._files, put)
 
     def close(self) -> None:

@@ -166,6 +166,27 @@ def test_a_bundle_can_be_made_of_a_bundle(bundles: dict[str, Path], tmp_path: Pa
             clip.encode_texts(LISTS["surfaces"])
 
 
+@pytest.mark.parametrize(
+    ("lists", "said"),
+    [
+        ({}, "no phrase list is given; pass a dict of name -> phrases that has one"),
+        ({"seas": ["a calm sea"], "a": []}, "the phrase list 'a' is empty; add a phrase to it"),
+        ({"": ["x"]}, "a phrase list should be named by a text, not by ''"),
+        ({" ": ["x"]}, "a phrase list should be named by a text, not by ' '"),
+        ({1: ["x"]}, "a phrase list should be named by a text, not by 1"),
+    ],
+)
+def test_lists_that_cannot_be_asked_for_are_refused(
+    lists: dict[str, list[str]], said: str, tmp_path: Path
+) -> None:
+    with Clip("demo", store=False) as clip:
+        for make in (clip.bundle, clip.save_phrases):
+            with pytest.raises(PhraseListError) as caught:
+                make(tmp_path / "new" / "out", lists)
+            assert str(caught.value) == said
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("there", ["a file", "a full folder"])
 def test_what_is_there_is_not_overwritten(there: str, tmp_path: Path) -> None:
     out = tmp_path / "out"

@@ -67,7 +67,7 @@ def test_results_are_those_of_whole_graphs(
 def test_a_bundle_has_the_weights_too(
     apart: Path, tiny_model: Path, tmp_path: Path, picture: MakePicture
 ) -> None:
-    lists = {"": PHRASES}
+    lists = {"phrases": PHRASES}
     with Clip(apart, "q4") as clip:
         clip.bundle(tmp_path / "bundle", lists)
     files = {path.name for path in (tmp_path / "bundle").glob("*onnx*")}

@@ -14,6 +14,7 @@ import numpy as np
 
 from clip_gaze.errors import ModelError, PhraseListError
 from clip_gaze.system.files import whole
+from clip_gaze.texts import phrases
 from clip_gaze.texts.templates import PLACE
 
 if TYPE_CHECKING:
@@ -170,6 +171,27 @@ def _strings(found: Any) -> tuple[str, ...]:
         msg = f"{found!r} is no list of texts"
         raise TypeError(msg)
     return tuple(found)
+
+
+def checked(lists: Any) -> dict[str, tuple[str, ...]]:
+    """Return name -> phrases that a caller wants vectors of, each phrase once.
+
+    Raises:
+        PhraseListError: there is no list, or one is empty or has no name, or they are no lists.
+
+    """
+    found = phrases.checked_lists(lists)
+    if not found:
+        msg = "no phrase list is given; pass a dict of name -> phrases that has one"
+        raise PhraseListError(msg)
+    for name, listed in found.items():
+        if not isinstance(name, str) or not name.strip():
+            msg = f"a phrase list should be named by a text, not by {name!r}"
+            raise PhraseListError(msg)
+        if not listed:
+            msg = f"the phrase list {name!r} is empty; add a phrase to it"
+            raise PhraseListError(msg)
+    return {name: phrases.unique(listed) for name, listed in found.items()}
 
 
 def write(
