@@ -145,6 +145,25 @@ def test_download_says_what_it_fetches_and_where_it_is(run: Run, hub: Hub) -> No
     assert hub.requests == []
 
 
+@pytest.mark.parametrize(
+    ("first", "second"), [(("--variant", "fp32"), ("--variant", "q4")), (("--variant", "q4"), ())]
+)
+def test_download_says_how_to_use_a_variant_that_is_added_to_a_folder(
+    first: tuple[str, ...], second: tuple[str, ...], tmp_path: Path
+) -> None:
+    """The folder's default stays the one that came first."""
+    advice = f"to use it, here or on another machine: --model {tmp_path / 'dl'}"
+    added = "q4" if second else "fp32"
+    for options, said in (
+        (first, advice),
+        (second, f"{advice} --variant {added}"),
+        (first, advice),
+    ):
+        done = CliRunner().invoke(main, ["download", "demo", *options, "--to", f"{tmp_path}/dl"])
+        assert done.exit_code == 0, done.stderr
+        assert done.stdout.splitlines()[-1] == said
+
+
 def test_check_wants_all_files_of_a_folder(run: Run, tiny_model: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(tiny_model, tmp_path / "clip")
     assert run("models", "check", folder).returncode == 0

@@ -110,7 +110,9 @@ def download(model: str | None, variant: str | None, to: Path | None) -> None:
     about = f"{found.manifest.name} ({files.variant}), {megabytes(size)}, verified"
     if to:
         say_written(to, about)
-        click.echo(f"to use it, here or on another machine: --model {to}")
+        usual, _ = known_models.find(to).manifest.variant(None)
+        option = "" if files.variant == usual else f" --variant {files.variant}"
+        click.echo(f"to use it, here or on another machine: --model {to}{option}")
     else:
         where = files.paths.get("tokenizer", files.paths["vision"]).parent
         click.echo(f"{about}, in {where}")
