@@ -127,3 +127,11 @@ def test_example(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(registry, "DEFAULT", "demo")
     exec(compile(source, "example", "exec"), {})
+
+
+@pytest.mark.parametrize("source", [each for each in cases(EXAMPLE) if "_many(" in str(each)])
+def test_example_with_a_picture_that_cannot_be_read(
+    source: str, studio: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (studio / "two.jpg").write_bytes(b"no picture")
+    test_example(source, monkeypatch)
