@@ -164,6 +164,22 @@ def test_download_says_how_to_use_a_variant_that_is_added_to_a_folder(
         assert done.stdout.splitlines()[-1] == said
 
 
+@pytest.mark.parametrize("name", ["demo", "a folder", "dl"])
+def test_the_advice_after_a_download_can_be_followed(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["download", "demo", "--to", name])
+    advice = done.stdout.splitlines()[-1].partition(": ")[2]
+    shutil.copytree(tmp_path / name, tmp_path / "elsewhere" / name)
+    shutil.rmtree(tmp_path / name)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    found = CliRunner().invoke(main, ["models", *shlex.split(advice)[1:]])
+    assert found.exit_code == 0, found.stderr
+    shutil.rmtree(tmp_path / "elsewhere" / name)
+    assert CliRunner().invoke(main, ["models", *shlex.split(advice)[1:]]).exit_code == 2
+
+
 def test_check_wants_all_files_of_a_folder(run: Run, tiny_model: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(tiny_model, tmp_path / "clip")
     assert run("models", "check", folder).returncode == 0

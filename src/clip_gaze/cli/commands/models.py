@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -110,9 +112,12 @@ def download(model: str | None, variant: str | None, to: Path | None) -> None:
     about = f"{found.manifest.name} ({files.variant}), {megabytes(size)}, verified"
     if to:
         say_written(to, about)
-        usual, _ = known_models.find(to).manifest.variant(None)
+        # A folder that is called as a known model must be told from it.
+        place = f".{os.sep}{to}" if str(to) in known_models.names() else str(to)
+        usual, _ = known_models.find(place).manifest.variant(None)
         option = "" if files.variant == usual else f" --variant {files.variant}"
-        click.echo(f"to use it, here or on another machine: --model {to}{option}")
+        spoken = shlex.quote(place) if os.name == "posix" else place
+        click.echo(f"to use it, here or on another machine: --model {spoken}{option}")
     else:
         where = files.paths.get("tokenizer", files.paths["vision"]).parent
         click.echo(f"{about}, in {where}")
