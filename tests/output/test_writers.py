@@ -227,6 +227,28 @@ def test_a_list_whose_phrases_changed_unseen_is_not_gone_on_with(
     assert go_on(tmp_path / "moved", kind) == {"a.png"}
 
 
+@pytest.mark.parametrize("kind", TABLES)
+def test_results_of_another_folder_are_not_gone_on_with(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "out"
+    absolute = [replace(each, image=str(tmp_path / each.image)) for each in RESULTS]
+    for results in (RESULTS, absolute):
+        path.unlink(missing_ok=True)
+        for name in ("one", "two"):
+            (tmp_path / name).mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path / "one")
+        go_on(path, kind, results)
+        monkeypatch.chdir(tmp_path / "two")
+        if results is absolute:
+            assert len(go_on(path, kind, results)) == 2
+            continue
+        before = path.read_bytes()
+        with pytest.raises(GazeError, match=r"holds results of pictures in .*one; name another"):
+            go_on(path, kind, results)
+        assert path.read_bytes() == before
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"lists": 1}', "\udcff", "a folder"])
 def test_a_damaged_note_is_as_good_as_none(text: str, tmp_path: Path) -> None:
     path = tmp_path / "out"

@@ -14,6 +14,7 @@ from clip_gaze.output.tables import COLUMNS, MARK, csv_line, settings, text_of
 from clip_gaze.results import PictureResult
 from clip_gaze.system import notes
 from clip_gaze.system.files import whole
+from clip_gaze.system.storage import is_url
 from clip_gaze.wording import counted
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _MARK = MARK.encode()
 _JSON = b'{"image": '  # what a line of JSON begins with
 _NOTES = "begun"
+_FOLDER = "/"  # in a note, among names of lists, none of which is called so
 _CHUNK = 1 << 20
 _ELSE = "holds something other than results"
 _STATUS, _LIST, _PHRASE = (COLUMNS.index(name) for name in ("status", "list", "phrase"))
@@ -99,7 +101,7 @@ def finished(
                 elif found.image:
                     done.add(found.image)
                 end = found.end
-            _check_note(path, lists)
+            _check_note(path, lists, done)
         except (_ForeignError, csv.Error, ValueError) as error:
             reason = error if isinstance(error, _ForeignError) else _ELSE
             msg = f"{path}: {reason}; name another file"
@@ -124,13 +126,20 @@ def _leave_out(path: Path, bad: Sequence[Found], end: int) -> None:
 
 
 def note(path: Path, lists: Mapping[str, Sequence[str]]) -> None:
-    """Note in the cache which phrases a file is begun with; rows of the best few do not say it."""
-    notes.write(notes.about(path, _NOTES), _digests(lists))  # without it, rows alone are checked
+    """Note in the cache what a file is begun with and its rows do not say: all phrases, and where.
+
+    Without the note, rows alone are checked.
+    """
+    notes.write(notes.about(path, _NOTES), {**_digests(lists), _FOLDER: os.getcwd()})  # noqa: PTH109 - a text
 
 
-def _check_note(path: Path, lists: Mapping[str, Sequence[str]]) -> None:
-    """Raise which list has changed since the file was begun."""
+def _check_note(path: Path, lists: Mapping[str, Sequence[str]], done: set[str]) -> None:
+    """Raise which list has changed since the file was begun, or where its pictures lie."""
     noted = notes.read(notes.about(path, _NOTES))
+    folder = noted.get(_FOLDER, os.getcwd())  # noqa: PTH109 - as above
+    if folder != os.getcwd() and not all(is_url(name) or os.path.isabs(name) for name in done):  # noqa: PTH109, PTH117 - as above
+        msg = f"holds results of pictures in {folder}"
+        raise _ForeignError(msg)
     for name, digest in _digests(lists).items():
         if noted.get(name, digest) != digest:
             msg = f"was begun when the list {name!r} had other phrases"
