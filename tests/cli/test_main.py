@@ -671,6 +671,22 @@ def test_a_program_that_runs_a_command_finds_its_streams_and_logs_as_they_were()
     assert done.returncode == 0, done.stderr
 
 
+def test_a_program_may_have_streams_of_its_own() -> None:
+    code = (
+        "import sys\n"
+        "class Tee:\n"
+        "    def write(self, text): sys.__stdout__.write(text)\n"
+        "    def flush(self): pass\n"
+        "    def isatty(self): return False\n"
+        "sys.stdout = Tee()\n"
+        "from clip_gaze.cli import main\n"
+        "main(['lists'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "artists" in done.stdout
+
+
 def test_the_commands_can_stand_in_another_program() -> None:
     other = click.Group("other")
     other.add_command(main, "look")

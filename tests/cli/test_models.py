@@ -171,13 +171,15 @@ def test_the_advice_after_a_download_can_be_followed(
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(main, ["download", "demo", "--to", name])
     advice = done.stdout.splitlines()[-1].partition(": ")[2]
+    posix = os.name == "posix"
+    words = ["models", *(word.strip('"') for word in shlex.split(advice, posix=posix)[1:])]
     shutil.copytree(tmp_path / name, tmp_path / "elsewhere" / name)
     shutil.rmtree(tmp_path / name)
     monkeypatch.chdir(tmp_path / "elsewhere")
-    found = CliRunner().invoke(main, ["models", *shlex.split(advice)[1:]])
+    found = CliRunner().invoke(main, words)
     assert found.exit_code == 0, found.stderr
     shutil.rmtree(tmp_path / "elsewhere" / name)
-    assert CliRunner().invoke(main, ["models", *shlex.split(advice)[1:]]).exit_code == 2
+    assert CliRunner().invoke(main, words).exit_code == 2
 
 
 def test_check_wants_all_files_of_a_folder(run: Run, tiny_model: Path, tmp_path: Path) -> None:

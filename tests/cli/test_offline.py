@@ -105,16 +105,17 @@ def test_nothing_is_asked_for(
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("words", "code"),
     [
-        "report vectors -o page.html",
-        "find sea vectors -o page.html",
-        "find sea vectors -o sheet.png",
-        "find --duplicates vectors -o page.html",
+        ("report vectors -o page.html", 2),
+        ("find sea vectors -o page.html", 1),
+        ("find sea vectors -o sheet.png", 1),
+        ("find --duplicates vectors -o page.html", 0),
     ],
 )
 def test_nothing_is_asked_for_to_show_what_a_dataset_names(
     words: str,
+    code: int,
     asked: tuple[str, list[str]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -128,7 +129,7 @@ def test_nothing_is_asked_for_to_show_what_a_dataset_names(
     requests.clear()
     with pytest.raises(SystemExit) as ended:
         main([*words.split(), "--offline"])
-    assert ended.value.code == 0
+    assert ended.value.code == code
     assert not requests
 
 

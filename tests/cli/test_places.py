@@ -27,6 +27,7 @@ def folder(tmp_path: Path, picture: MakePicture, monkeypatch: pytest.MonkeyPatch
     picture(seed=1).save(tmp_path / "mine.png")
     picture(seed=2).save(tmp_path / "two.png")
     picture(seed=3).save(tmp_path / "two_map.png")
+    picture(seed=4).save(tmp_path / "a#1%20.png")
     (tmp_path / "words.txt").write_text("a sea\na boat\n", encoding="utf-8")
     (tmp_path / "names.txt").write_text("mine.png\n", encoding="utf-8")
     (tmp_path / "names.html").write_text("mine.png\n", encoding="utf-8")
@@ -61,6 +62,7 @@ def folder(tmp_path: Path, picture: MakePicture, monkeypatch: pytest.MonkeyPatch
         ("see two.png boat --format json -o mine.tif", NAME),
         ("find sea . --format json -o mine.tif", NAME),
         ("see FILE/mine.png boat -o mine.png", READ),
+        ("see FILE/a#1%20.png boat -o a#1%20.png", READ),
         ("report --from names.html -o names.html", READ),
     ],
 )
@@ -70,7 +72,7 @@ def test_no_file_that_is_read_is_written_over(
     os.link(folder / "mine.png", folder / "linked.png")
     before = {path: path.read_bytes() for path in folder.iterdir()}
     with pytest.raises(SystemExit) as ended:
-        main([*words.replace("FILE", folder.as_uri()).split(), "--model", str(tiny_model)])
+        main([*words.replace("FILE", f"file://{folder}").split(), "--model", str(tiny_model)])
     assert ended.value.code == 2
     said = capsys.readouterr().err.splitlines()
     assert len([line for line in said if "error" in line]) == 1
@@ -90,7 +92,8 @@ def test_no_file_that_is_read_is_written_over(
 def test_a_drawing_of_an_earlier_run_is_made_anew_and_not_looked_at(
     words: str, drawn: str, folder: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (folder / "two_map.png").unlink()
+    for name in ("two_map.png", "a#1%20.png"):
+        (folder / name).unlink()
     sizes = []
     for more in ("", "not looked at, and made anew"):
         with pytest.raises(SystemExit) as ended:

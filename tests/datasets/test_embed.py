@@ -140,9 +140,16 @@ def test_a_run_in_another_folder_takes_nothing_away(
     with pytest.raises(clip_gaze.GazeError, match=r"of pictures in .*; go there to go on"):
         embed(".", place, resume=True)
     assert content(place) == before
-    embed(scans, tmp_path / "absolute")
-    monkeypatch.chdir(scans)
-    embed(scans, tmp_path / "absolute", resume=True)
+    names = [str(path) for path in sorted(scans.glob("*.png"))]
+    for number, source in enumerate((scans, names)):  # names that depend on no folder
+        monkeypatch.chdir(scans / "more")
+        embed(source, tmp_path / f"absolute{number}")
+        monkeypatch.chdir(scans)
+        embed(source, tmp_path / f"absolute{number}", resume=True)
+    scans.rename(tmp_path / "moved")
+    monkeypatch.chdir(tmp_path / "moved")
+    embed(".", place, resume=True)
+    assert content(place).keys() == before.keys()
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,8 @@ def _borrowed() -> Iterator[None]:
     if logging := sys.modules.get("logging"):  # which not every command loads
         logger = logging.getLogger("clip_gaze")
         level, handlers = logger.level, logger.handlers[:]
-    streams = [(s, s.encoding, s.errors) for s in (sys.stdout, sys.stderr) if s is not None]
+    changed = [stream for stream in (sys.stdout, sys.stderr) if hasattr(stream, "reconfigure")]
+    streams = [(stream, stream.encoding, stream.errors) for stream in changed]
     with warnings.catch_warnings():
         try:
             yield
@@ -157,8 +158,8 @@ def _borrowed() -> Iterator[None]:
                 logger.setLevel(level)
                 logger.handlers[:] = handlers
             for stream, encoding, errors in streams:
-                with contextlib.suppress(AttributeError, ValueError):
-                    stream.reconfigure(encoding=encoding, errors=errors)  # type: ignore[union-attr]
+                with contextlib.suppress(ValueError):  # it was closed
+                    stream.reconfigure(encoding=encoding, errors=errors)
 
 
 def _prepare(*, alone: bool) -> None:

@@ -8,6 +8,7 @@ import click
 
 from clip_gaze.cli.progress import say
 from clip_gaze.pictures.collect import SUFFIXES
+from clip_gaze.system import storage
 from clip_gaze.system.files import check_place, identity
 from clip_gaze.wording import counted
 
@@ -74,9 +75,6 @@ def undrawn(listed: Sequence[_T], *outputs: Path | None) -> list[_T]:
 def _file(path: object) -> object:
     """Return what tells a file from others; None where there is none."""
     name = str(path)
-    if name.lower().startswith("file:"):
-        from urllib.parse import urlsplit
-        from urllib.request import url2pathname
-
-        name = url2pathname(urlsplit(name).path)
+    if name.lower().startswith(("file://", "local://")):
+        _, name = storage.opened(name)
     return None if path is None else identity(name)

@@ -51,9 +51,8 @@ def where(query: Sequence[str], *, offline: bool) -> tuple[Sequence[str], str]:
         PictureError: a word that can only be a path leads nowhere, or may not be followed.
 
     """
+    check_addresses(query, offline=offline)
     for word in query:
-        if _is_address(word):
-            check_offline(word, offline=offline)
         is_path = Path(word).is_absolute() or word.startswith(("./", "../", "~/"))
         if (is_path or word.endswith(("/", os.sep))) and not _is_there(word):
             msg = f"{word}: no such file or folder; check the name and the folder"
@@ -61,6 +60,18 @@ def where(query: Sequence[str], *, offline: bool) -> tuple[Sequence[str], str]:
     if query and (query[-1] == ALL or Path(query[-1]).is_dir() or _is_place(query[-1])):
         return query[:-1], query[-1]
     return query, ALL
+
+
+def check_addresses(words: Sequence[str], *, offline: bool) -> None:
+    """Refuse URLs that lead to other machines, if none may be reached.
+
+    Raises:
+        PictureUnreachableError: a word is one.
+
+    """
+    for word in words:
+        if _is_address(word):
+            check_offline(word, offline=offline)
 
 
 def _is_there(word: str) -> bool:

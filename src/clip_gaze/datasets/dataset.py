@@ -17,7 +17,7 @@ from clip_gaze.datasets.partitions import Partition, count
 from clip_gaze.datasets.partitions import parts as parts_of
 from clip_gaze.datasets.place import ABOUT
 from clip_gaze.errors import GazeError, ModelError, PictureError
-from clip_gaze.pictures.source import Embedded
+from clip_gaze.pictures.source import Embedded, check_offline
 from clip_gaze.search.gallery import Gallery
 from clip_gaze.system.storage import Folder, is_url
 
@@ -171,27 +171,42 @@ class Dataset:
     @cached_property
     def _base(self) -> str:
         """The folder that relative names are relative to; "" for the working folder."""
-        folder = self.about.get("folder")
-        elsewhere = folder and Path(folder).is_dir() and not Path(folder).samefile(".")
-        return str(folder) if elsewhere else ""
+        folder = str(self.about.get("folder") or "")
+        with contextlib.suppress(OSError):  # it may be gone, or somebody else's
+            return "" if not folder or Path(folder).samefile(".") else folder
+        return ""
 
-    def shown(self) -> Iterator[Embedded]:
-        """Yield its pictures by their paths, to be looked at; what changed or went is an error."""
+    def shown(self, *, offline: bool = False) -> Iterator[Embedded]:
+        """Yield its pictures by their paths, to be looked at; what changed or went is an error.
+
+        Args:
+            offline: whether those on other machines are errors, too.
+
+        """
         self.check()
         for file in self.files():
             for row in self.rows(file).records():
                 path = self.path(row["name"])
-                error = row["error"]
-                if error is None and not is_url(path) and not os.path.lexists(path):
-                    error = f"{path}: no such file; its vector alone is here"
-                elif error is None and self._has_changed(path, row["stamp"]):
-                    error = f"{path}: has changed since its vector was made; embed it again"
+                error = row["error"] or self._hidden(path, row["stamp"], offline=offline)
                 yield Embedded(path, PictureError(error) if error else row["vector"])
+
+    def _hidden(self, path: str, stamp: str | None, *, offline: bool) -> str | None:
+        """Return why a picture cannot be looked at; None where it can, as far as is known."""
+        try:
+            check_offline(path, offline=offline)
+        except PictureError as error:
+            return str(error)
+        if not is_url(path) and not os.path.lexists(path):
+            return f"{path}: no such file; its vector alone is here"
+        if self._has_changed(path, stamp):
+            return f"{path}: has changed since its vector was made; embed it again"
+        return None
 
     @staticmethod
     def _has_changed(path: str, stamp: str | None) -> bool:
+        """Return whether a file has another size; copies of it have other times."""
         now = named(path).stamp
-        return None not in (now, stamp) and now != stamp
+        return bool(now and stamp) and str(now).split()[0] != str(stamp).split()[0]
 
     def gallery(self) -> Gallery:
         """Return its pictures to be searched, see `Clip.find`; vectors are read when needed."""
@@ -229,7 +244,7 @@ class Dataset:
                         names[at] = [path]
             return names
 
-        return Gallery(int(ends[-1]), take, named, tuple(unread))
+        return Gallery(int(ends[-1]), take, named, tuple(unread), repeated=True)
 
     def to_frame(self) -> list[dict[str, Any]]:
         """Return its rows as pandas.DataFrame and polars.DataFrame take them.

@@ -44,6 +44,15 @@ def _differs(key: str, held: Any, wanted: Any) -> str:
     return f"made by another model or version ({key}); take that to go on"
 
 
+def _is_elsewhere(dataset: Dataset, folder: str | None) -> bool:
+    """Return whether a dataset has names that are relative to another folder, which is there."""
+    held = dataset.about.get("folder")
+    if not held or held == folder or not os.path.isdir(held):  # noqa: PTH112 - never fails
+        return False
+    names = (name for file in dataset.files()[:1] for name in dataset.rows(file).names)
+    return any(not is_url(name) and not os.path.isabs(name) for name in names)  # noqa: PTH117 - a text
+
+
 def _spoken(source: Any) -> str:
     """Return how the command line names a collection."""
     if not isinstance(source, dict):
@@ -146,10 +155,15 @@ def begun(job: Job, *, resume: bool) -> set[str]:
         if not resume:
             msg = f"{job.target}: holds a dataset; go on with --resume, or name another place"
             raise GazeError(msg)
-        held = Dataset(job.target).about
+        dataset = Dataset(job.target)
+        held = dataset.about
         # As JSON has it: without tuples.
         wanted = json.loads(json.dumps(dict(job.about)))
         for key in {**held, **wanted}:
+            if key == "folder" and not _is_elsewhere(dataset, wanted.get(key)):
+                continue
+            if key == "per_part" and key not in held:  # one of an earlier clip-gaze
+                continue
             if held.get(key) != wanted.get(key):
                 how = _differs(key, held.get(key), wanted.get(key))
                 msg = f"{job.target}: holds a dataset {how}; or name another place"

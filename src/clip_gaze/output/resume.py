@@ -64,6 +64,7 @@ def finished(
     like: PictureResult,
     lists: Mapping[str, Sequence[str]],
     top: int,
+    folder: str,
 ) -> set[str]:
     """Return the pictures that a run has finished, and cut off what it left unfinished.
 
@@ -75,6 +76,7 @@ def finished(
         like: a result of this run, for its settings.
         lists: list name -> phrases.
         top: how many of each list this run writes; 0 for all.
+        folder: what names are relative to.
 
     Raises:
         GazeError: the file is not one that this run would have begun.
@@ -101,7 +103,7 @@ def finished(
                 elif found.image:
                     done.add(found.image)
                 end = found.end
-            _check_note(path, lists, done)
+            _check_note(path, lists, folder, done)
         except (_ForeignError, csv.Error, ValueError) as error:
             reason = error if isinstance(error, _ForeignError) else _ELSE
             msg = f"{path}: {reason}; name another file"
@@ -125,20 +127,22 @@ def _leave_out(path: Path, bad: Sequence[Found], end: int) -> None:
                 kept.write(file.read(min(_CHUNK, stop - file.tell())))
 
 
-def note(path: Path, lists: Mapping[str, Sequence[str]]) -> None:
+def note(path: Path, lists: Mapping[str, Sequence[str]], folder: str) -> None:
     """Note in the cache what a file is begun with and its rows do not say: all phrases, and where.
 
     Without the note, rows alone are checked.
     """
-    notes.write(notes.about(path, _NOTES), {**_digests(lists), _FOLDER: os.getcwd()})  # noqa: PTH109 - a text
+    notes.write(notes.about(path, _NOTES), {**_digests(lists), _FOLDER: folder})
 
 
-def _check_note(path: Path, lists: Mapping[str, Sequence[str]], done: set[str]) -> None:
+def _check_note(
+    path: Path, lists: Mapping[str, Sequence[str]], folder: str, done: set[str]
+) -> None:
     """Raise which list has changed since the file was begun, or where its pictures lie."""
     noted = notes.read(notes.about(path, _NOTES))
-    folder = noted.get(_FOLDER, os.getcwd())  # noqa: PTH109 - as above
-    if folder != os.getcwd() and not all(is_url(name) or os.path.isabs(name) for name in done):  # noqa: PTH109, PTH117 - as above
-        msg = f"holds results of pictures in {folder}"
+    before = noted.get(_FOLDER, folder)
+    if before != folder and not all(is_url(name) or os.path.isabs(name) for name in done):  # noqa: PTH117 - a text
+        msg = f"holds results of pictures in {before}"
         raise _ForeignError(msg)
     for name, digest in _digests(lists).items():
         if noted.get(name, digest) != digest:

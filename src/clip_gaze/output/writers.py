@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from dataclasses import dataclass
 from functools import partial
@@ -97,12 +98,15 @@ class Writer:
     A run asks `resume` what is done already, and writes the rest in `opened`.
     """
 
-    def __init__(self, output: Output, lists: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self, output: Output, lists: Mapping[str, Sequence[str]], folder: str | None = None
+    ) -> None:
         """Prepare to write.
 
         Args:
             output: where, and how.
             lists: name -> phrases, of which the results will hold the best ones.
+            folder: what names of pictures are relative to; None: the working folder.
 
         Raises:
             GazeError: there is no place for the file.
@@ -115,6 +119,7 @@ class Writer:
         self._new = path is not None and (is_device(path) or not size(path))
         self._output = output
         self._lists = lists
+        self._folder = folder or os.getcwd()  # noqa: PTH109 - a text
         self._format = _format(output, lists)
         self._goes_on = False
 
@@ -132,7 +137,7 @@ class Writer:
         if not self._output.resume or path is None or read is None:
             return set()
         top = 0 if self._output.wide else self._output.top
-        done = resume.finished(path, read, like, self._lists, top)
+        done = resume.finished(path, read, like, self._lists, top, self._folder)
         self._new |= not done  # what is left is worth nothing
         self._goes_on = bool(done)
         return done
@@ -161,12 +166,12 @@ class Writer:
                 else:
                     yield lambda results: write(self._pieces(results), part)
             if self._format.read is not None:
-                resume.note(path, self._lists)
+                resume.note(path, self._lists, self._folder)
 
     def _begun(self, path: Path, pieces: Iterator[str]) -> Iterator[str]:
         """Yield the first result with what precedes it, so that there is no file without one."""
         first = next(pieces, "") + (next(pieces, "") if self._format.table else "")
-        resume.note(path, self._lists)
+        resume.note(path, self._lists, self._folder)
         yield first
         yield from pieces
 

@@ -46,7 +46,7 @@ def search(
         for sign, part in zip((True, False), query, strict=True)
         for each in part
     ]
-    hits = tuple(Hit(name, value) for name, value in dict(reversed(found)).items())[::-1]
+    hits = tuple(Hit(name, value) for name, value in found)
     return Search(tuple(terms), *about, gallery.count, gone, hits, gallery.unreadable())
 
 

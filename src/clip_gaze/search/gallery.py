@@ -46,6 +46,7 @@ class Gallery:
         named: returns the names of the pictures at some positions: several for one content, none
             for what is gone or has changed.
         unread: the names of those that could not be read, with their errors.
+        repeated: whether a file may be several pictures, of which only the best is named.
 
     """
 
@@ -53,6 +54,7 @@ class Gallery:
     take: Take
     named: Callable[[NDArray[np.intp]], list[list[str]]]
     unread: Sequence[tuple[str, PictureError]] = ()
+    repeated: bool = False
 
     def unreadable(self) -> tuple[Unread, ...]:
         """Return the pictures that could not be read, and why."""
@@ -73,6 +75,7 @@ class Gallery:
         if least is not None:
             order = order[: np.count_nonzero(values >= least)]
         found: list[tuple[str, float]] = []
+        seen: set[str] = set()
         gone = at = 0
         step = 2 * top if top else len(order)
         while at < len(order) and not (top and len(found) >= top):
@@ -81,7 +84,9 @@ class Gallery:
                 if top and len(found) >= top:
                     break
                 gone += not names
-                found += [(name, float(values[position])) for name in names]
+                new = [name for name in names if not (self.repeated and name in seen)]
+                found += [(name, float(values[position])) for name in new]
+                seen.update(new)
             at, step = at + step, 4 * step
         return found[: top or None], gone
 

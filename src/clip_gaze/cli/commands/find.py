@@ -20,11 +20,11 @@ from clip_gaze.cli.progress import (
     say,
     say_looked_at,
 )
-from clip_gaze.cli.query import ALL, Minus, term, where
+from clip_gaze.cli.query import ALL, Minus, check_addresses, term, where
 from clip_gaze.cli.sheets import KINDS, Out, put
 from clip_gaze.datasets.place import is_dataset
 from clip_gaze.drawing import canvas
-from clip_gaze.pictures.source import check_offline, named
+from clip_gaze.pictures.source import named
 from clip_gaze.results import Duplicates, Search
 
 if TYPE_CHECKING:
@@ -83,8 +83,7 @@ def find(
     output, kind = options.pop("output"), options.pop("kind")
     out = Out(output, kind, options.pop("null"), options.pop("show"), offline)
     words, place = where(query, offline=offline)
-    for each in (*like, *without):
-        check_offline(each, offline=offline)
+    check_addresses((*like, *without), offline=offline)
     asked = bool(words or like or without)
     if asked is duplicates:
         what = "--duplicates takes a folder, and no query"

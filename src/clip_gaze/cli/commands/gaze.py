@@ -179,7 +179,9 @@ def _gaze(
     **options: Any,
 ) -> int:
     """Look at the pictures and write the results; return the exit code."""
-    writer = Writer(output, lists)
+    # Names in a dataset stay as they are, wherever it is asked from.
+    folder = None if isinstance(paths, (list, Streamed)) else os.path.abspath(paths.url)  # noqa: PTH100 - a text
+    writer = Writer(output, lists, folder)
     files = None
     if see is not None:
         try:

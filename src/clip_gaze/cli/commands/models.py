@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -116,7 +117,7 @@ def download(model: str | None, variant: str | None, to: Path | None) -> None:
         place = f".{os.sep}{to}" if str(to) in known_models.names() else str(to)
         usual, _ = known_models.find(place).manifest.variant(None)
         option = "" if files.variant == usual else f" --variant {files.variant}"
-        spoken = shlex.quote(place) if os.name == "posix" else place
+        spoken = shlex.quote(place) if os.name == "posix" else subprocess.list2cmdline([place])
         click.echo(f"to use it, here or on another machine: --model {spoken}{option}")
     else:
         where = files.paths.get("tokenizer", files.paths["vision"]).parent

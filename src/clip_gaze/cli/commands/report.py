@@ -104,7 +104,7 @@ def report(
         if clip.spec.store and files:
             with contextlib.closing(Store(cache_folder())) as known:
                 kept = Kept(thumbnails_folder(), known, edge, most, files)
-        pictures = paths if dataset is None else dataset.shown()
+        pictures = paths if dataset is None else dataset.shown(offline=clip.spec.offline)
         with Counted(clip.embed_many(pictures), len(paths)) as results, writing(output) as about:
             size = reports.write(
                 _some(results), ranking, heading, output, edge=edge,
