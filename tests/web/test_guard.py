@@ -240,7 +240,7 @@ def test_a_client_that_waits_to_be_told_is_told(served: Served) -> None:
         f"Content-Length: {10**10}\nExpect: 100-continue\n\n"
     )
     with served.raw(head) as connection:
-        answer = b"".join(iter(lambda: connection.recv(10_000), b""))
+        answer = hear(connection, b"}")
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b"100 Continue" not in answer
 
@@ -260,9 +260,19 @@ def test_a_body_in_chunks_is_counted(served: Served) -> None:
     assert b"connection: close" in answer
 
 
-def test_a_client_that_sends_on_still_hears_why(served: Served) -> None:
-    reply = served.post("/api/gaze", ("image", ("a.png", b"." * 2 * LIMIT)))
+@pytest.mark.parametrize("expect", [None, "100-continue"])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_client_that_sends_on_still_hears_why(chunked: bool, expect: str | None) -> None:
+    body = form(("image", ("a.png", bytes(7 << 20))))
+    length: dict[str, str | None] = {}
+    if chunked:
+        body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+        length = {"content_length": None, "transfer_encoding": "chunked"}
+    with serving(max_body=4 << 20) as server:
+        # All is sent before the answer is read, whether or not the server said to go on.
+        reply = server.ask("POST", "/api/gaze", body, content_type=KIND, expect=expect, **length)
     assert reply.status == 413
+    assert reply.error.startswith("more than 4 MB at once")
     assert reply.headers["connection"] == "close"
 
 

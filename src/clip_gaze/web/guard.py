@@ -28,7 +28,8 @@ _BODIES = 4
 # The slowest body, in bytes a second: one that comes slower holds up a place for others.
 _SLOWEST = 1000
 # A client that still sends when it is refused would not hear why if the connection closed at once:
-# so many seconds, and as much as one body may have, is read and forgotten.
+# so many seconds, and as much as one body may have, is read and forgotten. One that waits until it
+# may go on (Expect) is no exception: it does not wait long, and may have been told to go on.
 _LINGER = 2
 _CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -204,8 +205,6 @@ class _Exchange:
         self._headers = {**_HEADERS, b"cache-control": b"no-cache" if static else b"no-store"}
         has_body = _only(request.headers, "content-length") not in (None, "0")
         self._whole = not has_body and "transfer-encoding" not in request.headers
-        # What a client holds back until it may go on will not come after a refusal.
-        self._held_back = "expect" in request.headers
 
     async def receive(self) -> Message:
         if self._whole:
@@ -223,7 +222,7 @@ class _Exchange:
         if message["type"] == "http.response.start":
             own = {} if self._whole else {b"connection": b"close"}
             message = {**message, "headers": [*message["headers"], *(self._headers | own).items()]}
-        elif not message.get("more_body") and not self._whole and not self._held_back:
+        elif not message.get("more_body") and not self._whole:
             await self._send({**message, "more_body": True})
             await self._linger()
             message = {"type": "http.response.body", "body": b""}
