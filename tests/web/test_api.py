@@ -323,6 +323,37 @@ def test_of_a_bundle_its_lists_are_there_and_no_others(bundled: Served, studio: 
     assert '"movements"' not in described
 
 
+def test_a_list_of_a_bundle_that_is_called_phrases_is_never_dropped(
+    tmp_path: Path, studio: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lists = {"surfaces": phrases.load("surfaces"), phrases.OWN: SEAS}
+    with Clip("demo", store=False) as clip:
+        clip.bundle(tmp_path / "bundle", lists)
+    image = upload(studio, "one.jpg")
+    own, named = [("phrase", each) for each in lists["surfaces"][:2]], ("list", phrases.OWN)
+    with serving(model=tmp_path / "bundle") as server:
+        for path in ("gaze", "compare", "prompt", "card"):
+            pictures = image * 2 if path == "compare" else image
+            refused = server.post(f"/api/{path}", *pictures, named, *own)
+            assert (refused.status, refused.error) == (
+                400, "two phrase lists are called 'phrases'; send list or phrase, not both",
+            )  # fmt: skip
+        for parts, expected in (([named], SEAS), (own, lists["surfaces"][:2])):
+            (result,) = server.post("/api/gaze", *image, *parts).json
+            scores = result["lists"][phrases.OWN]
+            assert {score["phrase"] for score in scores} == {*expected}
+        asked = []
+        assert server.clip is not None
+        see = server.clip.see
+        monkeypatch.setattr(server.clip, "see", lambda *a, **k: asked.append(a[2]) or see(*a, **k))
+        parts = [("list", "surfaces"), ("see", SEAS[0]), ("see_list", phrases.OWN)]
+        assert server.post("/api/card", *image, *parts).status == 200
+        assert asked == [SEAS]
+        described = server.get("/openapi.json").json["paths"]["/api/card"]["post"]["requestBody"]
+    form = described["content"]["multipart/form-data"]["schema"]["properties"]
+    assert form["see_list"]["enum"] == [*lists]
+
+
 def test_the_page_of_a_bundle_offers_what_it_answers(bundled: Served, browser: Browser) -> None:
     page = browser.new_page()
     page.goto(f"http://{bundled.host}/")

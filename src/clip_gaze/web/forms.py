@@ -132,7 +132,7 @@ def card(form: Form, known: Known) -> Card:
         name = next((each for each, listed in asked.lists.items() if wanted[0] in listed), None)
     against: str | tuple[str, ...] | None = name
     if name == phrases.OWN:
-        own = asked.lists.get(name, ())
+        own = asked.lists.get(name) or known.lists.get(name, ())
         against = own if len(own) > 1 else None
     elif name is not None:
         _listed(name, known)
@@ -166,6 +166,9 @@ def _lists(form: Form, known: Known) -> dict[str, tuple[str, ...]]:
     """Return name -> phrases, as the command line names them."""
     found = {name: _listed(name, known) for name in form.values.get("list", ())}
     own = _phrases(form, "phrase")
+    if own and phrases.OWN in found:  # a bundle may have a list of that name
+        msg = f"two phrase lists are called {phrases.OWN!r}; send list or phrase, not both"
+        raise RefusedError(400, msg)
     if own:
         found[phrases.OWN] = own
     return found or {name: known.lists[name] for name in known.usual}

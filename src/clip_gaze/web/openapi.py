@@ -188,7 +188,7 @@ def _prompt(names: Sequence[str]) -> Schema:
 def _card(names: Sequence[str]) -> Schema:
     see = {**_PHRASE, "description": "A phrase that the card shows a heat map of."}
     weighed = {
-        "enum": [*names, phrases.OWN],
+        "enum": list(dict.fromkeys((*names, phrases.OWN))),
         "description": "The list that it is weighed against. Without one: the first that has it.",
     }
     properties = {
