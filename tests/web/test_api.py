@@ -121,6 +121,37 @@ def test_a_table_is_the_command_lines_with_a_row_for_a_bad_picture(
         assert found.body == expected
 
 
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("TEXT/CSV", "text/csv"),
+        ("Text/Event-Stream; Q=0.5", "text/event-stream"),
+        ("text/csv;q=0, application/json", "application/json"),
+        ("text/csv; q=0.000", "application/json"),
+        ("text/event-stream;q=0, */*", "application/json"),
+        ("text/csv;q=0.5, application/json;q=0.6", "application/json"),
+        ("text/csv;q=0.6, application/json;q=0.5, */*;q=0.1", "text/csv"),
+        ("application/json, text/csv", "text/csv"),
+        ("text/csv, */*", "text/csv"),
+        ("*/*, application/json;q=0", "text/csv"),
+        ("text/*", "text/csv"),
+        ("text/csv;q=many", "text/csv"),
+        ("text/csvs", "application/json"),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", "application/json"),
+        (";q=, ,;;\xe9", "application/json"),
+        ("", "application/json"),
+        (None, "application/json"),
+    ],
+)
+def test_a_client_gets_the_kind_of_answer_that_it_likes_best(
+    served: Served, studio: Path, accept: str | None, kind: str
+) -> None:
+    parts = [*upload(studio, "one.jpg"), ("list", "surfaces"), ("top", "1")]
+    reply = served.post("/api/gaze", *parts, accept=accept)
+    assert reply.status == 200
+    assert reply.headers["content-type"].partition(";")[0] == kind
+
+
 def test_a_stream_brings_the_lists_one_after_the_other(served: Served, studio: Path) -> None:
     names = ["one.jpg", "cut.jpg", "two.png"]
     parts = [*upload(studio, *names), *[("list", name) for name in SHORT], ("top", "2")]

@@ -20,7 +20,15 @@ from clip_gaze.output import markup
 from clip_gaze.web import forms, multipart, openapi, questions
 from clip_gaze.web.guard import Guard, cookie
 from clip_gaze.web.queue import BusyError, Queue, StoppedError
-from clip_gaze.web.responses import STREAM, RefusedError, explained, refusal, stream, whole
+from clip_gaze.web.responses import (
+    STREAM,
+    RefusedError,
+    explained,
+    preferred,
+    refusal,
+    stream,
+    whole,
+)
 from clip_gaze.web.service import Jobs, png
 
 if TYPE_CHECKING:
@@ -149,8 +157,7 @@ class Page:
         Args:
             path: its address.
             check: turns a form into a question.
-            works: media type -> function that makes such an answer; the last that the client
-                accepts, else the first.
+            works: media type -> function that makes such an answer; the client's `preferred`.
 
         """
 
@@ -158,8 +165,7 @@ class Page:
             form = await multipart.read(request)
             asked = check(form, self._known)
             del form
-            accepted = request.headers.get("accept", "")
-            media = next((each for each in reversed(works) if each in accepted), next(iter(works)))
+            media = preferred(",".join(request.headers.getlist("accept")), [*works])
             job = self._queue.submit(partial(works[media], asked), streamed=media == STREAM)
             return stream(job) if job.streamed else await whole(job, request, media)
 

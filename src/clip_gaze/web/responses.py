@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import anyio
+from python_multipart.multipart import parse_options_header
 from starlette.background import BackgroundTask
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -15,13 +17,14 @@ from clip_gaze.output.terminal import clean
 from clip_gaze.web.queue import BusyError, Outcome, StoppedError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from starlette.requests import Request
 
     from clip_gaze.web.queue import Job
 
 STREAM = "text/event-stream"
+_QUALITY = re.compile(r"[01](\.[0-9]{0,3})?")
 # Seconds after which to try again.
 _RETRY = 2
 _MORE_HEADERS = {
@@ -44,6 +47,36 @@ class RefusedError(Exception):
         super().__init__(message)
         self.status = status
         self.message = message
+
+
+def preferred(accept: str, kinds: Sequence[str]) -> str:
+    """Return the media type that a client likes best (RFC 9110, 12.5.1).
+
+    Of those that it likes alike, this is the last that it names, else the first of all; so it is
+    where it takes none.
+
+    Args:
+        accept: what its header Accept says.
+        kinds: media types that there are, in lower case.
+
+    >>> kinds = ("application/json", "text/csv")
+    >>> [preferred(each, kinds) for each in ("TEXT/CSV", "*/*", "text/csv;q=0, */*;q=0.1")]
+    ['text/csv', 'application/json', 'application/json']
+    """
+    liked: dict[str, float] = {}
+    for each in accept.split(","):
+        named, options = parse_options_header(each.strip())
+        quality = options.get(b"q", b"1").decode("latin-1")
+        liked[named.decode("latin-1")] = float(quality) if _QUALITY.fullmatch(quality) else 1.0
+
+    def rank(at: int) -> tuple[float, int]:
+        kind = kinds[at]
+        ranges = (kind, kind.partition("/")[0] + "/*", "*/*")
+        found = next((each for each in ranges if each in liked), "")
+        quality = liked.get(found, 0.0)
+        return quality, at if quality and found == kind else -at
+
+    return kinds[max(range(len(kinds)), key=rank)]
 
 
 async def whole(job: Job, request: Request, media: str) -> Response:
