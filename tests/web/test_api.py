@@ -262,7 +262,7 @@ BOTH = [("list", "surfaces"), ("phrase", "on canvas"), ("phrase", "on ice")]
 
 def test_a_card_is_a_png_that_names_the_model(served: Served, studio: Path) -> None:
     parts = [*upload(studio, "one.jpg"), ("list", "surfaces")]
-    plain = served.post("/api/card", *parts, ("top", "0"))
+    plain = served.post("/api/card", *parts, ("top", "19"))
     assert (plain.status, plain.headers["content-type"]) == (200, "image/png")
     with Image.open(io.BytesIO(plain.body)) as card:
         card.load()

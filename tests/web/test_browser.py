@@ -611,6 +611,11 @@ def test_a_picture_to_share_is_saved_with_its_map(visit: Visit, files: list[File
     assert first.format == second.format == "PNG"
     assert first.width > 300
     assert first.tobytes() != second.tobytes()
+    settings(page)
+    page.get_by_label("Phrases of each list").select_option("25")
+    answered(page)
+    with Image.open(save(page, "Picture with bars").path()) as many:
+        assert many.format == "PNG"
 
 
 def test_a_picture_to_share_has_the_map_that_is_shown(visit: Visit, files: list[File]) -> None:

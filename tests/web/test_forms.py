@@ -115,6 +115,9 @@ BAD: list[tuple[str, list[Any], int, str]] = [
     ("card", [IMAGE, ("see", "a"), ("see_list", "b")], 400, "no phrase list is called 'b'"),
     ("card", [IMAGE, ("see", "a"), *2 * [("see_list", "tools")]], 400, "see_list is given more"),
     ("card", [IMAGE, ("top", "-1")], 400, "top should be a whole number"),
+    ("card", [IMAGE, ("top", "0")], 400, "top should be a whole number, 1 to 20 on a card"),
+    ("card", [IMAGE, ("top", "21")], 400, "top should be a whole number, 1 to 20 on a card"),
+    ("card", [IMAGE, ("top", "1000")], 400, "top should be a whole number, 1 to 20 on a card"),
     ("card", [("image", ("a", b"x")), SURFACES], 400, "a: is not a picture that is read"),
 ]
 

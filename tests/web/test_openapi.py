@@ -122,6 +122,9 @@ def test_the_description_says_what_the_code_does(served: Served) -> None:
     assert properties("gaze")["list"]["items"] == {"enum": phrases.names()}
     assert properties("see")["phrase"]["maxItems"] == forms.MOST_LOOKED_FOR
     assert properties("gaze")["phrase"]["maxItems"] == forms.MOST_PHRASES
+    top = properties("card")["top"]
+    assert (top["minimum"], top["maximum"]) == (1, forms.MOST_ON_CARD)
+    assert top["description"] == "How many phrases of each list."
 
 
 def test_a_bundles_lists_are_not_said_to_ship() -> None:

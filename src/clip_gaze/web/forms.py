@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from clip_gaze.analysis.defaults import QUALITIES
@@ -125,7 +124,8 @@ def card(form: Form, known: Known) -> Card:
     for each in ("see", *more):
         form.values.pop(each, None)
     asked = gaze(form, known)
-    asked = replace(asked, top=min(asked.top or MOST_ON_CARD, MOST_ON_CARD))
+    if asked.top is None or asked.top > MOST_ON_CARD:
+        raise RefusedError(400, f"top should be a whole number, 1 to {MOST_ON_CARD} on a card")
     if not wanted:
         return Card(asked, None)
     if name is None:

@@ -186,13 +186,15 @@ def _prompt(names: Sequence[str]) -> Schema:
 
 
 def _card(names: Sequence[str]) -> Schema:
+    bounds = {"minimum": 1, "maximum": forms.MOST_ON_CARD}
+    top = {**_TOP, **bounds, "description": "How many phrases of each list."}
     see = {**_PHRASE, "description": "A phrase that the card shows a heat map of."}
     weighed = {
         "enum": list(dict.fromkeys((*names, phrases.OWN))),
         "description": "The list that it is weighed against. Without one: the first that has it.",
     }
     properties = {
-        "image": _images(1, 1), **_lists(names), "top": _TOP, "corrected": _CORRECTED, "see": see,
+        "image": _images(1, 1), **_lists(names), "top": top, "corrected": _CORRECTED, "see": see,
         "see_list": weighed, "see_quality": _QUALITY,
     }  # fmt: skip
     alone = {"not": {"anyOf": [{"required": ["see_list"]}, {"required": ["see_quality"]}]}}

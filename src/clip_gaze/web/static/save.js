@@ -11,6 +11,8 @@ import { form } from "./question.js";
  * @typedef {import("./pictures.js").Picture} Picture
  */
 
+const MOST_ON_CARD = 20; // phrases of each list
+
 /**
  * @param {Result[]} results
  * @param {string} stem of the file's name
@@ -44,7 +46,8 @@ export async function saveCsv(pictures, asked, patience, stem) {
  * @param {string} stem of the file's name
  */
 export async function saveCard(picture, asked, seen, patience, stem) {
-  const data = form(asked, asked.lists, picture.file);
+  const top = Math.min(asked.top || MOST_ON_CARD, MOST_ON_CARD);
+  const data = form({ ...asked, top }, asked.lists, picture.file);
   if (seen) {
     data.append("see", seen.phrase);
     data.append("see_list", seen.list.name);
