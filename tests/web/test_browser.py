@@ -1105,6 +1105,22 @@ def test_words_sort_the_strip(visit: Visit, files: list[File]) -> None:
     page.get_by_text("cancels itself out").wait_for()
 
 
+def test_a_search_for_nothing_is_said_in_the_pages_words(visit: Visit, files: list[File]) -> None:
+    page = visit()
+    drop(page, *files[:2])
+    answered(page)
+    unsaid = "Write what you do not want right behind the \N{LEFT DOUBLE QUOTATION MARK}-"
+    for words, line in (("a boat, -", unsaid), (",, ", "Write what to look for."), ("-", unsaid)):
+        page.get_by_label("Find among these").fill(words)
+        page.keyboard.press("Enter")
+        assert page.locator("#finding-error").inner_text().startswith(line)
+        assert page.locator("#finding-says").inner_text() == ""
+    page.get_by_label("Find among these").fill("a boat")
+    page.keyboard.press("Enter")
+    page.get_by_text("2 pictures, the nearest first").wait_for()
+    assert page.locator("#finding-error").inner_text() == ""
+
+
 # ---- What is seen: places and lengths, in pixels ----
 
 

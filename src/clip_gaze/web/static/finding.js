@@ -8,6 +8,8 @@ import { counted } from "./words.js";
 /** @typedef {import("./pictures.js").Picture} Picture */
 
 const MOST = 20; // pictures in one question
+const NOTHING = "Write what to look for.";
+const UNSAID = "Write what you do not want right behind the “-”.";
 
 /** How near each picture is; empty where they stand as they were added. @type {Map<Picture, number>} */
 export const near = new Map();
@@ -47,12 +49,13 @@ export function sorted() {
  */
 async function find(text, onNews) {
   const words = text.split(",").map((each) => each.trim()).filter(Boolean);
-  if (!words.length) return;
+  const lacking = words.length ? (words.includes("-") ? UNSAID : "") : NOTHING;
   stop.abort();
   stop = new AbortController();
   const { signal } = stop;
-  $("finding-error").textContent = "";
-  $("finding-says").textContent = "Looking …";
+  $("finding-error").textContent = lacking;
+  $("finding-says").textContent = lacking ? "" : "Looking …";
+  if (lacking) return;
   try {
     const found = new Map();
     const asked = pictures.filter(({ error }) => !error);
