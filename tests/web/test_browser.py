@@ -784,6 +784,20 @@ def let_go(page: Page, kept: list[Any]) -> None:
     kept.pop().continue_()
 
 
+def test_no_phrases_are_promised_of_what_was_refused(visit: Visit, files: list[File]) -> None:
+    page = visit("status of 413")
+    refused = json.dumps({"error": "more than 64 MB at once; send less"})
+    page.route("**/api/gaze", lambda route: route.fulfill(status=413, body=refused))
+    drop(page, ("strange.png", b"what this browser cannot show"), files[0])
+    page.get_by_role("alert").filter(has_text="more than 64 MB at once").wait_for()
+    assert page.locator("#unseen").inner_text() == ""
+    assert page.locator("#frame").is_hidden()
+    page.unroute_all()
+    page.locator(".thumb").nth(1).click()
+    page.locator("#picture[alt='cubism.png']").wait_for()
+    assert page.locator("#frame").is_visible()
+
+
 def test_a_server_that_is_gone_is_said_and_asked_again_on_demand(
     visit: Visit, files: list[File]
 ) -> None:

@@ -62,8 +62,10 @@ async function load(picture) {
 
 function explain() {
   if (shown && shown !== loaded) return;
-  const says = shown?.error ?? (readable || mapped ? "" : STRANGE);
-  $("frame").hidden = !shown || says !== "";
+  const blank = !readable && !mapped;
+  // Where there was no answer, the reason stands in place of the phrases.
+  const says = shown?.error ?? (blank && !shown?.failed ? STRANGE : "");
+  $("frame").hidden = !shown || blank || says !== "";
   $("frame").classList.toggle("mapped", mapped);
   $("picture").hidden = !readable;
   $("unseen").hidden = !shown;
