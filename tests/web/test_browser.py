@@ -655,6 +655,45 @@ def test_escape_leaves_the_comparison_before_it_hides_a_map(
     assert page.locator("#map").is_hidden()
 
 
+def test_the_browsers_back_leaves_the_comparison_and_keeps_the_pictures(
+    visit: Visit, files: list[File]
+) -> None:
+    page = visit()
+    drop(page, *files[:2])
+    answered(page)
+    chosen = page.get_by_label("Compare with")
+
+    def compare() -> None:
+        chosen.select_option("tonalism.png")
+        page.get_by_role("table").first.wait_for()
+
+    def left(count: int) -> None:
+        page.wait_for_function("history.state === null")
+        assert page.locator("#two").is_hidden()
+        assert page.locator("#picture").is_visible()
+        assert page.locator(".thumb").count() == count
+
+    compare()
+    page.go_back()
+    left(2)
+    assert chosen.evaluate("box => box === document.activeElement")
+    page.go_forward()  # there is nothing to go forward to
+    left(2)
+    compare()
+    page.get_by_role("button", name="Swap").click()
+    page.go_back()
+    left(2)
+    compare()
+    page.keyboard.press("Escape")
+    left(2)
+    compare()
+    drop(page, files[2])
+    left(3)
+    compare()
+    page.reload()
+    page.wait_for_function("history.state === null")
+
+
 def test_a_broken_picture_has_one_clear_line(visit: Visit, files: list[File]) -> None:
     page = visit()
     drop(page, ("broken.png", files[0][1][:200]), files[1])

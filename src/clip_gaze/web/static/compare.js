@@ -60,6 +60,9 @@ async function save(media, patience) {
 /** @returns {boolean} whether the menu was open, or something was being saved; neither is, now */
 export const stopSaving = () => files.close() || files.stop();
 
+/** @returns {boolean} whether two pictures are compared */
+export const shown = () => pair !== null;
+
 /** @returns {boolean} whether two pictures were shown */
 export function leave() {
   const was = pair !== null;

@@ -18,6 +18,8 @@ import { showPicture } from "./stage.js";
 import { focusStrip, reveal, showStrip } from "./strip.js";
 import { counted } from "./words.js";
 
+const TWO = "two"; // the state of the browser's history while two pictures are compared
+
 /** The menu of files about one picture, or about all. */
 const one = menu("save");
 
@@ -75,7 +77,7 @@ function gaze() {
 function take(files) {
   const first = !pictures.length;
   const focused = $("invite").contains(document.activeElement);
-  comparing.leave();
+  leave();
   finding.forget();
   add(files);
   hide();
@@ -105,9 +107,21 @@ function changed() {
   gaze();
 }
 
+/** Take the comparison out of the browser's history where there is none: it cannot come again. */
+function settle() {
+  if (!comparing.shown() && history.state === TWO) history.back();
+}
+
+/** @returns {boolean} whether two pictures were compared */
+function leave() {
+  const was = comparing.leave();
+  settle();
+  return was;
+}
+
 /** @returns {boolean} whether two pictures were compared */
 function back() {
-  const was = comparing.leave();
+  const was = leave();
   if (was) {
     show();
     $("with").focus();
@@ -135,6 +149,7 @@ function listen() {
     $("with").value = "";
     if (!left || !right) return;
     comparing.compare(asked(), left, right);
+    history.pushState(TWO, "");
     $("two-title").focus();
   });
   $("save-json").addEventListener("click", () => one.save(() => saveJson(complete(), stem())));
@@ -148,6 +163,8 @@ function listen() {
       return picture && saveCard(picture, asked(), seen(), patience, stemmed(picture.file.name));
     }),
   );
+  window.addEventListener("popstate", () => (history.state === TWO ? settle() : back()));
+  settle(); // the page may have been loaded anew
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     // A menu may be open that has not the focus.
