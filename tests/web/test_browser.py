@@ -829,12 +829,16 @@ def test_no_phrases_are_promised_of_what_was_refused(visit: Visit, files: list[F
     page.route("**/api/gaze", lambda route: route.fulfill(status=413, body=refused))
     drop(page, ("strange.png", b"what this browser cannot show"), files[0])
     page.get_by_role("alert").filter(has_text="more than 64 MB at once").wait_for()
-    assert page.locator("#unseen").inner_text() == ""
-    assert page.locator("#frame").is_hidden()
+    page.locator("#unseen").get_by_text("This browser cannot show this picture.").wait_for()
+    assert page.locator("#unseen").inner_text() == "This browser cannot show this picture."
+    assert page.locator("#hint").is_hidden()
     page.unroute_all()
     page.locator(".thumb").nth(1).click()
     page.locator("#picture[alt='cubism.png']").wait_for()
     assert page.locator("#frame").is_visible()
+    page.get_by_role("button", name="Try again").click()
+    answered(page)
+    assert page.locator("#hint").is_visible()
 
 
 def test_a_server_that_is_gone_is_said_and_asked_again_on_demand(

@@ -32,7 +32,7 @@ function show() {
   showPrompt(question);
   showBars(question, picture, gazing.reading, gazing.waiting, (list, phrase) => see(list, phrase, asked()));
   mark();
-  if (picture?.error) $("hint").hidden = true;
+  if (picture?.error ?? picture?.failed) $("hint").hidden = true;
   $("trouble").hidden = !picture?.failed;
   $("trouble-says").textContent = picture?.failed ?? "";
   $("none").hidden = question.lists.length > 0;

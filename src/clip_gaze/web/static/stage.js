@@ -2,7 +2,8 @@
 
 import { $ } from "./dom.js";
 
-const STRANGE = "This browser cannot show this kind of picture. Its phrases come all the same.";
+const STRANGE = "This browser cannot show this picture.";
+const COMING = "Its phrases come all the same.";
 
 /** @type {import("./pictures.js").Picture | null} */
 let shown = null;
@@ -62,10 +63,9 @@ async function load(picture) {
 
 function explain() {
   if (shown && shown !== loaded) return;
-  const blank = !readable && !mapped;
-  // Where there was no answer, the reason stands in place of the phrases.
-  const says = shown?.error ?? (blank && !shown?.failed ? STRANGE : "");
-  $("frame").hidden = !shown || blank || says !== "";
+  const strange = shown?.failed ? STRANGE : `${STRANGE} ${COMING}`;
+  const says = shown?.error ?? (readable || mapped ? "" : strange);
+  $("frame").hidden = !shown || says !== "";
   $("frame").classList.toggle("mapped", mapped);
   $("picture").hidden = !readable;
   $("unseen").hidden = !shown;
