@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import signal
 import socket
 from functools import partial
@@ -41,7 +42,7 @@ def listening(host: str, port: int) -> Iterator[tuple[socket.socket, Address]]:
         port: which; 0: a free one.
 
     Raises:
-        GazeError: it is taken, or there is no such host.
+        GazeError: it is taken, or the host is not this machine.
 
     """
     try:
@@ -51,7 +52,9 @@ def listening(host: str, port: int) -> Iterator[tuple[socket.socket, Address]]:
         msg = f"{host}: is no name of a machine; name another --host"
         raise GazeError(msg) from None
     except OSError as error:
-        msg = f"{host}, port {port}: cannot be served ({error.strerror}); choose another --port"
+        elsewhere = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
+        what = "name another --host" if elsewhere else "choose another --port"
+        msg = f"{host}, port {port}: cannot be served ({error.strerror}); {what}"
         raise GazeError(msg) from None
     with taken:
         yield taken, address_of(host, taken)
