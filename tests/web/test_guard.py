@@ -261,19 +261,20 @@ def test_a_body_in_chunks_is_counted(served: Served) -> None:
 
 
 @pytest.mark.parametrize("expect", [None, "100-continue"])
-@pytest.mark.parametrize("chunked", [False, True])
-def test_a_client_that_sends_on_still_hears_why(chunked: bool, expect: str | None) -> None:
-    body = form(("image", ("a.png", bytes(7 << 20))))
-    length: dict[str, str | None] = {}
-    if chunked:
-        body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
-        length = {"content_length": None, "transfer_encoding": "chunked"}
-    with serving(max_body=4 << 20) as server:
-        # All is sent before the answer is read, whether or not the server said to go on.
-        reply = server.ask("POST", "/api/gaze", body, content_type=KIND, expect=expect, **length)
-    assert reply.status == 413
-    assert reply.error.startswith("more than 4 MB at once")
-    assert reply.headers["connection"] == "close"
+def test_a_client_that_sends_on_still_hears_why(expect: str | None) -> None:
+    """One that sends all before it reads, whether or not it was told to go on."""
+    body, large = (form(("image", ("a.png", bytes(size << 20)))) for size in (7, 12))
+    chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(large), large)
+    foreign = {"content_type": KIND, "origin": "http://evil.example"}
+    chunked = {"content_type": KIND, "transfer_encoding": "chunked", "content_length": None}
+    with serving(max_body=8 << 20) as server:
+        at_once = server.ask("POST", "/api/gaze", body, expect=expect, **foreign)
+        midway = server.ask("POST", "/api/gaze", chunks, expect=expect, **chunked)
+    assert at_once.status == 403
+    assert at_once.error.startswith("only this server's own page")
+    assert midway.status == 413
+    assert midway.error.startswith("more than 8 MB at once")
+    assert midway.headers["connection"] == at_once.headers["connection"] == "close"
 
 
 def test_all_bodies_together_have_a_limit(served: Served) -> None:
