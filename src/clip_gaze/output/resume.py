@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import json
@@ -64,7 +65,7 @@ def finished(
     like: PictureResult,
     lists: Mapping[str, Sequence[str]],
     top: int,
-    folder: str,
+    folder: str | None,
 ) -> set[str]:
     """Return the pictures that a run has finished, and cut off what it left unfinished.
 
@@ -76,7 +77,7 @@ def finished(
         like: a result of this run, for its settings.
         lists: list name -> phrases.
         top: how many of each list this run writes; 0 for all.
-        folder: what names are relative to.
+        folder: see `Writer`.
 
     Raises:
         GazeError: the file is not one that this run would have begun.
@@ -127,27 +128,34 @@ def _leave_out(path: Path, bad: Sequence[Found], end: int) -> None:
                 kept.write(file.read(min(_CHUNK, stop - file.tell())))
 
 
-def note(path: Path, lists: Mapping[str, Sequence[str]], folder: str) -> None:
+def note(path: Path, lists: Mapping[str, Sequence[str]], folder: str | None) -> None:
     """Note in the cache what a file is begun with and its rows do not say: all phrases, and where.
 
     Without the note, rows alone are checked.
     """
-    notes.write(notes.about(path, _NOTES), {**_digests(lists), _FOLDER: folder})
+    notes.write(notes.about(path, _NOTES), {**_digests(lists), _FOLDER: folder or _here()})
 
 
 def _check_note(
-    path: Path, lists: Mapping[str, Sequence[str]], folder: str, done: set[str]
+    path: Path, lists: Mapping[str, Sequence[str]], folder: str | None, done: set[str]
 ) -> None:
     """Raise which list has changed since the file was begun, or where its pictures lie."""
     noted = notes.read(notes.about(path, _NOTES))
-    before = noted.get(_FOLDER, folder)
-    if before != folder and not all(is_url(name) or os.path.isabs(name) for name in done):  # noqa: PTH117 - a text
+    now = folder or _here()
+    before = noted.get(_FOLDER, now)
+    if before != now and not all(is_url(name) or os.path.isabs(name) for name in done):  # noqa: PTH117 - a text
         msg = f"holds results of pictures in {before}"
         raise _ForeignError(msg)
     for name, digest in _digests(lists).items():
         if noted.get(name, digest) != digest:
             msg = f"was begun when the list {name!r} had other phrases"
             raise _ForeignError(msg)
+
+
+def _here() -> str:
+    with contextlib.suppress(OSError):  # somebody has removed it
+        return os.getcwd()  # noqa: PTH109 - a text
+    return ""
 
 
 def _digests(lists: Mapping[str, Sequence[str]]) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from dataclasses import dataclass
 from functools import partial
@@ -106,7 +105,8 @@ class Writer:
         Args:
             output: where, and how.
             lists: name -> phrases, of which the results will hold the best ones.
-            folder: what names of pictures are relative to; None: the working folder.
+            folder: what names of pictures are relative to, or that they come from a dataset, as
+                the file's note has it; None: the working folder.
 
         Raises:
             GazeError: there is no place for the file.
@@ -119,7 +119,7 @@ class Writer:
         self._new = path is not None and (is_device(path) or not size(path))
         self._output = output
         self._lists = lists
-        self._folder = folder or os.getcwd()  # noqa: PTH109 - a text
+        self._folder = folder
         self._format = _format(output, lists)
         self._goes_on = False
 

@@ -53,6 +53,10 @@ if TYPE_CHECKING:
     from clip_gaze.datasets.dataset import Dataset
 
 
+# What stands for a folder where names come from a dataset, wherever it is asked from.
+_DATASET = "a dataset"
+
+
 def output_options(command: Callable[..., int]) -> Callable[..., int]:
     """Add the options that choose what is written and where; the command gets an `Output`."""
 
@@ -179,9 +183,7 @@ def _gaze(
     **options: Any,
 ) -> int:
     """Look at the pictures and write the results; return the exit code."""
-    # Names in a dataset stay as they are, wherever it is asked from.
-    folder = None if isinstance(paths, (list, Streamed)) else os.path.abspath(paths.url)  # noqa: PTH100 - a text
-    writer = Writer(output, lists, folder)
+    writer = Writer(output, lists, None if isinstance(paths, (list, Streamed)) else _DATASET)
     files = None
     if see is not None:
         try:
