@@ -148,6 +148,18 @@ def test_a_copy_with_other_times_has_not_changed(scans: Path, tmp_path: Path) ->
     assert done.stdout.count("\0") == 6
 
 
+def test_answers_of_another_folder_are_not_gone_on_with(scans: Path, tmp_path: Path) -> None:
+    words = ("gaze", ".", "--model", "demo", "--list", "surfaces", "-o", f"{tmp_path / 'answers'}/")
+    assert run(*words, cwd=scans).returncode == 1
+    before = {path.name for path in (tmp_path / "answers").iterdir()}
+    shutil.copytree(scans, tmp_path / "other")
+    done = run(*words, "--resume", cwd=tmp_path / "other")
+    assert done.returncode == 2
+    assert f"holds a dataset of pictures in {scans}; go there to go on" in done.stderr
+    assert {path.name for path in (tmp_path / "answers").iterdir()} == before
+    assert run(*words, "--resume", cwd=scans).returncode == 1
+
+
 def test_a_table_of_a_dataset_is_gone_on_with_from_anywhere(scans: Path, tmp_path: Path) -> None:
     run("embed", ".", "-o", tmp_path / "v", "--model", "demo", cwd=scans)
     command = ("gaze", tmp_path / "v", "--list", "surfaces", "-o", tmp_path / "a.csv")

@@ -22,7 +22,7 @@ from clip_gaze.search.gallery import Gallery
 from clip_gaze.system.storage import Folder, is_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -128,6 +128,17 @@ class Dataset:
         content = self._folder.read(file)
         with self._undamaged(file):
             return parts.rows(content)
+
+    def names(self, file: str) -> Sequence[str]:
+        """Return the names of the pictures of a part.
+
+        Raises:
+            GazeError: it is damaged.
+
+        """
+        if self.about.get("holds") == "vectors":
+            return self.rows(file).names
+        return list(dict.fromkeys(row["image"] for row in self._answers(file)))
 
     def unread(self, file: str) -> int:
         """Return how many pictures of a part could not be read, as its statistics say.

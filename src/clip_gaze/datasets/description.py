@@ -20,11 +20,11 @@ from clip_gaze.system.storage import Folder, is_url
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    Source = Mapping[str, Any]
-
     from clip_gaze.clip import Clip
     from clip_gaze.datasets.work import Job
     from clip_gaze.results import PictureResult
+
+    Source = Mapping[str, Any]
 
 FORMAT = 1
 
@@ -49,7 +49,7 @@ def _is_elsewhere(dataset: Dataset, folder: str | None) -> bool:
     held = dataset.about.get("folder")
     if not held or held == folder or not os.path.isdir(held):  # noqa: PTH112 - never fails
         return False
-    names = (name for file in dataset.files()[:1] for name in dataset.rows(file).names)
+    names = (name for file in dataset.files()[:1] for name in dataset.names(file))
     return any(not is_url(name) and not os.path.isabs(name) for name in names)  # noqa: PTH117 - a text
 
 
