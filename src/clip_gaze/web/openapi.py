@@ -233,7 +233,7 @@ _TOP: Schema = {
 }  # fmt: skip
 _CORRECTED: Schema = {
     "type": "boolean", "default": False,
-    "description": "Subtract each phrase's bias, measured on pictures that show nothing.",
+    "description": "Take away each phrase's head start, as pictures of nothing show it.",
 }  # fmt: skip
 _QUALITY: Schema = {"enum": list(QUALITIES), "default": "normal"}
 _RESULTS = (

@@ -46,7 +46,7 @@ def embed(
     cluster: str | None,
     **options: Any,
 ) -> int:
-    """Make a dataset of the embeddings of pictures, on this machine or on a Dask cluster.
+    """Make a dataset of the vectors of pictures, on this machine or on a Dask cluster.
 
     `gaze`, `report` and `find` take it in place of the pictures. Pictures come from folders,
     patterns such as "scans/*.jpg", URLs such as s3://bucket/scans/, and - for names on standard

@@ -90,7 +90,7 @@ def output_options(command: Callable[..., int]) -> Callable[..., int]:
         run,
         click.option(
             "--corrected", is_flag=True,
-            help="Subtract each phrase's bias, measured on pictures that show nothing.",
+            help="Take away each phrase's head start, as pictures of nothing show it.",
         ),
         click.option(
             "--top", type=click.IntRange(min=0), default=5, show_default=True,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     help="A shipped list to weigh the phrases against.",
 )  # fmt: skip
 @click.option("--phrases", "file", metavar="FILE", help="A text file to weigh them against.")
-@output_option("Where to write: .png, .jpg, .webp, .svg or .json.")
+@output_option("Where to write: .png, .jpg, .webp or .svg, or .json; JSON needs none.")
 @click.option(
     "--format",
     "kind",
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 @click.option(
     "--corrected",
     is_flag=True,
-    help="Subtract each phrase's bias, measured on pictures that show nothing.",
+    help="Take away each phrase's head start, as pictures of nothing show it.",
 )
 @megapixels_option
 @model_options
