@@ -91,5 +91,5 @@ def _skip(
     missing = sorted({one or other for one, other in ABSENT.findall(said)} & EXTRAS.keys())
     if missing and not config.option.complete:
         report.outcome = "skipped"
-        what = f"{missing[0]} is not installed (pip install '.[{EXTRAS[missing[0]]}]')"
+        what = f"{missing[0]} is not installed (pip install .[{EXTRAS[missing[0]]}])"
         report.longrepr = (__file__, 1, f"Skipped: {what}")

@@ -77,9 +77,10 @@ def lacking(what: str, package: str, extra: str) -> str:
     """Return what is said where an extra of this package was not installed.
 
     >>> lacking("Parquet", "pyarrow", "parquet")
-    "Parquet needs pyarrow; install it with: pip install '.[parquet]' in clip-gaze's folder"
+    'Parquet needs pyarrow; install it with: pip install ".[parquet]" in the folder of clip-gaze'
     """
-    where = f"pip install '.[{extra}]' in clip-gaze's folder"
+    # Double quotes, which every shell takes for such.
+    where = f'pip install ".[{extra}]" in the folder of clip-gaze'
     return f"{what} needs {package}; install it with: {where}"
 
 

@@ -332,7 +332,7 @@ def test_without_the_extra_one_line_says_what_to_install(missing: str) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         f"clip-gaze: error: the page needs {missing}; "
-        "install it with: pip install '.[page]' in clip-gaze's folder\n"
+        'install it with: pip install ".[page]" in the folder of clip-gaze\n'
     )
 
 

@@ -297,7 +297,7 @@ def test_a_runtime_that_does_not_work_with_numpy_2_is_refused(
     if works:
         assert session.version() == release
     else:
-        with pytest.raises(ModelError, match=r"pip install 'numpy<2'"):
+        with pytest.raises(ModelError, match='pip install "numpy<2"'):
             session.version()
 
 

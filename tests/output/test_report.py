@@ -701,7 +701,7 @@ def test_without_jinja2_it_says_what_to_install(
     monkeypatch.delitem(sys.modules, "clip_gaze.output.markup", raising=False)
     page = tmp_path / "page.html"
     for make in (lambda: report.check(page), lambda: written([], page)):
-        with pytest.raises(GazeError, match=re.escape("pip install '.[report]'")):
+        with pytest.raises(GazeError, match=re.escape('pip install ".[report]"')):
             make()
 
 

@@ -94,5 +94,5 @@ def test_parquet_without_pyarrow_says_how_to_get_it(
     from clip_gaze import GazeError
 
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(GazeError, match=r"pip install '\.\[parquet\]'"):
+    with pytest.raises(GazeError, match=r'pip install "\.\[parquet\]"'):
         tables.write_parquet(RESULTS, tmp_path / "out.parquet")

@@ -227,7 +227,7 @@ def _runtime() -> Any:
     if hasattr(np, "_core") and numbers(onnxruntime.__version__) < _FIRST_WITH_NUMPY_2:
         msg = (
             f"onnxruntime {onnxruntime.__version__} does not work with numpy {np.__version__}; "
-            "pip install 'numpy<2'"
+            'pip install "numpy<2"'
         )
         raise ModelError(msg)
     return onnxruntime

@@ -145,7 +145,7 @@ def _identified(file: IO[bytes]) -> Image.Image:
                     return make(file, "")
     advice = f"{', '.join(KINDS[:-1])} and {KINDS[-1]} are"
     if heic:
-        advice = "`pip install '.[heic]'` in clip-gaze's folder, for HEIC"
+        advice = '`pip install ".[heic]"` in the folder of clip-gaze, for HEIC'
     elif head[4:12] in _AVIF and "AVIF" not in tried:
         advice = "install Pillow 11.3 or newer for AVIF"
     msg = f"is not a picture that is read here; {advice}"
