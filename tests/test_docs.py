@@ -133,5 +133,7 @@ def test_example(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_example_with_a_picture_that_cannot_be_read(
     source: str, studio: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if "embed(" in source:  # its extra has a pyarrow that can read rows without a vector
+        pytest.importorskip("distributed")
     (studio / "two.jpg").write_bytes(b"no picture")
     test_example(source, monkeypatch)

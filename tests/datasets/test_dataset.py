@@ -6,6 +6,7 @@ import io
 import re
 from typing import TYPE_CHECKING
 
+import distributed  # noqa: F401 - its extra has a pyarrow that can read rows without a vector
 import fsspec
 import pyarrow as pa
 import pytest

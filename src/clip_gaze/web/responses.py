@@ -65,7 +65,7 @@ def preferred(accept: str, kinds: Sequence[str]) -> str:
     """
     liked: dict[str, float] = {}
     for each in accept.split(","):
-        named, options = parse_options_header(each.strip())
+        named, options = parse_options_header(each.strip().lower())
         quality = options.get(b"q", b"1").decode("latin-1")
         liked[named.decode("latin-1")] = float(quality) if _QUALITY.fullmatch(quality) else 1.0
 
