@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import uuid
 from contextlib import contextmanager
@@ -23,6 +22,8 @@ def memory_limit(size: int) -> Iterator[Callable[[], None]]:
     """
     group = next(filter(None, (_group(root, size) for root in _ROOTS)), None)
     if group is None:
+        import resource  # which Windows does not have
+
         yield lambda: resource.setrlimit(resource.RLIMIT_DATA, (size, size))
         return
     try:

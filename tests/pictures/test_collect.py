@@ -7,6 +7,7 @@ import os
 import struct
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -257,6 +258,13 @@ def test_a_folder_is_left_out_however_it_is_spelled(pattern: str, tmp_path: Path
             assert names == ["a.png", "drafts.png"]
     finally:
         fs.rm("/excluded", recursive=True)
+
+
+def test_a_name_is_left_out_however_its_accents_are_kept(tmp_path: Path) -> None:
+    (tmp_path / unicodedata.normalize("NFD", "été.png")).touch()
+    (tmp_path / "b.png").touch()
+    found = collect.pictures([tmp_path], exclude=[unicodedata.normalize("NFC", "été.png")])
+    assert [path for path, _ in found] == [tmp_path / "b.png"]
 
 
 def test_a_folder_whose_own_path_matches_is_not_left_out(tmp_path: Path) -> None:

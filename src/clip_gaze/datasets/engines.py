@@ -8,7 +8,7 @@ import os
 import warnings
 import zlib
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
 from clip_gaze.errors import BrokenOffError, GazeError, ModelError
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 # Partitions for each thread of the workers: one that is worked on, and one that is there when it
 # is done. In this process the threads of a `Clip` have the next one where one comes to its end.
 _AHEAD = 2
+# Seconds.
+_PATIENCE = 0.2
 # How often Dask tries a task again that has failed, on any worker.
 _RETRIES = 3
 _LOCAL = "local"
@@ -50,6 +52,8 @@ def in_threads(
 
     def first() -> Done:
         partition, future = waiting.popleft()
+        while not future.done():  # on Windows, Ctrl-C does not end a wait without a limit
+            wait([future], timeout=_PATIENCE)
         error = future.exception()
         return partition, future.result() if error is None else error
 

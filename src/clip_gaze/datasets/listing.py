@@ -136,7 +136,12 @@ def _opened(file: str) -> Iterator[IO[bytes]]:
 
 def _lines(stream: Iterable[bytes]) -> Iterator[str]:
     for line in stream:
-        if name := os.fsdecode(line.rstrip(b"\r\n").removeprefix(b"\xef\xbb\xbf")):
+        try:
+            name = os.fsdecode(line.rstrip(b"\r\n").removeprefix(b"\xef\xbb\xbf"))
+        except UnicodeDecodeError:  # on Windows alone, where names are text
+            msg = f"the names are not UTF-8 ({line[:40]!r}); save them so, or chcp 65001 first"
+            raise GazeError(msg) from None
+        if name:
             yield name
 
 

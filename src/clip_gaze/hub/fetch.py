@@ -37,7 +37,10 @@ def make_room(folder: Path, size: int) -> None:
         DownloadError: it has less.
 
     """
-    nearest = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    nearest = next((e for e in (folder, *folder.absolute().parents) if e.exists()), None)
+    if nearest is None:  # a drive of Windows
+        msg = f"{folder}: there is no such drive"
+        raise DownloadError(msg)
     free = shutil.disk_usage(nearest).free
     if free < size:
         msg = f"{megabytes(size)} are needed in {folder}, {megabytes(free)} are free"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 from clip_gaze.errors import ModelError
 from clip_gaze.model import manifest_file, pins
 from clip_gaze.model.spec import DEFAULT
-from clip_gaze.system.paths import shipped
+from clip_gaze.system.paths import for_shell, shipped
 from clip_gaze.wording import meant
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ class Model:
     def reference(self) -> str:
         """The model's name, or its folder quoted for a shell, to write in a command."""
         name = self.manifest.name
-        return name if self.folder == shipped("models") / name else shlex.quote(str(self.folder))
+        return name if self.folder == shipped("models") / name else for_shell(str(self.folder))
 
 
 def names() -> list[str]:

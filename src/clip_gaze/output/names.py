@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import unicodedata
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -64,9 +65,14 @@ def of_maps(paths: Sequence[Path]) -> dict[Path, str]:
     taken: set[str] = set()
     for path in dict.fromkeys(paths):
         name, number = cut(path.stem, "_map.png"), 1
-        while name.casefold() in taken:
+        while _folded(name) in taken:
             number += 1
             name = cut(path.stem, f"_map-{number}.png")
-        taken.add(name.casefold())
+        taken.add(_folded(name))
         found[path] = name
     return found
+
+
+def _folded(name: str) -> str:
+    """Return what names share that are one for some system, by capitals or ways of accents."""
+    return unicodedata.normalize("NFC", name).casefold()

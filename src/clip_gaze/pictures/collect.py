@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import stat
+import unicodedata
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -125,7 +126,8 @@ def _translated(pattern: str) -> Callable[[str], object]:
             return f"[^{inner[1:]}]" if inner[0] == "!" else f"[{inner}]"
         return known.get(piece) or re.escape(piece)
 
-    return re.compile("".join(map(translated, pieces))).fullmatch
+    flags = re.IGNORECASE if os.name == "nt" else re.RegexFlag(0)  # as files there
+    return re.compile("".join(map(translated, pieces)), flags).fullmatch
 
 
 def _remote(url: str, *, recursive: bool, exclude: Sequence[str]) -> Iterator[Found]:
@@ -177,17 +179,23 @@ def _passed_over(below: str, exclude: Sequence[str]) -> bool:
     )
 
 
+def _composed(name: str) -> str:
+    """Return a name as it is typed: a Mac may keep its accents apart."""
+    return unicodedata.normalize("NFC", name)
+
+
 def _excluded(patterns: Sequence[str], top: Path | None = None) -> Callable[[str, str, bool], bool]:
     """Return what tells whether something is left out: by its name, its path below, its kind."""
-    named = "" if top is None else f"{top.as_posix()}/"
+    named = "" if top is None else f"{_composed(top.as_posix())}/"
     spelled = [
         (each.removeprefix("./").removeprefix(named).rstrip("/"), each.endswith("/"))
-        for each in (pattern.replace(os.sep, "/") for pattern in patterns)
+        for each in (_composed(pattern).replace(os.sep, "/") for pattern in patterns)
     ]
 
     def excluded(name: str, below: str, is_folder: bool) -> bool:
         return any(
-            (is_folder or not folders) and (fnmatch(name, each) or fnmatch(below, each))
+            (is_folder or not folders)
+            and (fnmatch(_composed(name), each) or fnmatch(_composed(below), each))
             for each, folders in spelled
         )
 

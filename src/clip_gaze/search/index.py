@@ -80,13 +80,18 @@ class Index:
 
     def renew(self, missing: int) -> bool:
         """Write the file anew if so many missing pictures are too many; return whether it was."""
-        if missing > _NEW + len(self.digests) // _PART:
+        if missing <= _NEW + len(self.digests) // _PART:
+            return False
+        self._use(np.empty(0, self._record))  # Windows replaces no file that is mapped
+        try:
+            self._write()
+        except (OSError, GazeError):
             # The first where the disk is full, or another process of Windows has the file open.
-            with contextlib.suppress(OSError, GazeError):
-                self._write()
-                self._map()
-                return True
-        return False
+            return False
+        else:
+            return True
+        finally:
+            self._map()
 
     def _write(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -113,6 +118,9 @@ class Index:
         found = np.empty(0, self._record)
         with contextlib.suppress(OSError, ValueError):  # not there, empty, or cut short
             found = np.memmap(self.path, self._record, "r")
+        self._use(found)
+
+    def _use(self, found: NDArray[np.void]) -> None:
         self.digests, self.vectors = found["digest"], found["vector"]
 
 

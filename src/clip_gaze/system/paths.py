@@ -80,3 +80,14 @@ def _stand_in() -> Path:
         msg = f"{folder}: belongs to someone else; {advice}"
         raise GazeError(msg)
     return folder
+
+
+def for_shell(path: str) -> str:
+    """Return a path as it can be pasted into a shell: Windows' own knows double quotes alone."""
+    if os.name == "nt":
+        import subprocess  # noqa: PLC0415 - loads much
+
+        return subprocess.list2cmdline([path])
+    import shlex  # noqa: PLC0415 - for few messages
+
+    return shlex.quote(path)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +21,7 @@ from clip_gaze.model import pins, supported
 from clip_gaze.model import registry as known_models
 from clip_gaze.model.spec import DEFAULT
 from clip_gaze.output import terminal
+from clip_gaze.system.paths import for_shell
 from clip_gaze.wording import megabytes
 
 if TYPE_CHECKING:
@@ -117,8 +116,8 @@ def download(model: str | None, variant: str | None, to: Path | None) -> None:
         place = f".{os.sep}{to}" if str(to) in known_models.names() else str(to)
         usual, _ = known_models.find(place).manifest.variant(None)
         option = "" if files.variant == usual else f" --variant {files.variant}"
-        spoken = shlex.quote(place) if os.name == "posix" else subprocess.list2cmdline([place])
-        click.echo(f"to use it, here or on another machine: --model {spoken}{option}")
+        advice = f"--model {for_shell(place)}{option}"
+        click.echo(f"to use it, here or on another machine: {advice}")
     else:
         where = files.paths.get("tokenizer", files.paths["vision"]).parent
         click.echo(f"{about}, in {where}")
