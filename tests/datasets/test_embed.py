@@ -313,8 +313,8 @@ def test_what_is_no_cluster_is_said(cluster: str) -> None:
 @pytest.mark.parametrize(
     ("missing", "cluster", "source", "said"),
     [
-        ("pyarrow", None, "", r"a dataset needs pyarrow; .* '\.\[cluster\]'"),
-        ("dask", "local", "", r"a cluster needs dask\[distributed\]; .* '\.\[cluster\]'"),
+        ("pyarrow", None, "", r'a dataset needs pyarrow; .* "\.\[cluster\]"'),
+        ("dask", "local", "", r'a cluster needs dask\[distributed\]; .* "\.\[cluster\]"'),
         ("s3fs", None, "s3://bucket/", "needs s3fs; install it with: pip install s3fs"),
         ("gcsfs", None, "gs://bucket/", "needs gcsfs; install it with: pip install gcsfs"),
         ("aiohttp", None, "https://x.org/", "needs aiohttp; install it with: pip install aiohttp"),
