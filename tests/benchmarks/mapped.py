@@ -212,9 +212,13 @@ def goals(figures: dict[str, dict[str, Any]], bare: float) -> list[list[str]]:
         rows.append([goal, variant, f"≤ {wanted:g}", speed_report.number(found), said])
 
     for variant, found in figures.items():
-        for tower in ("vision", "text"):
-            ratio = found[f"{tower} mapped seconds"] / found[f"{tower} plain seconds"]
-            add(f"loading the {tower} tower, times that without", variant, 0.5, ratio)
+        for towers in ("vision",), ("text",), ("vision", "text"):
+            mapped, plain = (
+                sum(found[f"{tower} {name} seconds"] for tower in towers)
+                for name in ("mapped", "plain")
+            )
+            named = f"the {towers[0]} tower" if len(towers) == 1 else "both towers"
+            add(f"loading {named}, times that without", variant, 0.5, mapped / plain)
         if variant == "fp32":
             add(
                 "whole process, new picture: private MB",
