@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,6 +41,11 @@ def meant(name: str, known: Sequence[str], least: float = 0.6) -> str:
 
     nearest = difflib.get_close_matches(name.lower(), known, n=1, cutoff=least)
     return f"did you mean {nearest[0]!r}? " if nearest else ""
+
+
+def composed(text: str) -> str:
+    """Return a text with its accents as they are typed; a Mac may keep those of names apart."""
+    return unicodedata.normalize("NFC", text)
 
 
 def counted(count: int, what: str) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
-import unicodedata
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from clip_gaze.system.files import cut
 from clip_gaze.system.storage import is_url
+from clip_gaze.wording import composed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,4 +75,4 @@ def of_maps(paths: Sequence[Path]) -> dict[Path, str]:
 
 def _folded(name: str) -> str:
     """Return what names share that are one for some system, by capitals or ways of accents."""
-    return unicodedata.normalize("NFC", name).casefold()
+    return composed(name).casefold()

@@ -7,7 +7,6 @@ import logging
 import os
 import re
 import stat
-import unicodedata
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 from clip_gaze.errors import GazeError, PictureError, StorageError
 from clip_gaze.pictures.source import File, Remote
 from clip_gaze.system import storage
+from clip_gaze.wording import composed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -134,22 +134,24 @@ def _remote(url: str, *, recursive: bool, exclude: Sequence[str]) -> Iterator[Fo
     """Yield the picture at a URL, or those in a folder or of a pattern there."""
     head, chain, tail = url.partition("::")
     folder, star, _ = head.partition("*")
+    top, fits, excluded = url, None, _excluded(exclude)
     try:
-        if not star:
-            if not _is_folder(url, head):
-                yield Remote(url), None
-                return
-            top, fits = url, None
-        else:
+        if star:
             base = folder.rpartition("/")[0] + "/"
-            fits = _translated(head.removeprefix(base))
-            top, recursive = base + chain + tail, "/" in head.removeprefix(base) or "**" in head
+            pattern = head.removeprefix(base)
+            top, fits = base + chain + tail, _translated(pattern)
+            recursive = "/" in pattern or "**" in pattern
+        elif not _is_folder(url, head):
+            yield Remote(url), None
+            return
         fs, root = storage.opened(top)
         for entry in storage.entries(top, recursive=recursive):
             below = entry.path.removeprefix(root).lstrip("/")
-            if _passed_over(below, exclude) or (fits and not fits(below)):
-                continue
-            if Path(below).suffix.lower() in SUFFIXES:
+            if (
+                Path(below).suffix.lower() in SUFFIXES
+                and not (fits and not fits(below))
+                and not _passed_over(below, excluded)
+            ):
                 yield Remote(fs.unstrip_protocol(entry.path) + chain + tail, entry.stamp), None
     except (FileNotFoundError, NotADirectoryError):
         yield Remote(url), PictureError(f"{url}: no such file or folder; check the address")
@@ -169,33 +171,28 @@ def _is_folder(url: str, head: str) -> bool:
         return bool(fs.isdir(path))
 
 
-def _passed_over(below: str, exclude: Sequence[str]) -> bool:
+def _passed_over(below: str, excluded: Callable[[str, bool], bool]) -> bool:
     """Return whether a path below a folder is hidden or excluded, or lies in a folder that is."""
     parts = below.split("/")
-    excluded = _excluded(exclude)
     return any(
-        part.startswith(".") or excluded(part, "/".join(parts[: at + 1]), at < len(parts) - 1)
-        for at, part in enumerate(parts)
+        part.startswith(".") or excluded("/".join(parts[:at]), at < len(parts))
+        for at, part in enumerate(parts, 1)
     )
 
 
-def _composed(name: str) -> str:
-    """Return a name as it is typed: a Mac may keep its accents apart."""
-    return unicodedata.normalize("NFC", name)
-
-
-def _excluded(patterns: Sequence[str], top: Path | None = None) -> Callable[[str, str, bool], bool]:
-    """Return what tells whether something is left out: by its name, its path below, its kind."""
-    named = "" if top is None else f"{_composed(top.as_posix())}/"
+def _excluded(patterns: Sequence[str], top: Path | None = None) -> Callable[[str, bool], bool]:
+    """Return what tells whether something is left out: by its path below, and its kind."""
+    named = "" if top is None else f"{composed(top.as_posix())}/"
     spelled = [
         (each.removeprefix("./").removeprefix(named).rstrip("/"), each.endswith("/"))
-        for each in (_composed(pattern).replace(os.sep, "/") for pattern in patterns)
+        for each in (composed(pattern).replace(os.sep, "/") for pattern in patterns)
     ]
 
-    def excluded(name: str, below: str, is_folder: bool) -> bool:
+    def excluded(below: str, is_folder: bool) -> bool:
+        below = composed(below)
+        name = below.rpartition("/")[2]
         return any(
-            (is_folder or not folders)
-            and (fnmatch(_composed(name), each) or fnmatch(_composed(below), each))
+            (is_folder or not folders) and (fnmatch(name, each) or fnmatch(below, each))
             for each, folders in spelled
         )
 
@@ -209,7 +206,7 @@ def _walk(top: Path, *, recursive: bool, exclude: Sequence[str]) -> Iterator[Fou
         if _hidden(entry):
             return True
         below = Path(entry.path).relative_to(top).as_posix() if exclude else ""
-        return bool(exclude) and excluded(entry.name, below, entry.is_dir(follow_symlinks=False))
+        return bool(exclude) and excluded(below, entry.is_dir(follow_symlinks=False))
 
     # What comes next stands last.
     waiting: list[Path | os.DirEntry[str]] = [top]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import unicodedata
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clip_gaze.errors import PhraseListError
 from clip_gaze.system.paths import shipped
-from clip_gaze.wording import meant
+from clip_gaze.wording import composed, meant
 
 if TYPE_CHECKING:
     import os
@@ -113,7 +112,7 @@ def unique(phrases: Iterable[str]) -> tuple[str, ...]:
     >>> len(unique(["by paul c\u00e9zanne", "by paul ce\u0301zanne"]))
     1
     """
-    return tuple(dict.fromkeys(unicodedata.normalize("NFC", phrase) for phrase in phrases))
+    return tuple(dict.fromkeys(map(composed, phrases)))
 
 
 def checked(phrases: Any) -> tuple[str, ...]:
@@ -170,14 +169,11 @@ def for_prompt(
     """
     given = {name: load(name) for name in FOR_PROMPTS} if lists is None else checked_lists(lists)
     texts = [text.casefold() for text in unique(checked(without))]
-    chosen = {
-        name: tuple(
-            phrase for phrase in unique(phrases)
-            if not any(text in phrase.casefold() for text in texts)
-        )
-        for name, phrases in given.items()
-    }  # fmt: skip
-    found = {name: phrases for name, phrases in chosen.items() if phrases}
+    found = {}
+    for name, listed in given.items():
+        folded = ((each, each.casefold()) for each in unique(listed))
+        if left := tuple(each for each, low in folded if not any(text in low for text in texts)):
+            found[name] = left
     if not found:
         msg = "no phrase is left to make a line of; name a list, or leave less out"
         raise PhraseListError(msg)
