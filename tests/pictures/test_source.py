@@ -43,7 +43,6 @@ def test_content_in_memory_has_no_name(make: Callable[[bytes], Any]) -> None:
     assert found == Content(b"abc", "")
     assert isinstance(found, Content)
     assert found.open().read() == b"abc"
-    assert found.stamp() is None
 
 
 def test_a_file_is_read_from_where_it_stands_and_left_open(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ _PER_QUERY = 256
 
 
 class ImageEncoder:
-    """Encodes pictures with one model, and keeps the vectors of files in the store."""
+    """Encodes pictures with one model, and keeps the vectors of files in the store under `key`."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class ImageEncoder:
         """
         self._offline = offline
         self._manifest = manifest
-        self._encoder = f"vision:{digest}:{astuple(manifest.image)}:{PREPROCESSING}"
+        self.key = f"vision:{digest}:{astuple(manifest.image)}:{PREPROCESSING}"
         self._store = store
         self._tower = tower
         self._pools = pools
@@ -95,16 +95,11 @@ class ImageEncoder:
         return Vision(self._manifest.image, self._tower, self._pools, self._max_pixels)
 
     @property
-    def key(self) -> str:
-        """What the store knows this encoder by."""
-        return self._encoder
-
-    @property
     def neutral_key(self) -> str:
         """What the mean of the neutral pictures is known by."""
         from clip_gaze.pictures import neutral  # noqa: PLC0415 - loads Pillow
 
-        return f"{neutral.NAME}:{self._encoder}"
+        return f"{neutral.NAME}:{self.key}"
 
     def encode(self, images: Iterable[Picture]) -> Iterator[tuple[str, Outcome]]:
         """Encode pictures in threads and yield them in order, known ones from the store.
@@ -161,11 +156,8 @@ class ImageEncoder:
         """Return the mean vector of the neutral pictures, (d,) float32, not normalised."""
         from clip_gaze.pictures import neutral  # noqa: PLC0415 - loads Pillow
 
-        encoder = f"neutral:{self._encoder}"
-        known = self._store and self._store.get(
-            encoder, [neutral.NAME], self._manifest.embedding_dim
-        )
-        if known:
+        encoder, dim = f"neutral:{self.key}", self._manifest.embedding_dim
+        if self._store and (known := self._store.get(encoder, [neutral.NAME], dim)):
             return known[neutral.NAME]
         vectors = []
         for _, outcome in self._stream(neutral.pictures()):
@@ -179,9 +171,6 @@ class ImageEncoder:
 
     def square(self, image: Picture) -> tuple[NDArray[np.uint8], tuple[float, float, float, float]]:
         """Return the square of a picture that the vision tower sees, and where it lies.
-
-        Args:
-            image: see `source.source`.
 
         Returns:
             (size, size, 3) uint8; left, top, right and bottom from 0 to 1.
@@ -247,9 +236,7 @@ class ImageEncoder:
         files = [each for each in sources if isinstance(each, File)]
         stamps = {each.path: stamp for each in files if (stamp := each.stamp())}
         digests = self._store.digests(stamps)
-        vectors = self._store.get(
-            self._encoder, list(digests.values()), self._manifest.embedding_dim
-        )
+        vectors = self._store.get(self.key, list(digests.values()), self._manifest.embedding_dim)
         return {
             each.name: vectors[digest]
             for each in files
@@ -268,13 +255,13 @@ class ImageEncoder:
                 with explained(file.name):
                     digest = sha256(stream)
                     stream.seek(0)
-                found = self._store.get(self._encoder, [digest], self._manifest.embedding_dim)
+                found = self._store.get(self.key, [digest], self._manifest.embedding_dim)
                 vector = found[digest] if found else self._vision.of_file(stream, file.name)
         except PictureError as error:
             return error
         # Where it was written to meanwhile, the digest may not be that of the pixels.
         if file.stamp() == before:
             if not found:
-                self._store.put(self._encoder, {digest: vector})
+                self._store.put(self.key, {digest: vector})
             self._store.stamp(file.path, before, digest)
         return vector

@@ -42,12 +42,11 @@ class File:
 
         """
         try:
-            if stat.S_ISREG(self.path.stat().st_mode):  # to open a pipe would wait for a writer
+            mode = self.path.stat().st_mode
+            if stat.S_ISREG(mode):  # to open a pipe would wait for a writer
                 return self.path.open("rb")
-            is_folder = self.path.is_dir()
-            reason = (
-                "is a folder; name the pictures in it" if is_folder else "is not a regular file"
-            )
+            folder = "is a folder; name the pictures in it"
+            reason = folder if stat.S_ISDIR(mode) else "is not a regular file"
         except FileNotFoundError:
             reason = "no such file; check the name and the folder"
         except PermissionError:
@@ -133,9 +132,6 @@ class Content:
         """Return the content as a file."""
         return io.BytesIO(self.data)
 
-    def stamp(self) -> None:
-        """Return nothing: what is in memory is never asked for again."""
-
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
@@ -197,7 +193,8 @@ def several(pictures: Iterable[Picture], what: str = "pictures") -> Iterator[Pic
 
     """
     one = isinstance(pictures, str | bytes | bytearray | memoryview) or hasattr(pictures, "read")
-    if not one and not (hasattr(pictures, "__array__") and _is_one(pictures)):
+    shape = tuple(getattr(pictures, "shape", ())) if hasattr(pictures, "__array__") else ()
+    if not one and not any(_channels(shape)):
         with contextlib.suppress(TypeError):
             return iter(pictures)
     msg = (
@@ -207,18 +204,14 @@ def several(pictures: Iterable[Picture], what: str = "pictures") -> Iterator[Pic
     raise GazeError(msg)
 
 
-def _is_one(array: Any) -> bool:
-    """Return whether an array may be one picture, and not several, or a column of names."""
-    shape = tuple(getattr(array, "shape", ()))
-    return len(shape) == 2 or (len(shape) == 3 and (shape[0] == 3 or shape[2] in (3, 4)))
+def _channels(shape: tuple[int, ...]) -> tuple[bool, bool]:
+    """Return whether an array may be a picture whose channels, if any, come last; and first."""
+    last = len(shape) == 2 or (len(shape) == 3 and shape[2] in (3, 4))
+    return last, len(shape) == 3 and shape[0] == 3
 
 
 def check_offline(picture: Source | str, *, offline: bool) -> None:
     """Refuse what lies on another machine, if none may be reached.
-
-    Args:
-        picture: what a picture is read from; or the name of a file or folder.
-        offline: whether none may be.
 
     Raises:
         PictureUnreachableError: it does.
@@ -243,10 +236,9 @@ def _content(file: Any) -> bytes:
         raise PictureError(msg) from error
     if isinstance(data, bytes) and data:
         return data
-    if isinstance(data, bytes):
-        msg = "a file has nothing left to read; seek(0) before it is asked about again"
-        raise PictureError(msg)
-    msg = f"a file gives {type(data).__name__}, not bytes; open it in mode 'rb'"
+    msg = "a file has nothing left to read; seek(0) before it is asked about again"
+    if not isinstance(data, bytes):
+        msg = f"a file gives {type(data).__name__}, not bytes; open it in mode 'rb'"
     raise PictureError(msg)
 
 
@@ -265,8 +257,7 @@ def _image(picture: Any) -> Image.Image:
             "(255 * array).round().astype('uint8') of levels from 0 to 1"
         )
         raise PictureError(msg)
-    last = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (3, 4))
-    first = pixels.ndim == 3 and pixels.shape[0] == 3
+    last, first = _channels(pixels.shape)
     if last != first:
         return Image.fromarray(np.moveaxis(pixels, 0, 2) if first else pixels)
     reason = "can be read in two ways" if first else "is no picture"
