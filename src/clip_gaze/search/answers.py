@@ -42,18 +42,14 @@ def search(
     values = cosines(gallery.take, gallery.count, wanted)
     found, gone = gallery.best(values, top, least)
     terms = [
-        _term(each, wanted=sign)
+        Term(each, "words", sign)
+        if isinstance(each, str)
+        else Term(source(each).name, "picture", sign)
         for sign, part in zip((True, False), query, strict=True)
         for each in part
     ]
     hits = tuple(Hit(name, value) for name, value in found)
     return Search(tuple(terms), *about, gallery.count, gone, hits, gallery.unreadable())
-
-
-def _term(term: str | Picture, *, wanted: bool) -> Term:
-    if isinstance(term, str):
-        return Term(term, "words", wanted)
-    return Term(source(term).name, "picture", wanted)
 
 
 def duplicates(
@@ -72,7 +68,7 @@ def duplicates(
 
     """
     alone = np.setdiff1d(np.arange(gallery.count), np.concatenate([[], *near]))
-    names = dict(zip(range(gallery.count), gallery.named(np.arange(gallery.count)), strict=True))
+    names = gallery.named(np.arange(gallery.count))
     groups = []
     for group in (*near, *alone[:, None]):
         # Of a dataset, a file may be several pictures.
@@ -85,10 +81,7 @@ def duplicates(
             some.sort(key=lambda at: (-len(names[at]), names[at]))
             vectors = np.concatenate([gallery.take(np.array([at])) for at in some])
             values = (vectors @ vectors[0]).tolist()
-            groups.append(
-                tuple(
-                    Alike(tuple(names[at]), value) for at, value in zip(some, values, strict=True)
-                )
-            )
+            alike = zip(some, values, strict=True)
+            groups.append(tuple(Alike(tuple(names[at]), value) for at, value in alike))
     groups.sort(key=lambda group: (-sum(len(each.images) for each in group), group[0].images))
     return Duplicates(*about, threshold, gallery.count, tuple(groups), gallery.unreadable())

@@ -21,7 +21,7 @@ from clip_gaze.system.files import identity, sha256
 from clip_gaze.system.stamps import stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -123,9 +123,12 @@ def gathered(
             given.append(name)
         else:
             given.append(each)
-    known = {} if index is None else _known(index, paths)
+    known: dict[str, bytes] = {}
     found: dict[bytes, Vectors] = {}
     if index is not None:
+        stamps = {path: now for path in paths if (now := stamp(path))}
+        hexed = index.store.digests(stamps)
+        known = {paths[path]: bytes.fromhex(digest) for path, digest in hexed.items()}
         asked = np.frombuffer(b"".join(dict.fromkeys(known.values())), SHA256)
         lacking = asked[index.rows(asked) < 0]
         found = index.lacking(lacking)
@@ -177,9 +180,10 @@ def _gallery(
     rows = np.full(len(digests), -1) if index is None else index.rows(digests)
     kept = np.empty((0, dim), np.float32) if index is None else index.vectors
     lacking = np.flatnonzero(rows < 0)
-    here = [at for at in lacking if bytes(digests[at : at + 1].tobytes()) in found]
-    rows[here] = len(kept) + np.arange(len(here))
-    new = np.array([found[digests[at : at + 1].tobytes()] for at in here], np.float32)
+    others = zip(lacking, listed(digests[lacking]), strict=True)
+    here = {at: found[digest] for at, digest in others if digest in found}
+    rows[[*here]] = len(kept) + np.arange(len(here))
+    new = np.array([*here.values()], np.float32)
     known, rows = digests[rows >= 0], rows[rows >= 0]
 
     def take(positions: NDArray[np.intp]) -> Vectors:
@@ -225,12 +229,6 @@ def _everything(index: Index | None) -> Gallery:
     if index.renew(len(lacking)):
         lacking = digests[index.rows(digests) < 0]
     return _gallery(digests, partial(_there, index.store), index, index.lacking(lacking), index.dim)
-
-
-def _known(index: Index, paths: Mapping[Path, str]) -> dict[str, bytes]:
-    """Return the digests of files that have not changed since they were hashed, by their names."""
-    stamps = {path: found for path in paths if (found := stamp(path))}
-    return {paths[path]: bytes.fromhex(each) for path, each in index.store.digests(stamps).items()}
 
 
 def _digest(picture: Picture, at: int) -> bytes:

@@ -88,10 +88,9 @@ class Index:
         except (OSError, GazeError):
             # The first where the disk is full, or another process of Windows has the file open.
             return False
-        else:
-            return True
         finally:
             self._map()
+        return True
 
     def _write(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
