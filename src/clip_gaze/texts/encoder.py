@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,10 +75,7 @@ class TextEncoder:
             PhraseListError: a phrase has lone surrogates, as undecodable bytes leave them; or it
                 is not in a bundle.
         """
-
-        def encode(texts: Sequence[str]) -> NDArray[np.float32]:
-            return self._encode(texts, keep=keep, progress=progress)
-
+        encode = partial(self._encode, keep=keep, progress=progress)
         return ensemble(phrases, templates, encode)
 
     def _encode(

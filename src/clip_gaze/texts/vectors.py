@@ -88,18 +88,18 @@ class PhraseVectors:
             msg = f"a template has not {PLACE} once"
             raise ValueError(msg)
         self._places = {}
+        begin = _LENGTH + length
         shapes = {
             _LIST + name: [len(self.templates), len(listed), self._dim]
             for name, listed in self.lists.items()
         }
         for name, shape in {**shapes, _NEUTRAL: [self._dim]}.items():
             tensor = header[name]
-            start, end = map(int, tensor["data_offsets"])
+            start, end = (begin + int(offset) for offset in tensor["data_offsets"])
             if tensor["dtype"] != "F32" or tensor["shape"] != shape:
                 msg = f"{name} is {tensor['dtype']} {tensor['shape']}, not F32 {shape}"
                 raise ValueError(msg)
-            start, end = start + _LENGTH + length, end + _LENGTH + length
-            if not _LENGTH + length <= start <= end <= size or end - start != 4 * np.prod(shape):
+            if not begin <= start <= end <= size or end - start != 4 * np.prod(shape):
                 msg = f"{name} lies outside of it"
                 raise ValueError(msg)
             self._places[name] = start, shape
