@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
@@ -22,7 +22,7 @@ from clip_gaze.system.shelf import size_limit
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -52,10 +52,7 @@ class Store:
     """
 
     def __init__(self, folder: Path | None) -> None:
-        """Name the store in `folder`; it is opened, or made, when it is first used.
-
-        Args:
-            folder: of the file; None: the vectors stay in memory.
+        """Name the store in `folder`, to be opened or made at first use; None: only in memory.
 
         Raises:
             GazeError: CLIP_GAZE_STORE_SIZE holds no size.
@@ -89,8 +86,7 @@ class Store:
         Returns:
             content -> (dim,) float32, all finite; arrays of their own.
         """
-        with self._lock:
-            self._check_open()
+        with self._in_use():
             found = {c: blob for c in contents if (blob := self._waiting.get((encoder, c)))}
             others = [content for content in contents if content not in found]
             found |= self._try(partial(self._select, encoder, others)) or {}
@@ -113,8 +109,7 @@ class Store:
             encoder: the encoder's digest.
             vectors: content -> (dim,) float32; what is not finite is not kept.
         """
-        with self._lock:
-            self._check_open()
+        with self._in_use():
             for content, vector in vectors.items():
                 if np.isfinite(vector).all():
                     self._waiting[encoder, content] = vector.astype("<f4").tobytes()
@@ -128,26 +123,22 @@ class Store:
         Args:
             stamps: path -> what changes with the file's content (`system.stamps`), as it is now.
         """
-        with self._lock:
-            self._check_open()
+        with self._in_use():
             return self._try(partial(rows.digests, stamps)) or {}
 
     def stamp(self, path: Path, stamp: str, digest: str) -> None:
         """Keep a file's digest together with its stamp."""
+        insert = "INSERT OR REPLACE INTO file VALUES (?, ?, ?)"
         row = (os.fsencode(path.absolute()), stamp, digest)
-        with self._lock:
-            self._check_open()
-            self._try(
-                lambda file: file.execute("INSERT OR REPLACE INTO file VALUES (?, ?, ?)", row)
-            )
+        with self._in_use():
+            self._try(lambda file: file.execute(insert, row))
 
     def read(self, query: Callable[[sqlite3.Connection], _T]) -> _T | None:
         """Return what a query of the file gives (`store.pictures` has some); None where none can.
 
         Vectors that wait to be written are not in the file.
         """
-        with self._lock:
-            self._check_open()
+        with self._in_use():
             return self._try(query)
 
     def hold(self) -> None:
@@ -171,8 +162,7 @@ class Store:
             "SELECT substr(digest, 1, instr(digest, ':') - 1), count(*) "
             "FROM entry JOIN encoder ON encoder.id = encoder GROUP BY 1 ORDER BY 1"
         )
-        with self._lock:
-            self._check_open()
+        with self._in_use():
             return self._must("read", lambda file: dict(file.execute(query).fetchall())) or {}
 
     def clear(self) -> None:
@@ -182,8 +172,7 @@ class Store:
             GazeError: the file cannot be written, or not now.
 
         """
-        with self._lock:
-            self._check_open()
+        with self._in_use():
             self._waiting.clear()
             self._must("cleared", clear)
             self._must("cleared", lambda _: self._remove())
@@ -202,8 +191,7 @@ class Store:
 
         """
         most = self._most if most is None else most
-        with self._lock:
-            self._check_open()
+        with self._in_use():
             today = self._today()
             self._must("pruned", lambda _: self._remove(is_spare))
             return self._must("pruned", lambda file: prune(file, most, today, today + 1)) or 0
@@ -227,9 +215,13 @@ class Store:
                     self._file.use(self._tidy)
             self._file.close()
 
-    def _check_open(self) -> None:
-        if self._closed:
-            raise ClosedError
+    @contextmanager
+    def _in_use(self) -> Iterator[None]:
+        """Let no other thread use the store meanwhile; one that was closed is a `ClosedError`."""
+        with self._lock:
+            if self._closed:
+                raise ClosedError
+            yield
 
     def _write(self, seconds: float | None = None) -> None:
         """Write what waits, the oldest first, as far as that is possible now."""

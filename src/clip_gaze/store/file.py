@@ -31,12 +31,7 @@ class StoreFile:
     """
 
     def __init__(self, path: Path, begin: Callable[[sqlite3.Connection], object]) -> None:
-        """Name the file.
-
-        Args:
-            path: of the file.
-            begin: called with each connection, before it is used.
-        """
+        """Name the file; `begin` is called with each connection before it is used."""
         self.path = path
         self._begin = begin
         self._connection: sqlite3.Connection | None = None
@@ -45,11 +40,9 @@ class StoreFile:
         self._patient = True  # whether a lock is waited for; not again where that was in vain
 
     def use(self, action: Callable[[sqlite3.Connection], _T], seconds: float | None = None) -> _T:
-        """Return what an action on the file gives.
+        """Return what an action on the file gives; it is tried again where that may help.
 
-        Args:
-            action: called with a connection; again if the first time met what could be mended.
-            seconds: how long to wait for a lock; None: a second, but not twice in vain.
+        A lock is waited for so many seconds; None: one, but not twice in vain.
 
         Raises:
             sqlite3.Error, OSError, UnicodeError: the file cannot be used, or not now.
@@ -110,19 +103,7 @@ class StoreFile:
 
 
 def _open(path: Path, seconds: float) -> tuple[sqlite3.Connection, bool]:
-    """Open the file, which is made where it is missing.
-
-    Args:
-        path: of the file.
-        seconds: how long to wait for a lock, then and later.
-
-    Returns:
-        The connection, and whether it takes for granted that nobody writes to the file.
-
-    Raises:
-        sqlite3.Error, OSError, UnicodeError: it cannot be used, or not now.
-
-    """
+    """Open the file, or make it; say whether it is taken for granted that nobody writes to it."""
     layout.check_regular(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -144,7 +125,8 @@ def _connect(database: Path | str, seconds: float, *, wal: bool = True) -> sqlit
         database, timeout=seconds, isolation_level=None, check_same_thread=False,
         uri=isinstance(database, str),
     )  # fmt: skip
-    connection.text_factory = _text
+    # A damaged text equals no other, so that it counts as missing.
+    connection.text_factory = lambda stored: stored.decode("utf-8", "replace")
     try:
         if not wal:
             # A mark for later connections, and the mode, are set while no memory is shared.
@@ -156,9 +138,8 @@ def _connect(database: Path | str, seconds: float, *, wal: bool = True) -> sqlit
             connection.execute(f"PRAGMA page_size = {layout.PAGE_SIZE}")
             connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.executescript(f"BEGIN IMMEDIATE; {layout.SCHEMA} COMMIT;")
-        connection.execute(
-            layout.PROBE
-        )  # before anything of a file that is somebody else's is changed
+        # Before anything of a file that is somebody else's is changed.
+        connection.execute(layout.PROBE)
         if connection.execute("PRAGMA user_version").fetchone() == (0,):
             _begin_wal(connection, seconds)
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -183,11 +164,6 @@ def _begin_wal(connection: sqlite3.Connection, seconds: float) -> None:
                 time.sleep(0.01)
                 continue
         return
-
-
-def _text(stored: bytes) -> str:
-    """Return a text of the file; a damaged one equals no other, so that it counts as missing."""
-    return stored.decode("utf-8", "replace")
 
 
 def _stat(path: Path) -> os.stat_result | None:

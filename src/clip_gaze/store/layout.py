@@ -70,12 +70,7 @@ INSERT OR IGNORE INTO main.vector
 def take_over(connection: sqlite3.Connection, folder: Path, day: int, most: int) -> None:
     """Move the phrases' vectors of the former layout into this one; both stay where that fails.
 
-    Args:
-        connection: to the new file.
-        folder: of both files.
-        day: when the vectors were last used, counted from 1970.
-        most: how many vectors to take at most.
-
+    At most so many are moved; they count as last used on `day`, counted from 1970.
     """
     old = folder / _OLD
     if not old.is_file():
@@ -117,12 +112,7 @@ def is_spare(name: str) -> bool:
 
 
 def set_aside(path: Path, reason: Exception) -> None:
-    """Move a damaged file out of the way.
-
-    Raises:
-        OSError: it cannot be moved.
-
-    """
+    """Move a damaged file out of the way; an `OSError` says that this cannot be done."""
     aside = path.with_suffix(f"{_DAMAGED}{os.getpid()}")
     for tail in TAILS:
         with contextlib.suppress(FileNotFoundError):

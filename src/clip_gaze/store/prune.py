@@ -27,19 +27,10 @@ DELETE FROM vector WHERE id NOT IN (SELECT id FROM entry)
 
 
 def prune(connection: sqlite3.Connection, most: int, today: int, before: int) -> int:
-    """Forget vectors until the file is small enough.
+    """Forget vectors until the file has at most so many bytes in use; return how many.
 
-    Those of files that are gone go first, then the least recently used.
-
-    Args:
-        connection: to the file.
-        most: bytes that it may keep.
-        today: the day, counted from 1970.
-        before: what was used on this day or later stays.
-
-    Returns:
-        How many vectors were forgotten.
-
+    Those of files that are gone go first, then the least recently used; what was used on the day
+    `before`, counted from 1970 like `today`, or later stays.
     """
     if used_bytes(connection) <= most:
         return 0

@@ -17,16 +17,9 @@ _PER_QUERY = 500
 def select(
     encoder: str, contents: Sequence[str], today: int, file: sqlite3.Connection
 ) -> tuple[dict[str, bytes], set[int]]:
-    """Return the sound vectors among those asked for.
+    """Return the sound vectors among those asked for, by content.
 
-    Args:
-        encoder: the encoder's digest.
-        contents: what was encoded.
-        today: the day, counted from 1970.
-        file: a connection.
-
-    Returns:
-        Content -> vector; and the ids of those entries that were not used today before.
+    Return also the ids of those entries that were not used today before.
     """
     query = (
         "SELECT content, embeds, checksum, id, used < ? FROM entry JOIN vector USING (id) "
@@ -97,6 +90,5 @@ def use(entries: Iterable[int], today: int, file: sqlite3.Connection) -> None:
     """Note that entries were used today."""
     with file:
         file.execute("BEGIN IMMEDIATE")
-        file.executemany(
-            "UPDATE entry SET used = ? WHERE id = ?", [(today, each) for each in entries]
-        )
+        rows = [(today, each) for each in entries]
+        file.executemany("UPDATE entry SET used = ? WHERE id = ?", rows)
