@@ -70,7 +70,7 @@ class ImageEncoder:
 
         Args:
             manifest: of the model.
-            digest: of the vision tower's files, see `download.Files.digest`.
+            digest: of the vision tower's files.
             store: where vectors are kept; None: nowhere, and files are not even hashed.
             tower: `Towers.vision`; called only if a picture is not known.
             pools: where the threads come from.

@@ -31,15 +31,9 @@ class Kept:
     def __init__(
         self, folder: Path, store: Store, edge: int, max_pixels: int | None, paths: Iterable[Path]
     ) -> None:
-        """Look up which files are known.
+        """Look up which of the files that will be asked for are known; see `thumbnails.small`.
 
-        Args:
-            folder: where the thumbnails are.
-            store: knows the digests of files that have not changed.
-            edge: see `thumbnails.small`.
-            max_pixels: see `thumbnails.small`.
-            paths: files that will be asked for.
-
+        The thumbnails lie in `folder`; the store has the digests of files that have not changed.
         """
         self._folder, self._edge, self._max_pixels = folder, edge, max_pixels
         self._stamps = {path: found for path in paths if (found := stamp(path))}
@@ -47,12 +41,7 @@ class Kept:
         self._new = False
 
     def get(self, name: str) -> Thumbnail:
-        """Return the thumbnail of a file.
-
-        Raises:
-            PictureError: see `thumbnails.small`.
-
-        """
+        """Return the thumbnail of a file; see `thumbnails.small` for errors."""
         path = Path(name)
         before = stamp(path)
         place = None
@@ -68,12 +57,7 @@ class Kept:
         return made
 
     def prune(self, most: int) -> None:
-        """Remove the least recently used of all kept thumbnails, if new ones made them too many.
-
-        Args:
-            most: how many bytes may stay.
-
-        """
+        """Remove the least recently used thumbnails if new ones made all take too many bytes."""
         if self._new:
             shelf.prune(self._folder, most, ending=ENDING)
 

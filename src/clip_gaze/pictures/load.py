@@ -66,13 +66,7 @@ def decoded(
 ) -> Image.Image:
     """Decode an open picture file and turn it as its EXIF orientation says; see `upright`.
 
-    Args:
-        file: the file, at its beginning.
-        name: what the picture is called in an error.
-        max_pixels: a larger picture is refused before it is decoded; None: nothing is.
-        found: called with the number of its pixels when the file has turned out to be a picture,
-            before it is decoded.
-
+    `found` is called with the number of pixels before these are decoded; errors give the `name`.
     """
     if memory.alone:
         Image.MAX_IMAGE_PIXELS = None

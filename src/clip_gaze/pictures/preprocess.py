@@ -86,17 +86,10 @@ def _layout(width: int, height: int, size: int) -> tuple[tuple[int, int], int, i
 
 
 def pixel_values(image: Image.Image, settings: ImageSettings) -> NDArray[np.float32]:
-    """Return what the vision tower reads for one picture.
-
-    Args:
-        image: a PIL image, taken as it is (see `load.upright` for files).
-        settings: size, mean and standard deviation of the model.
+    """Return what the vision tower reads for a picture that is upright; see `square`.
 
     Returns:
         (3, size, size) float32, scaled to 0..1 and then normalised.
-
-    Raises:
-        PictureError: see `square`.
 
     """
     return normalised(square(image, settings.size), settings)

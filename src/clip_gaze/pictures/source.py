@@ -182,11 +182,7 @@ def source(picture: Picture) -> Source:
 
 
 def several(pictures: Iterable[Picture], what: str = "pictures") -> Iterator[Picture]:
-    """Return what yields pictures, if these are several.
-
-    Args:
-        pictures: what a caller passed.
-        what: what it calls it.
+    """Return what yields pictures, if a caller passed several; `what` is its name for them.
 
     Raises:
         GazeError: it is a single picture, or none.

@@ -43,11 +43,8 @@ def small(
 ) -> Image.Image:
     """Return a picture made small, in sRGB: RGB, or RGBA where it is transparent.
 
-    Args:
-        picture: see `source.source`; a PIL image stays as it is.
-        edge: what its longer edge is at most, in pixels.
-        max_pixels: a larger file is refused before it is decoded; None: nothing is.
-        offline: whether URLs that lead to other machines are refused.
+    Its longer edge has `edge` pixels at most. A PIL image that is given stays as it is. For
+    `max_pixels` see `load.upright`, for `offline` see `source.check_offline`.
 
     Raises:
         PictureError: it cannot be opened, or cannot be made small.

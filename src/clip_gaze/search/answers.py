@@ -28,16 +28,10 @@ def search(
     top: int | None,
     least: float | None,
 ) -> Search:
-    """Return the pictures that are nearest to a direction.
+    """Return the pictures that are nearest to a direction, (d,) float32, L2-normalised.
 
-    Args:
-        gallery: what is searched.
-        wanted: (d,) float32, L2-normalised.
-        query: what it was made of, and what was taken away.
-        about: the model, its variant and the templates.
-        top: see `Gallery.best`, as for `least`.
-        least: pictures with a lower cosine are left out.
-
+    `query` is what it was made of and what was taken away, `about` the model, its variant and the
+    templates; see `Gallery.best` for the rest.
     """
     values = cosines(gallery.take, gallery.count, wanted)
     found, gone = gallery.best(values, top, least)
@@ -60,12 +54,8 @@ def duplicates(
 ) -> Duplicates:
     """Return groups of pictures by their names, those with most files first.
 
-    Args:
-        gallery: what was searched.
-        near: the positions of each group.
-        threshold: the cosine that they were found with.
-        about: the model and its variant.
-
+    `near` has the positions of each group, as `nearest.groups` found them with a threshold;
+    `about` are the model and its variant.
     """
     alone = np.setdiff1d(np.arange(gallery.count), np.concatenate([[], *near]))
     names = gallery.named(np.arange(gallery.count))

@@ -168,14 +168,8 @@ def _gallery(
 ) -> Gallery:
     """Return files as a gallery; those of the same content are one picture of several names.
 
-    Args:
-        digests: what tells a picture from others, 32 bytes each.
-        names: returns what pictures are called; none for what is gone or has changed.
-        index: has the vectors of some.
-        found: vectors of those that it may lack, which are left out where they are not here.
-        dim: length of a vector.
-        unread: see `Gallery`.
-
+    A picture's vector, of `dim` numbers, is in the index or in `found`, or it is left out. `names`
+    has none for what is gone or has changed.
     """
     rows = np.full(len(digests), -1) if index is None else index.rows(digests)
     kept = np.empty((0, dim), np.float32) if index is None else index.vectors

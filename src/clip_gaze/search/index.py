@@ -45,15 +45,7 @@ class Index:
     """
 
     def __init__(self, store: Store, folder: Path, encoder: str, dim: int) -> None:
-        """Name the file, and map it if it is there.
-
-        Args:
-            store: where the vectors come from.
-            folder: where the file lies.
-            encoder: what the store knows the encoder by.
-            dim: length of a vector.
-
-        """
+        """Name the file in `folder`, and map it if it is there; `encoder` is one of the store's."""
         self.store, self._encoder, self.dim = store, encoder, dim
         self._record = np.dtype([("digest", SHA256), ("vector", "<f4", (dim,))])
         name = hashlib.sha256(encoder.encode()).hexdigest()[:16]

@@ -39,13 +39,8 @@ class TextEncoder:
     ) -> None:
         """Prepare to encode.
 
-        Args:
-            manifest: of the model.
-            files: the model's files.
-            vectors: those that came with the model, which are used first.
-            store: where embeddings are kept; None for a bundle, which has no others.
-            tower: returns the text tower; called only if a phrase is not known.
-
+        `vectors` came with the model and are used first; a bundle has no others, and no store.
+        `tower` is called only if a phrase is not known.
         """
         self._manifest, self._files = manifest, files
         self._vectors = vectors

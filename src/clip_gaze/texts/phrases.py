@@ -59,16 +59,10 @@ def load(name: str) -> tuple[str, ...]:
 
 
 def read(path: str | os.PathLike[str]) -> tuple[str, ...]:
-    """Read phrases from a UTF-8 text file, one a line.
+    """Read phrases from a UTF-8 text file, one a line, with or without a byte order mark.
 
     White space around a phrase is dropped, and so are blank lines and lines that start with `#`.
     A phrase that stands twice is kept once, and a warning is logged.
-
-    Args:
-        path: the file, with or without a byte order mark.
-
-    Returns:
-        The phrases in the file's order.
 
     Raises:
         PhraseListError: the file cannot be read, is not UTF-8, or holds no phrase.

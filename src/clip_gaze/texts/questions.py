@@ -37,35 +37,30 @@ def questions(
 
     """
     lists = lists or {}
-    others = None if against is None or isinstance(against, str) else phrases.checked(against)
+    others = None
+    if not (against is None or isinstance(against, str)):
+        others = tuple(dict.fromkeys(phrases.checked(against)))
     found = []
     for phrase in phrases.checked(asked):
         if not phrase.strip():
             msg = "a phrase is blank; write what to look for"
             raise PhraseListError(msg)
-        name = against if isinstance(against, str) else _shortest_with(phrase, lists)
-        known = (
-            lists.get(name) or phrases.load(name)
-            if others is None
-            else tuple(dict.fromkeys(others))
-        )
+        name, known = None, others
+        if known is None:
+            name = against if isinstance(against, str) else _shortest_with(phrase, lists)
+            known = lists.get(name) or phrases.load(name)
         every = known if phrase in known else (*known, phrase)
         if len(every) < 2:
             msg = f"{phrase!r} has nothing to be weighed against; give a list of other phrases"
             raise PhraseListError(msg)
-        found.append(Question(phrase, name if others is None else None, every))
+        found.append(Question(phrase, name, every))
     return found
 
 
 def of_first(first: Mapping[str, str], lists: Mapping[str, Sequence[str]]) -> list[Question]:
-    """Return a question for the phrase that comes first in each list.
+    """Return a question for the phrase that comes first in each list, by the list's name.
 
-    Args:
-        first: list name -> its likeliest phrase.
-        lists: list name -> all of its phrases.
-
-    Returns:
-        A question for each list but those of a single phrase, which has nothing beside it.
+    There is none for a list of a single phrase, which has nothing beside it.
     """
     return [
         Question(phrase, name, tuple(dict.fromkeys(lists[name])))

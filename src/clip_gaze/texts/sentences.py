@@ -22,14 +22,7 @@ class Sentences:
     """A tokenizer, which stays loaded, and the text tower."""
 
     def __init__(self, manifest: Manifest, tokenizer: Path, tower: Callable[[], Tower]) -> None:
-        """Load the tokenizer.
-
-        Args:
-            manifest: of the model.
-            tokenizer: its tokenizer.json.
-            tower: returns the text tower.
-
-        """
+        """Load the tokenizer from its tokenizer.json."""
         from clip_gaze.texts.tokenizer import Tokenizer  # noqa: PLC0415 - 3 MB; warm lists need none
 
         self._tokenizer = Tokenizer(tokenizer, manifest.text.context_length)

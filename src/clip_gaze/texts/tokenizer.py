@@ -26,11 +26,7 @@ class Tokenizer:
     """A tokenizer.json whose ids are never padded, and cut so that the end token stays."""
 
     def __init__(self, path: Path, context_length: int) -> None:
-        """Load the file.
-
-        Args:
-            path: the model's tokenizer.json.
-            context_length: the most tokens that the text tower reads, start and end included.
+        """Load the file; the text tower reads `context_length` tokens, start and end included.
 
         Raises:
             ModelError: the file is not a tokenizer.
@@ -61,11 +57,10 @@ class Tokenizer:
         return [len(self._backend.encode(each).ids) <= self._context_length for each in phrases]
 
     def batches(self, phrases: Sequence[str]) -> list[tuple[list[str], NDArray[np.int64]]]:
-        """Sort phrases into batches that need no padding.
+        """Sort phrases into batches of at most 128 tokens, or one row, that need no padding.
 
         Returns:
-            For each batch its phrases and their ids, (n, sequence); all of a batch have the same
-            number of tokens. Shorter ones come first; a batch has at most 128 tokens, or one row.
+            For each batch its phrases and their ids, (n, sequence); shorter ones come first.
         """
         by_length: dict[int, list[tuple[str, list[int]]]] = {}
         for phrase, ids in zip(phrases, self.encode(phrases), strict=True):

@@ -48,11 +48,7 @@ class PhraseVectors:
     """
 
     def __init__(self, path: Path, dim: int) -> None:
-        """Read what the file says of itself; numbers are read when they are asked for.
-
-        Args:
-            path: of the file.
-            dim: how many numbers a vector must have.
+        """Read what the file says of itself; vectors, of `dim` numbers, are read when asked for.
 
         Raises:
             ModelError: it cannot be read, or is damaged.
