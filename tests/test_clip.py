@@ -361,6 +361,38 @@ def test_a_file_that_was_read_to_its_end_is_said_to_be_so(
         clip.encode_images([file])
 
 
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda clip, image: clip.gaze(image, ["a", "b"]),
+        lambda clip, image: clip.probabilities(image, ["a", "b"], corrected=True),
+        lambda clip, image: clip.see(image, "a", ["b"], runs=20).log_odds,
+        lambda clip, image: clip.prompt(image, {"l": ["a", "b"]}).line,
+        lambda clip, image: clip.find([image], [bytes(image.getbuffer())]).images,
+        lambda clip, image: clip.find(["a"], [image]).images,
+        lambda clip, image: clip.compare([image, bytes(image.getbuffer())], {"l": ["a", "b"]}),
+    ],
+)
+def test_each_question_reads_an_open_file_once(
+    clip: clip_gaze.Clip, picture: MakePicture, ask: Callable[..., object]
+) -> None:
+    class Content(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            asked.append(size)
+            return super().read(size)
+
+    asked: list[int | None] = []
+    file = Content()
+    picture().save(file, "PNG")
+    asked.clear()
+    answers = []
+    for _ in range(2):
+        file.seek(0)
+        answers.append(ask(clip, file))
+    assert answers[0] == answers[1]
+    assert len(asked) == 2
+
+
 def test_lists_may_be_columns_of_a_table(clip: clip_gaze.Clip, picture: MakePicture) -> None:
     pandas = pytest.importorskip("pandas")
     lists = {"l": ["a", "b"], "m": ["c", "d"]}

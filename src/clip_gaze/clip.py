@@ -19,7 +19,7 @@ from clip_gaze.hub import download
 from clip_gaze.model import registry, supported
 from clip_gaze.model.spec import ModelSpec
 from clip_gaze.pictures.encoder import ImageEncoder
-from clip_gaze.pictures.source import several, source
+from clip_gaze.pictures.source import reusable, several, source
 from clip_gaze.results import PictureResult
 from clip_gaze.runtime import Runtime
 from clip_gaze.system.paths import cache_folder
@@ -499,10 +499,17 @@ class Clip:
         """
         from clip_gaze.search import answers, nearest
 
-        wanted = nearest.direction(*(self._terms(each, encoding) for each in (query, without)))
+        terms = [
+            [
+                each if isinstance(each, str) else reusable(each)
+                for each in several(part, "the query")
+            ]
+            for part in (query, without)
+        ]
+        wanted = nearest.direction(*(self._terms(each, encoding) for each in terms))
         found = self._gallery(images, progress)
         about = (self.manifest.name, self.variant, self.templates)
-        return answers.search(found, wanted, (query, without), about, top, least)
+        return answers.search(found, wanted, terms, about, top, least)
 
     def duplicates(
         self,
@@ -562,7 +569,8 @@ class Clip:
             raise ModelError(msg)
         rules = rules or prompt.Rules()
         chosen = words.for_prompt(lists, without)
-        (embedding,) = self.encode_images([image])
+        picture = reusable(image)
+        (embedding,) = self.encode_images([picture])
         encode = partial(self.encode_texts, templates=(), encoding=encoding)
         ranked = ranking(chosen, encode, self.manifest.logit_scale)
         sentences = Sentences(
@@ -570,10 +578,9 @@ class Clip:
         )
         lines = prompt.Lines(sentences.encode, sentences.fits, embedding, rules, progress)
         made = prompt.made(lines, ranked.lists, embedding, rules)
-        return PromptLine(source(image).name, self.manifest.name, self.variant, *made)
+        return PromptLine(picture.name, self.manifest.name, self.variant, *made)
 
     def _terms(self, terms: Sequence[str | Picture], encoding: Progress | None) -> Embedding:
-        terms = list(several(terms, "the query"))
         words = self.encode_texts([e for e in terms if isinstance(e, str)], encoding=encoding)
         pictures = self.encode_images([each for each in terms if not isinstance(each, str)])
         return np.concatenate([words, pictures])

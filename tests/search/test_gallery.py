@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,8 @@ import pytest
 from PIL import Image
 
 from clip_gaze import Clip, GazeError
+from clip_gaze.pictures.source import Content
+from clip_gaze.results import Unread
 from clip_gaze.search import index
 from clip_gaze.search.index import Index
 from clip_gaze.store import FILE, Store
@@ -141,6 +145,36 @@ def test_pictures_in_memory_are_called_by_their_places(
     assert {hit.image for hit in found.images[:2]} == {"#1", "#3"}
     assert found.images[0].similarity == pytest.approx(1, abs=1e-6)
     assert found.images[2].image == str(folder / "02.png")
+
+
+def test_open_files_are_read_once(folder: Path) -> None:
+    files = paths(folder)[:3]
+    with Clip("demo", offline=True, store=False) as clip, ExitStack() as stack:
+        open_ones = [stack.enter_context(open(path, "rb")) for path in (*files, files[0])]  # noqa: PTH123
+        found = clip.find([Path(files[1])], [*open_ones, io.StringIO("no picture")], top=None)
+        assert [hit.image for hit in found.images[:1]] == ["#2"]
+        open_ones[1].seek(0)
+        again = clip.find([open_ones[1]], files, without=["a boat"], top=None)
+        assert [each.text for each in again.query] == ["", "a boat"]
+        assert len(found.images) == len(open_ones)
+        reason = "a file gives str, not bytes; open it in mode 'rb'"
+        assert found.unread == (Unread("#5", reason),)
+        for file in open_ones:
+            file.seek(0)
+        ((copies,),) = clip.duplicates(open_ones, 0.9999).groups
+        assert copies.images == ("#1", "#4")
+
+
+def test_two_pictures_may_have_one_name(clip: Clip, picture: Callable[..., Image.Image]) -> None:
+    image = picture(seed=1)
+    sent = []
+    for at in range(2):
+        image.putpixel((0, 0), (at, at, at))
+        data = io.BytesIO()
+        image.save(data, "PNG")
+        sent.append(Content(data.getvalue(), "sea.png"))
+    ((one, other),) = clip.duplicates(sent).groups
+    assert one.images == other.images == ("sea.png",)
 
 
 def test_equal_files_are_told_from_edits(clip: Clip, tmp_path: Path) -> None:

@@ -181,6 +181,11 @@ def source(picture: Picture) -> Source:
     raise PictureError(msg)
 
 
+def reusable(picture: Picture) -> Source | Embedded:
+    """Return what can be read more than once, which an open file cannot; see `source`."""
+    return picture if isinstance(picture, Embedded) else source(picture)
+
+
 def several(pictures: Iterable[Picture], what: str = "pictures") -> Iterator[Picture]:
     """Return what yields pictures, if a caller passed several; `what` is its name for them.
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def search(
     gallery: Gallery,
     wanted: NDArray[np.float32],
-    query: tuple[Sequence[str | Picture], Sequence[str | Picture]],
+    query: Sequence[Sequence[str | Picture]],
     about: tuple[str, str, tuple[str, ...]],
     top: int | None,
     least: float | None,
@@ -65,7 +65,8 @@ def duplicates(
         own = set(once([name for at in group.tolist() for name in names[at]]))
         for at in group.tolist():
             names[at] = [name for name in names[at] if name in own]
-            own -= set(names[at])
+            if gallery.repeated:
+                own -= set(names[at])
         some = [at for at in group.tolist() if names[at]]
         if sum(len(names[at]) for at in some) > 1:
             some.sort(key=lambda at: (-len(names[at]), names[at]))

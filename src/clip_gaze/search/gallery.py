@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+from collections import deque
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clip_gaze.errors import GazeError, PictureError
-from clip_gaze.pictures.source import Content, File, several, source
+from clip_gaze.pictures.source import Content, Embedded, File, reusable, several, source
 from clip_gaze.results import Unread
 from clip_gaze.search.index import SHA256, Index, listed
 from clip_gaze.store import pictures
@@ -21,7 +22,7 @@ from clip_gaze.system.files import identity, sha256
 from clip_gaze.system.stamps import stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -139,14 +140,12 @@ def gathered(
     ]
     pairs = list(known.items())
     unread = []
-    encoded = encoder.encode(each for _, each in others)
-    for (at, each), (name, vector) in zip(others, encoded, strict=True):
+    for name, digest, vector in _encoded(others, encoder):
         if isinstance(vector, PictureError):
             unread.append((name, vector))
         else:
-            digest = _digest(each, at)
             found[digest] = vector
-            pairs.append((name or f"#{at + 1}", digest))
+            pairs.append((name, digest))
         if progress is not None:
             progress(len(pairs) + len(unread) - len(known), len(others))
     if index is not None:
@@ -223,6 +222,31 @@ def _everything(index: Index | None) -> Gallery:
     if index.renew(len(lacking)):
         lacking = digests[index.rows(digests) < 0]
     return _gallery(digests, partial(_there, index.store), index, index.lacking(lacking), index.dim)
+
+
+def _encoded(
+    pictures: Iterable[tuple[int, Picture]], encoder: ImageEncoder
+) -> Iterator[tuple[str, bytes, Vectors | PictureError]]:
+    """Yield the name, the digest and the vector of pictures, which come with their places."""
+    under_way: deque[tuple[int, Picture]] = deque()
+
+    def taken() -> Iterator[Picture]:
+        for at, each in pictures:
+            under_way.append((at, _read(each)))
+            yield under_way[-1][1]
+
+    for name, vector in encoder.encode(taken()):
+        at, picture = under_way.popleft()
+        digest = b"" if isinstance(vector, PictureError) else _digest(picture, at)
+        yield name or f"#{at + 1}", digest, vector
+
+
+def _read(picture: Picture) -> Picture:
+    """Return what can be read again, or why it cannot be read at all."""
+    try:
+        return reusable(picture)
+    except PictureError as error:
+        return Embedded("", error)
 
 
 def _digest(picture: Picture, at: int) -> bytes:
