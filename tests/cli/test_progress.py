@@ -235,7 +235,7 @@ def test_a_folder_without_pictures_is_named_once(
 ) -> None:
     (tmp_path / "empty").mkdir()
     pictures = Streamed(Asked(["scans", "empty"], (), (), (), recursive=True, exclude=()))
-    assert len(list(pictures)) == pictures.count() == 3
+    assert len(list(pictures)) == pictures.asked.count() == 3
     assert caplog.text.count("no picture in this folder") == 1
 
 

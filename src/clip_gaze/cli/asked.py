@@ -20,9 +20,10 @@ from clip_gaze.texts.vectors import PhraseVectors
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
     from clip_gaze.datasets.dataset import Dataset
+    from clip_gaze.pictures.collect import Found
     from clip_gaze.pictures.source import File, Remote
 
 
@@ -118,14 +119,41 @@ class Asked:
         return chain(listing.spread(self.images), named)
 
     def dataset(self) -> Dataset | None:
-        """Return the dataset that is meant in place of pictures; None for pictures."""
+        """Return the dataset that is meant in place of pictures; None for pictures.
+
+        Raises:
+            GazeError: it has no picture.
+
+        """
         some = [image for image in self.images if is_dataset(image)]
-        if some and (len(self.images) > 1 or self.names is not None):
-            msg = f"{some[0]}: is a dataset; name it alone"
-            raise click.UsageError(msg)
         if not some:
             return None
-        return dataset_at(some[0])
+        if len(self.images) > 1 or self.names is not None:
+            msg = f"{some[0]}: is a dataset; name it alone"
+            raise click.UsageError(msg)
+        from clip_gaze.datasets.dataset import Dataset
+
+        found = Dataset(some[0])
+        if not len(found):
+            msg = f"{some[0]}: is a dataset without pictures; make it again, or go on with --resume"
+            raise GazeError(msg)
+        return found
+
+    def listed(self, *, again: bool = False) -> Iterator[Found]:
+        """Return the pictures that are meant, and what cannot be; see `collect.pictures`."""
+        return collect.pictures(
+            self.sources(), recursive=self.recursive, exclude=self.exclude, again=again
+        )
+
+    def count(self, done: Container[str] = ()) -> int | None:
+        """Return how many there are beside those that are done; lists them once more.
+
+        None where they cannot be listed again, as they come on standard input.
+        """
+        if "-" in (*self.images, self.names):
+            return None
+        listed = (path for path, error in self.listed(again=True) if error is None)
+        return sum(names.as_text(str(path)) not in done for path in listed)
 
     def pictures(self) -> tuple[list[Path | Remote], int]:
         """Return the pictures that are meant, and the exit code that folders call for.
@@ -141,35 +169,20 @@ class Asked:
         return list(streamed), streamed.exit_code
 
 
-def dataset_at(place: str) -> Dataset:
-    """Return the dataset at a place.
-
-    Raises:
-        GazeError: there is none, or it has no picture.
-
-    """
-    from clip_gaze.datasets.dataset import Dataset
-
-    found = Dataset(place)
-    if not len(found):
-        msg = f"{place}: is a dataset without pictures; make it again, or go on with --resume"
-        raise GazeError(msg)
-    return found
-
-
 class Streamed:
     """The pictures that are meant, listed as they are asked for; see `Asked.pictures`.
 
     Attributes:
+        asked: what was asked for.
         exit_code: what folders call for that could not be read so far.
 
     """
 
     def __init__(self, asked: Asked) -> None:
         """List as far as two pictures, so that it is known whether there is any, and only one."""
-        self._asked = asked
+        self.asked = asked
         self.exit_code = 0
-        self._rest = self._listed(self._failed)
+        self._rest = self._listed()
         self._first = [*islice(self._rest, 2)]
         if not self._first and self.exit_code:
             raise NothingWrittenError
@@ -187,32 +200,13 @@ class Streamed:
         """Whether there is a single picture."""
         return len(self._first) == 1
 
-    def count(self, done: Container[str] = ()) -> int | None:
-        """Return how many there are beside those that are done; lists them once more.
-
-        None where they cannot be listed again, as they come on standard input.
-        """
-        if "-" in (*self._asked.images, self._asked.names):
-            return None
-        listed = self._listed(lambda _: None, again=True)
-        return sum(names.as_text(str(path)) not in done for path in listed)
-
-    def _failed(self, error: PictureError) -> None:
-        self.exit_code = SOME_FAILED
-        say(f"clip-gaze: error: {error}")
-
-    def _listed(
-        self, failed: Callable[[PictureError], object], *, again: bool = False
-    ) -> Iterator[Path | Remote]:
-        asked = self._asked
-        meant = collect.pictures(
-            asked.sources(), recursive=asked.recursive, exclude=asked.exclude, again=again
-        )
-        for path, error in meant:
+    def _listed(self) -> Iterator[Path | Remote]:
+        for path, error in self.asked.listed():
             if error is None:
                 yield path
             else:
-                failed(error)
+                self.exit_code = SOME_FAILED
+                say(f"clip-gaze: error: {error}")
 
 
 def lists_of(model: str | None) -> dict[str, tuple[str, ...]]:

@@ -6,14 +6,12 @@ import contextlib
 import sys
 import time
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clip_gaze.cli.progress import (
     SOME_FAILED,
     NothingWrittenError,
-    counting,
     encoding,
     new_bar,
     opened,
@@ -91,10 +89,13 @@ def made(
         options = dataset.options(options)
         collection = dataset.partitions()
     else:
-        collection = partitions(_listed(asked, failed), target.per_part)
+        listed = listing.listed(
+            asked.sources(), failed, recursive=asked.recursive, exclude=asked.exclude
+        )
+        collection = partitions(listed, target.per_part)
     with opened(**options) as clip, encoding() as told:
         job, ranking = _job(clip, asked, target, questions, dataset, told)
-        with _bar(partial(_count, asked, dataset)) as done:
+        with _bar(asked.count if dataset is None else dataset.__len__) as done:
             try:
                 embed.run(
                     clip, job, collection, embed.Told(done, _wrong, _wrong, _dashboard),
@@ -141,23 +142,6 @@ def _job(
     return description.job_of(clip, target.place, about, like=like, top=target.top), ranking
 
 
-def _listed(
-    asked: Asked, failed: Callable[[Exception], object], *, again: bool = False
-) -> Iterator[listing.Named]:
-    return listing.listed(
-        asked.sources(), failed, recursive=asked.recursive, exclude=asked.exclude, again=again
-    )
-
-
-def _count(asked: Asked, dataset: Dataset | None) -> int | None:
-    """Return how many pictures are meant; None where that cannot be told twice."""
-    if dataset is not None:
-        return len(dataset)
-    if listing.STDIN in (*asked.images, asked.names):
-        return None
-    return sum(1 for _ in _listed(asked, lambda _: None, again=True))
-
-
 def _exit_code(summary: Summary, place: str, began: float) -> int:
     """Say how far it is, and return the exit code."""
     if summary.made and not summary.failed:
@@ -195,9 +179,8 @@ def _dashboard(address: str) -> None:
 @contextlib.contextmanager
 def _bar(count: Callable[[], int | None]) -> Iterator[Callable[[int], object]]:
     """Show a bar on a terminal; yields what is told how many pictures more are done."""
-    if not sys.stderr.isatty():
+    if sys.stderr.isatty():
+        with new_bar(count, unit=" pictures") as bar:
+            yield bar.update
+    else:
         yield lambda _: None
-        return
-    with new_bar(unit=" pictures", leave=False) as bar:
-        counting(bar, count)
-        yield bar.update

@@ -48,6 +48,18 @@ def output_option(about: str, **more: Any) -> Callable[[Command], Command]:
     )
 
 
+def format_option(*kinds: str) -> Callable[[Command], Command]:
+    """Return the option --format."""
+    about = "[default: what FILE ends in, else text]"
+    return click.option("--format", "kind", type=click.Choice(kinds), help=about)
+
+
+corrected_option = click.option(
+    "--corrected", is_flag=True,
+    help="Take away each phrase's head start, as pictures of nothing show it.",
+)  # fmt: skip
+
+
 def asking_options(command: Command) -> Command:
     """Add the arguments and options that say what is looked at; the command gets an `Asked`."""
     argument = click.argument("images", nargs=-1, required=True, metavar="IMAGE|FOLDER...")

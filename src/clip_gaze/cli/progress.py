@@ -69,18 +69,16 @@ def writing(path: Path | None, *, goes_on: bool = False) -> Iterator[list[str]]:
     """
     about: list[str] = []
     change = "continued" if goes_on else "replaced" if path and path.is_file() else ""
-
-    def told() -> None:
-        if path is not None and path.is_file():
-            say_written(path, ", ".join(about), change=change)
-
+    failed = None
     try:
         yield about
-    except NothingWrittenError:
-        if not change:  # else what was there has stayed
-            told()  # a table of errors alone
-        raise
-    told()
+    except NothingWrittenError as error:
+        failed = error
+    # Where all failed, what was there has stayed; what is new is a table of errors alone.
+    if path and path.is_file() and not (failed and change):
+        say_written(path, ", ".join(about), change=change)
+    if failed:
+        raise failed
 
 
 def say_looked_at(count: int, failed: int, began: float) -> None:
@@ -96,21 +94,20 @@ def say_looked_at(count: int, failed: int, began: float) -> None:
         say(f"clip-gaze: {looked_at(count, failed, time.monotonic() - began)}")
 
 
-def new_bar(**options: Any) -> tqdm[Any]:
-    """Return a bar; tqdm takes 5 MB, which are saved where none is shown."""
-    from tqdm import tqdm
+def new_bar(total: int | Callable[[], int | None], **options: Any) -> tqdm[Any]:
+    """Return a bar; while a thread counts what it is about, it shows no time left."""
+    from tqdm import tqdm  # which takes 5 MB
 
-    return tqdm(**options)
-
-
-def counting(bar: tqdm[Any], count: Callable[[], int | None]) -> None:
-    """Count in a thread what a bar is about: until that is done, it shows no time left."""
+    if not callable(total):
+        return tqdm(total=total, leave=False, **options)
+    bar = tqdm(leave=False, **options)
 
     def counted() -> None:
         with contextlib.suppress(Exception):  # whoever lists them to work on says what is wrong
-            bar.total = count()
+            bar.total = total()
 
     threading.Thread(target=counted, daemon=True).start()
+    return bar
 
 
 @contextlib.contextmanager
@@ -132,8 +129,7 @@ def bar(what: str, unit: str = "") -> Iterator[Progress]:
 
         def show(done: int, total: int) -> None:
             if not shown:
-                new = new_bar(total=total, desc=what, unit=unit, delay=0.5, leave=False)
-                shown.append(bars.enter_context(new))
+                shown.append(bars.enter_context(new_bar(total, desc=what, unit=unit, delay=0.5)))
             shown[0].total = total
             shown[0].update(done - shown[0].n)
             if done == total:
@@ -157,7 +153,7 @@ class Counted(Generic[_T]):
     def __init__(
         self, results: Iterable[_T], total: int | Callable[[], int | None], *, bar: bool = True
     ) -> None:
-        """Prepare to pass on `results`, of which there are `total`; see `counting`."""
+        """Prepare to pass on `results`, of which there are `total`; see `new_bar`."""
         self._results = results
         self._total = total
         self._bar = bar and (callable(total) or total > 1) and sys.stderr.isatty()
@@ -177,13 +173,9 @@ class Counted(Generic[_T]):
         """Yield the results."""
         results = self._results
         if self._bar:
-            known = None if callable(self._total) else self._total
-            results = new_bar(iterable=results, total=known, unit=" pictures", leave=False)
-            if callable(self._total):
-                counting(results, self._total)
+            results = new_bar(self._total, iterable=results, unit=" pictures")
         for result in results:
-            error = _error_of(result)
-            if error:
+            if error := _error_of(result):
                 self.failed += 1
                 say(f"clip-gaze: error: {error}")
             else:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import webbrowser
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from clip_gaze.cli.places import for_text
+from clip_gaze.cli.places import for_text, spared
 from clip_gaze.cli.progress import say, writing
 from clip_gaze.drawing import canvas
 from clip_gaze.drawing import sheet as drawn
@@ -24,12 +23,12 @@ from clip_gaze.system.files import check_place
 from clip_gaze.system.paths import cache_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from PIL import Image
-
     from clip_gaze.output.sheet import Row
+
+_T = TypeVar("_T")
 
 KINDS = ("text", "json", "jsonl", "csv")
 _PAGES = (".html", ".htm")
@@ -40,73 +39,72 @@ class Out:
     """Where what was found goes, and how.
 
     Attributes:
+        offline: whether other machines may not be reached.
         path: a file; None: standard output.
         kind: one of KINDS; None: what the file's name says.
         null: whether names alone are printed.
         show: whether a contact sheet is opened.
-        offline: whether other machines may not be reached.
 
     """
 
+    offline: bool
     path: Path | None
     kind: str | None
     null: bool
     show: bool
-    offline: bool
 
     @property
-    def drawing(self) -> bool:
-        """Whether the file is a drawn contact sheet."""
-        return self.path is not None and self.path.suffix.lower() in canvas.KINDS
-
-    @property
-    def page(self) -> bool:
-        """Whether the file is a contact sheet for a browser."""
-        return self.path is not None and self.path.suffix.lower() in _PAGES
+    def sheet(self) -> Path | None:
+        """The file, if it is a contact sheet."""
+        is_sheet = self.path and self.path.suffix.lower() in (*_PAGES, *canvas.KINDS)
+        return self.path if is_sheet else None
 
     def check(self, *, duplicates: bool) -> None:
         """Refuse what cannot be done before the model is opened."""
         if self.null and (duplicates or self.kind or self.path):
             msg = "-0 prints names alone; it goes with no --duplicates, --format or -o"
             raise click.UsageError(msg)
-        if self.show or self.page:
+        if self.show or (self.path and _is_page(self.path)):
             report.template("sheet.html.jinja")
-        if self.path is None:
-            return
-        is_sheet = self.page or self.drawing
-        if is_sheet and self.kind:
-            msg = f"{self.path}: is a contact sheet; leave out --format"
-            raise click.UsageError(msg)
-        if not is_sheet and self.kind is None and writers.kind_of(self.path) not in KINDS:
-            msg = f"{self.path}: name a .txt, .json, .jsonl or .csv file, or a .html or .png sheet"
-            raise click.UsageError(msg)
-        if is_sheet:
-            check_place(self.path)
-        else:
+        if self.sheet:
+            if self.kind:
+                msg = f"{self.path}: is a contact sheet; leave out --format"
+                raise click.UsageError(msg)
+            check_place(self.sheet)
+        elif self.path:
+            if self.kind is None and writers.kind_of(self.path) not in KINDS:
+                what = "name a .txt, .json, .jsonl or .csv file, or a .html or .png sheet"
+                msg = f"{self.path}: {what}"
+                raise click.UsageError(msg)
             for_text(self.path)
+
+    def check_found(self, answer: Search | Duplicates) -> None:
+        """Refuse to write over a picture that was found among all that was ever seen."""
+        if self.path and not canvas.is_ours(self.path):
+            spared((name for _, rows in _groups(answer) for _, name in rows), self.path)
+
+
+def _is_page(path: Path) -> bool:
+    return path.suffix.lower() in _PAGES
 
 
 def put(answer: Search | Duplicates, out: Out, note: str) -> int:
     """Write what was found where it goes; return how many pictures a sheet could not show."""
-    path, shown = out.path, out.path
+    shown = out.sheet
     look = _Look(out.offline)
     if out.null and isinstance(answer, Search):
         say(f"clip-gaze: {found.title(answer)} ({found.about(answer)})")
         writers.to_stdout(f"{hit.image}\0" for hit in answer.images)
-    elif path is not None and out.drawing:
-        with writing(path):
-            _draw(answer, note, path, look)
-    elif path is not None and out.page:
-        _page(answer, note, path, look)
+    elif shown:
+        _put_sheet(answer, note, shown, look)
     else:
-        with writing(path):
-            _write(answer, out.kind or writers.kind_of(path) or "text", path)
-        shown = None
+        with writing(out.path):
+            _write(answer, out.kind or writers.kind_of(out.path) or "text", out.path)
     if out.show:
         if shown is None:
             shown = cache_folder() / "found.html"  # each takes the place of the one before
             shown.parent.mkdir(parents=True, exist_ok=True)
-            _page(answer, note, shown, look)
+            _put_sheet(answer, note, shown, look)
         webbrowser.open(shown.absolute().as_uri())
     return look.failed
 
@@ -119,50 +117,40 @@ class _Look:
         self._offline = offline
         self.failed = 0
 
-    def small(self, name: str, edge: int) -> Image.Image | None:
-        """Return a picture made small."""
-        with self._told():
-            return thumbnails.small(name, edge, offline=self._offline)
-        return None
-
-    def thumbnail(self, name: str) -> thumbnails.Thumbnail | None:
-        """Return the thumbnail of a page."""
-        with self._told():
-            return thumbnails.made(name, sheet.EDGE, offline=self._offline)
-        return None
-
-    @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
+    def made(self, make: Callable[..., _T], edge: int, name: str) -> _T | None:
+        """Return what a function of `thumbnails` makes of a picture."""
         try:
-            yield
+            return make(name, edge, offline=self._offline)
         except PictureError as error:
             say(f"clip-gaze: error: {error}")
             self.failed += 1
+            return None
 
 
-def _page(answer: Search | Duplicates, note: str, path: Path, look: _Look) -> None:
+def _put_sheet(answer: Search | Duplicates, note: str, path: Path, look: _Look) -> None:
     with writing(path):
-        sheet.write(*_heading(answer), note, _groups(answer), path, look.thumbnail)
+        if _is_page(path):
+            small = partial(look.made, thumbnails.made, sheet.EDGE)
+            sheet.write(*_heading(answer), note, _groups(answer), path, small)
+        else:
+            _draw(answer, note, path, look)
 
 
 def _write(answer: Search | Duplicates, kind: str, output: Path | None) -> None:
+    what: Any
+    text: Callable[[Any, int | None], Iterator[str]]
+    csv: Callable[[Any], Iterator[str]]
     if isinstance(answer, Search):
-        spelled = found.spelled(answer)
-        made = {
-            "text": partial(fitted, found.text, spelled, output),
-            "csv": partial(found.csv, spelled),
-        }
-        shared: Search | Duplicates = spelled
+        what, text, csv = found.spelled(answer), found.text, found.csv
     else:
-        groups = found.spelled_groups(answer)
-        made = {
-            "text": partial(fitted, found.duplicates, groups, output),
-            "csv": partial(found.csv_duplicates, groups),
-        }
-        shared = groups
-    made |= {"json": partial(found.json_object, shared), "jsonl": partial(found.json_lines, shared)}
-    pieces = made[kind]()
-    writers.put(writers.marked(pieces, output) if kind == "csv" else pieces, output)
+        what, text, csv = found.spelled_groups(answer), found.duplicates, found.csv_duplicates
+    if kind == "text":
+        pieces = fitted(text, what, output)
+    elif kind == "csv":
+        pieces = writers.marked(csv(what), output)
+    else:
+        pieces = {"json": found.json_object, "jsonl": found.json_lines}[kind](what)
+    writers.put(pieces, output)
 
 
 def _heading(answer: Search | Duplicates) -> tuple[str, str]:
@@ -195,7 +183,7 @@ def _draw(answer: Search | Duplicates, note: str, output: Path, look: _Look) -> 
     for title, rows in _groups(answer):
         shown = []
         for figure, name in rows[:left]:
-            small = look.small(name, 2 * drawn.EDGE)
+            small = look.made(thumbnails.small, 2 * drawn.EDGE, name)
             if small is not None:
                 shown.append((figure, name, drawn.thumbnail(rgb(small))))
         left -= len(shown)

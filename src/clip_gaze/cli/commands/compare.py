@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clip_gaze.cli.options import asking_options, model_options, output_option
+from clip_gaze.cli.options import asking_options, format_option, model_options, output_option
 from clip_gaze.cli.places import for_text, spared, undrawn
 from clip_gaze.cli.progress import SOME_FAILED, encoding, opened, say, writing
 from clip_gaze.drawing import canvas, chart
@@ -36,9 +36,7 @@ _KINDS = ("text", "json", "csv")
     "Draw a chart too, if FILE ends in .png, .jpg, .webp or .svg; else write here instead of to "
     "standard output."
 )
-@click.option(
-    "--format", "kind", type=click.Choice(_KINDS), help="[default: what FILE ends in, else text]"
-)
+@format_option(*_KINDS)
 @click.option(
     "--top", type=click.IntRange(min=0), default=5, show_default=True,
     help="Of each list, phrases that rise most and that fall most; 0 for all.",

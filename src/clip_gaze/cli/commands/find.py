@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from clip_gaze.analysis.defaults import NEAR
-from clip_gaze.cli.asked import Asked, dataset_at
-from clip_gaze.cli.options import model_options, output_option, picture_options
+from clip_gaze.cli.asked import Asked
+from clip_gaze.cli.options import format_option, model_options, output_option, picture_options
 from clip_gaze.cli.places import spared, undrawn
 from clip_gaze.cli.progress import (
     SOME_FAILED,
@@ -22,8 +22,6 @@ from clip_gaze.cli.progress import (
 )
 from clip_gaze.cli.query import ALL, Minus, check_addresses, term, where
 from clip_gaze.cli.sheets import KINDS, Out, put
-from clip_gaze.datasets.place import is_dataset
-from clip_gaze.drawing import canvas
 from clip_gaze.pictures.source import named
 from clip_gaze.results import Duplicates, Search
 
@@ -52,9 +50,7 @@ if TYPE_CHECKING:
     help="Pictures to show; 0 for all.",
 )  # fmt: skip
 @click.option("--min", "least", type=click.FloatRange(-1, 1), help="The least cosine.")
-@click.option(
-    "--format", "kind", type=click.Choice(KINDS), help="[default: what FILE ends in, else text]"
-)
+@format_option(*KINDS)
 @output_option("Write here; .html, .png, .jpg, .webp and .svg are contact sheets.")
 @click.option(
     "-0", "null", is_flag=True, help="Print names alone, each with a zero byte behind it."
@@ -80,23 +76,22 @@ def find(
     a - before it is taken away: clip-gaze find "a harbour" -"boats" sketch.jpg my_scans
     """
     offline = options["offline"]
-    output, kind = options.pop("output"), options.pop("kind")
-    out = Out(output, kind, options.pop("null"), options.pop("show"), offline)
+    out = Out(offline, *map(options.pop, ("output", "kind", "null", "show")))
     words, place = where(query, offline=offline)
     check_addresses((*like, *without), offline=offline)
-    asked = bool(words or like or without)
-    if asked is duplicates:
+    is_query = bool(words or like or without)
+    if is_query is duplicates:
         what = "--duplicates takes a folder, and no query"
-        raise click.UsageError(what if asked else "say what to look for: words or a picture")
+        raise click.UsageError(what if is_query else "say what to look for: words or a picture")
     out.check(duplicates=duplicates)
     images: list[Path | Remote] | Gallery | None = None  # all that were seen
-    code, recursive, exclude = 0, options.pop("recursive"), options.pop("exclude")
-    dataset = None
-    if place != ALL and is_dataset(place):
-        dataset = dataset_at(place)
+    code = 0
+    asked = Asked([place], (), (), (), options.pop("recursive"), options.pop("exclude"))
+    dataset = None if place == ALL else asked.dataset()
+    if dataset is not None:
         images, options = dataset.gallery(), dataset.options(options)
     elif place != ALL:
-        listed, code = Asked([place], (), (), (), recursive, exclude).pictures()
+        listed, code = asked.pictures()
         images = undrawn(listed, out.path)
     spared((*words, *like, *without), out.path)
     began = time.monotonic()
@@ -114,7 +109,7 @@ def find(
                 progress=looking, encoding=encoded,
             )  # fmt: skip
         note = clip.manifest.note
-    _check_found(answer, out.path)
+    out.check_found(answer)
     _say_missing(answer)
     nothing = answer.unread and not answer.searched
     unseen = 0 if nothing else put(answer, out, note)
@@ -123,15 +118,6 @@ def find(
     if nothing:
         raise NothingWrittenError
     return SOME_FAILED if answer.unread or unseen else code
-
-
-def _check_found(answer: Search | Duplicates, output: Path | None) -> None:
-    """Refuse to write over a picture that was found among all that was ever seen."""
-    if output is not None and not canvas.is_ours(output):
-        if isinstance(answer, Search):
-            spared((hit.image for hit in answer.images), output)
-        else:
-            spared((name for group in answer.groups for e in group for name in e.images), output)
 
 
 def _say_missing(answer: Search | Duplicates) -> None:

@@ -17,6 +17,8 @@ from clip_gaze.cli.options import (
     added,
     cluster_option,
     collection_options,
+    corrected_option,
+    format_option,
     list_options,
     model_options,
     threads_option,
@@ -88,18 +90,12 @@ def output_options(command: Callable[..., int]) -> Callable[..., int]:
 
     return added(
         run,
-        click.option(
-            "--corrected", is_flag=True,
-            help="Take away each phrase's head start, as pictures of nothing show it.",
-        ),
+        corrected_option,
         click.option(
             "--top", type=click.IntRange(min=0), default=5, show_default=True,
             help="Phrases to show of each list; 0 for all.",
         ),
-        click.option(
-            "--format", "kind", type=click.Choice(tuple(ENDINGS)),
-            help="[default: what FILE ends in, else text]",
-        ),
+        format_option(*ENDINGS),
         click.option(
             "-o", "--output", metavar="FILE|DATASET",
             help="Write here instead of to standard output.",
@@ -210,7 +206,7 @@ def _gaze(
             return 0
         count: int | Callable[[], int | None]
         if isinstance(paths, Streamed):  # how many is known only when all are listed
-            count = 1 if paths.is_one else partial(paths.count, done)
+            count = 1 if paths.is_one else partial(paths.asked.count, done)
         else:
             count = len(paths) - len(done)
         best = None if output.wide else output.top or None

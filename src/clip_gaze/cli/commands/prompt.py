@@ -10,6 +10,7 @@ from clip_gaze.analysis.prompt import BETWEEN, MOST, Rules
 from clip_gaze.cli.asked import chosen_lists
 from clip_gaze.cli.options import (
     bare_model_options,
+    format_option,
     list_options,
     megapixels_option,
     output_option,
@@ -22,8 +23,6 @@ from clip_gaze.output.terminal import fitted
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-_KINDS = ("text", "json")
 
 
 @click.command()
@@ -46,9 +45,7 @@ _KINDS = ("text", "json")
     help="Try so many lines at most.",
 )  # fmt: skip
 @output_option("Write here instead of to standard output.")
-@click.option(
-    "--format", "kind", type=click.Choice(_KINDS), help="[default: what FILE ends in, else text]"
-)
+@format_option("text", "json")
 @megapixels_option
 @bare_model_options
 def prompt(

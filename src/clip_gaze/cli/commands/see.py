@@ -8,7 +8,12 @@ import click
 
 from clip_gaze.analysis.defaults import QUALITIES
 from clip_gaze.cli.complete import LISTS
-from clip_gaze.cli.options import megapixels_option, model_options, output_option
+from clip_gaze.cli.options import (
+    corrected_option,
+    megapixels_option,
+    model_options,
+    output_option,
+)
 from clip_gaze.cli.places import for_text, spared
 from clip_gaze.cli.progress import bar, encoding, opened, writing
 from clip_gaze.drawing import canvas, heatmap
@@ -49,11 +54,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Longer edge of each drawn picture, in pixels.",
 )
-@click.option(
-    "--corrected",
-    is_flag=True,
-    help="Take away each phrase's head start, as pictures of nothing show it.",
-)
+@corrected_option
 @megapixels_option
 @model_options
 def see(
