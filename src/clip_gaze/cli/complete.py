@@ -88,19 +88,16 @@ def stand_in(args: list[str]) -> tuple[click.Command, list[str]] | None:
     name = args[0] if args[0] in _OPTIONS else " ".join(args[:2])
     if args[-1] not in _OPTIONS.get(name, ()):
         return None
-    variant = click.Option(["--variant"], type=VARIANTS)
-    if name == "download":  # it has the model's name as a word of its own
-        params = [click.Argument(["model"], required=False), variant, click.Option(["--to"])]
-        found = click.Command(name, params=params)
+    fetches = name == "download"  # it has the model's name as a word of its own
+    params: list[click.Parameter] = [click.Option(["--variant"], type=VARIANTS)]
+    if fetches:
+        params += [click.Argument(["model"], required=False), click.Option(["--to"])]
     else:
-        params = [
+        params += [
             click.Option(["-l", "--list"], type=LISTS, multiple=True),
             click.Option(["-m", "--model"], type=MODELS),
-            variant,
             click.Argument(["words"], nargs=-1, type=click.UNPROCESSED),
         ]
-        found = click.Command(
-            name, params=params, context_settings={"ignore_unknown_options": True}
-        )
+    settings = {"ignore_unknown_options": not fetches}
     # Without the option whose value is not there yet, which would end the parsing.
-    return found, args[1:-1]
+    return click.Command(name, params=params, context_settings=settings), args[1:-1]

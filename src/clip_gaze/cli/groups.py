@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 
 class Late(click.Group):
@@ -50,22 +49,16 @@ class Late(click.Group):
         """Return a command, after loading its module."""
         if cmd_name not in self._late:
             return super().get_command(ctx, cmd_name)
-        with _nothing_collected():
+        # The collector would take 10 ms, and modules that are loaded leave no garbage.
+        was_on = gc.isenabled()
+        gc.disable()
+        try:
             module = import_module(f"clip_gaze.cli.commands.{self._late[cmd_name][0]}")
+        finally:
+            if was_on:
+                gc.enable()
         found: click.Command = getattr(module, cmd_name)
         return found
-
-
-@contextlib.contextmanager
-def _nothing_collected() -> Iterator[None]:
-    """Let the collector rest while modules are loaded, which leave no garbage: it takes 10 ms."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 class ByName(Late):

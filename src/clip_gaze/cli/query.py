@@ -54,11 +54,14 @@ def where(query: Sequence[str], *, offline: bool) -> tuple[Sequence[str], str]:
     check_addresses(query, offline=offline)
     for word in query:
         is_path = Path(word).is_absolute() or word.startswith(("./", "../", "~/"))
-        if (is_path or word.endswith(("/", os.sep))) and not _is_there(word):
+        is_path |= word.endswith(("/", os.sep))
+        if is_path and not (_is_address(word) or os.path.lexists(word)):
             msg = f"{word}: no such file or folder; check the name and the folder"
             raise PictureError(msg)
-    if query and (query[-1] == ALL or Path(query[-1]).is_dir() or _is_place(query[-1])):
-        return query[:-1], query[-1]
+    last = query[-1] if query else ALL
+    is_place = _is_address(last) and not _looks_like_a_picture(last)
+    if is_place or last == ALL or Path(last).is_dir():
+        return query[:-1], last
     return query, ALL
 
 
@@ -74,18 +77,9 @@ def check_addresses(words: Sequence[str], *, offline: bool) -> None:
             check_offline(word, offline=offline)
 
 
-def _is_there(word: str) -> bool:
-    return _is_address(word) or os.path.lexists(word)
-
-
 def _is_address(word: str) -> bool:
     """Return whether a word is a URL, and not such as "art::deco"."""
     return "://" in word and is_url(word)
-
-
-def _is_place(word: str) -> bool:
-    """Return whether a word is the URL of something else than a picture."""
-    return _is_address(word) and not _looks_like_a_picture(word)
 
 
 def _looks_like_a_picture(word: str) -> bool:
