@@ -8,6 +8,7 @@ import gc
 import os
 import sys
 import warnings
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -110,21 +111,24 @@ def _fail(message: str, *more: str) -> NoReturn:
 @click.group(cls=_OneLine, late=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="clip-gaze", message="clip-gaze %(version)s")
 @click.option("-v", "--verbose", is_flag=True, help="Say more of what is done.")
-@click.pass_obj
-def main(alone: bool, *, verbose: bool) -> None:
+@click.pass_context
+def main(context: click.Context, *, verbose: bool) -> None:
     """Ask which art phrases CLIP finds most likely for a picture."""
     import logging
 
     from clip_gaze.pictures import memory
 
-    memory.alone |= alone is True  # inside another program's commands, it is theirs
+    memory.alone |= context.obj is True  # inside another program's commands, it is theirs
     # What Pillow thinks of a picture's metadata helps nobody here.
     warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
     handler = logging.Handler()
     handler.emit = lambda record: say(handler.format(record))  # type: ignore[method-assign]
     handler.setFormatter(logging.Formatter("clip-gaze: %(message)s"))
     logger = logging.getLogger("clip_gaze")
-    logger.handlers[:] = [handler]
+    if context.obj is False:  # it goes on being its caller's; not every command loads `logging`
+        context.call_on_close(partial(setattr, logger, "handlers", logger.handlers))
+        context.call_on_close(partial(logger.setLevel, logger.level))
+    logger.handlers = [handler]
     logger.setLevel(logging.DEBUG if verbose else logging.WARNING)
 
 
@@ -144,21 +148,13 @@ def _interruptions() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _borrowed() -> Iterator[None]:
-    """Put back in the end what a command sets for its whole process."""
-    level, handlers = 0, []
-    if logging := sys.modules.get("logging"):  # which not every command loads
-        logger = logging.getLogger("clip_gaze")
-        level, handlers = logger.level, logger.handlers[:]
+    """Put streams and warnings back in the end, which a command sets for its whole process."""
     changed = [stream for stream in (sys.stdout, sys.stderr) if hasattr(stream, "reconfigure")]
     streams = [(stream, stream.encoding, stream.errors) for stream in changed]
     with warnings.catch_warnings():
         try:
             yield
         finally:
-            if logging := sys.modules.get("logging"):
-                logger = logging.getLogger("clip_gaze")
-                logger.setLevel(level)
-                logger.handlers[:] = handlers
             for stream, encoding, errors in streams:
                 with contextlib.suppress(ValueError):  # it was closed
                     stream.reconfigure(encoding=encoding, errors=errors)
