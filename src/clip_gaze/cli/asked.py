@@ -61,8 +61,7 @@ def chosen_lists(
     if own:
         spoken = phrases.unique(phrase.strip() for phrase in own if phrase.strip())
         if not spoken:
-            msg = "--phrase is blank; write a phrase"
-            raise PhraseListError(msg)
+            raise PhraseListError("--phrase is blank; write a phrase")
         if len(spoken) < 2 and not alone:
             msg = f"{spoken[0]!r} cannot be weighed alone; add another --phrase"
             raise PhraseListError(msg)
@@ -96,15 +95,7 @@ class Asked:
     column: str | None = None
 
     def phrases(self, model: str | None) -> dict[str, tuple[str, ...]]:
-        """Return name -> phrases for what was asked for, or for the default lists.
-
-        Args:
-            model: the model's name or folder; a bundle has lists of its own.
-
-        Raises:
-            PhraseListError: see `chosen_lists`.
-
-        """
+        """Return name -> phrases: what was asked for, or a bundle's lists, or the default ones."""
         bundled = lists_of(model)
         chosen = chosen_lists(self.lists, self.files, self.own, bundled=bundled)
         return chosen or bundled or {name: phrases.load(name) for name in phrases.DEFAULTS}

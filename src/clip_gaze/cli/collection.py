@@ -155,8 +155,7 @@ def _exit_code(summary: Summary, place: str, began: float) -> int:
     say_looked_at(summary.made, summary.bad, began)
     bad = summary.bad + summary.unread
     if not (summary.there + summary.made + summary.failed + summary.unlisted):
-        msg = "no picture is named; nothing was done"
-        raise PictureError(msg)
+        raise PictureError("no picture is named; nothing was done")
     if summary.there + summary.made <= bad:
         raise NothingWrittenError
     return SOME_FAILED if bad or summary.failed or summary.unlisted else 0

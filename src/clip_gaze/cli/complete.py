@@ -77,13 +77,9 @@ _OPTIONS = {
 def stand_in(args: list[str]) -> tuple[click.Command, list[str]] | None:
     """Return what completes the value of an option in place of a command that is slow to load.
 
-    Args:
-        args: the command and what follows it, but for the word that is typed.
-
-    Returns:
-        A command that knows these options alone, and its arguments; None where the last of `args`
-        is none of them, or none that the command has.
-
+    `args` are the command and what follows it, but for the word that is typed. Returns a command
+    that knows these options alone, and its arguments; None where the last of `args` is none of
+    them, or none that the command has.
     """
     name = args[0] if args[0] in _OPTIONS else " ".join(args[:2])
     if args[-1] not in _OPTIONS.get(name, ()):

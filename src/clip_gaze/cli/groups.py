@@ -17,14 +17,7 @@ class Late(click.Group):
     """A group whose commands are loaded when they are run; those that it holds are hidden."""
 
     def __init__(self, *args: Any, late: Mapping[str, tuple[str, str]], **options: Any) -> None:
-        """Make the group.
-
-        Args:
-            args: see `click.Group`.
-            late: name of a command -> module below `commands`, and line in the help.
-            options: see `click.Group`.
-
-        """
+        """Make a group; `late`: name -> module below `commands`, and line in the help."""
         super().__init__(*args, **options)
         self._late = late
 

@@ -35,14 +35,10 @@ def for_text(output: Path | None) -> None:
 
 
 def spared(read: Iterable[object], *outputs: Path | None) -> None:
-    """Refuse to write over a file that the command reads.
-
-    Args:
-        read: paths of what is read; URLs, words and None are passed over.
-        outputs: what is written; None: standard output.
+    """Refuse to write over a file that the command reads; URLs, words and None are passed over.
 
     Raises:
-        click.UsageError: a file is both.
+        click.UsageError: a file is read and written.
 
     """
     written = {key: each for each in outputs if (key := _file(each))}
@@ -53,10 +49,6 @@ def spared(read: Iterable[object], *outputs: Path | None) -> None:
 
 def undrawn(listed: Sequence[_T], *outputs: Path | None) -> list[_T]:
     """Return the pictures that were listed, without drawings of an earlier run that are made anew.
-
-    Args:
-        listed: paths and URLs.
-        outputs: what is drawn.
 
     Raises:
         click.UsageError: another picture among them would be drawn over.

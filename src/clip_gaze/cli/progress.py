@@ -43,14 +43,7 @@ def say(line: str) -> None:
 
 
 def say_written(place: object, about: str = "", *, change: str = "") -> None:
-    """Say what was written.
-
-    Args:
-        place: a file, a folder or a URL.
-        about: what it holds.
-        change: what became of what was there before.
-
-    """
+    """Say what was written: its place, what it holds, and what became of what was there before."""
     behind = (f" ({change})" if change else "") + (f": {about}" if about else "")
     say(f"clip-gaze: wrote {place}{behind}")
 
@@ -60,12 +53,7 @@ def writing(path: Path | None, *, goes_on: bool = False) -> Iterator[list[str]]:
     """Say that a file was written, once it was, and whether another one was replaced.
 
     Of standard output, a device or a pipe nothing is said. Yields a list that takes what else
-    shall be said of the file.
-
-    Args:
-        path: the file; None: standard output.
-        goes_on: whether it keeps what it holds.
-
+    shall be said of the file. One that `goes_on` keeps what it holds.
     """
     about: list[str] = []
     change = "continued" if goes_on else "replaced" if path and path.is_file() else ""
@@ -82,14 +70,7 @@ def writing(path: Path | None, *, goes_on: bool = False) -> Iterator[list[str]]:
 
 
 def say_looked_at(count: int, failed: int, began: float) -> None:
-    """Say how many of several pictures were looked at, and since when; nothing of one.
-
-    Args:
-        count: all of them.
-        failed: how many of these could not be read.
-        began: the time of `time.monotonic` when the first was looked at.
-
-    """
+    """Say how many of several pictures were looked at since `began`, in `time.monotonic`."""
     if count > 1:
         say(f"clip-gaze: {looked_at(count, failed, time.monotonic() - began)}")
 

@@ -43,10 +43,6 @@ class Minus(click.Command):
 def where(query: Sequence[str], *, offline: bool) -> tuple[Sequence[str], str]:
     """Return what is looked for, and where.
 
-    Args:
-        query: the words of the command.
-        offline: whether other machines may not be reached.
-
     Raises:
         PictureError: a word that can only be a path leads nowhere, or may not be followed.
 

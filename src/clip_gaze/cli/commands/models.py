@@ -52,17 +52,13 @@ def models(context: click.Context) -> None:
     With names or folders, such as those of bundles: these alone.
     """
     if context.invoked_subcommand is None:
-        _show(known_models.names())
+        context.invoke(show, names=known_models.names())
 
 
 @models.command(hidden=True)
 @click.argument("names", nargs=-1, type=MODELS)
 def show(names: Sequence[str]) -> None:
     """Describe models and folders."""
-    _show(names)
-
-
-def _show(names: Sequence[str]) -> None:
     for name in names:
         for line in _described(known_models.find(name)):
             click.echo(terminal.wrapped(line, sys.stdout))

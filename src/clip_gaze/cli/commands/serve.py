@@ -65,8 +65,7 @@ def serve(
         missing = str(error.name).partition(".")[0]
         if missing not in _NEEDED:
             raise
-        msg = lacking("the page", str(missing), "page")
-        raise GazeError(msg) from None
+        raise GazeError(lacking("the page", missing, "page")) from None
     if token is not None and not _TOKEN.fullmatch(token):
         raise click.UsageError("--token has 8 letters or more: a to z, A to Z, 0 to 9, -, . and _")
     with server.listening(host, port) as (taken, address):
