@@ -53,9 +53,8 @@ class _OneLine(Late):
     def _run(self, *args: Any, **kwargs: Any) -> NoReturn:
         """Run a command, turn its failure into a line, and leave with its exit code."""
         try:
-            kwargs["standalone_mode"] = False
             # On Windows click would expand patterns, also those of --exclude, before we see them.
-            kwargs["windows_expand_args"] = False
+            kwargs |= {"standalone_mode": False, "windows_expand_args": False}
             with _interruptions():
                 result = super().main(*args, **kwargs)
         except click.exceptions.NoArgsIsHelpError as error:

@@ -62,14 +62,11 @@ def prompt(
     Without --list, --phrases or --phrase: genres, artists, movements, painting materials and
     surfaces, one phrase of each at most. These three options and --without can be repeated.
     """
-    named, files, own = (options.pop(each) for each in ("lists", "files", "own"))
+    named, files, own = map(options.pop, ("lists", "files", "own"))
     lists = chosen_lists(named, files, own, alone=True)
-    free, negative, style, tries = (
-        options.pop(each) for each in ("free", "negative", "style", "tries")
-    )
+    rules = Rules(words.strip(), *map(options.pop, ("free", "negative", "style", "tries")))
     for_text(output)
     spared((image, *files), output)
-    rules = Rules(words.strip(), free, negative, style, tries)
     with opened(**options) as clip, encoding() as encoded, bar("trying lines") as trying:
         found = clip.prompt(
             image, lists or None, rules, without=without, progress=trying, encoding=encoded
