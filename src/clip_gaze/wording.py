@@ -149,7 +149,7 @@ def factor(difference: float) -> str:
     return sign + (f"{value:.3g}" if value < 999.5 else f"{float(f'{value:.3g}'):,.0f}")
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     r"""Return what an error of another library says, in one line.
 
     >>> first_line(ValueError("no such node\nat graph.cc:12")), first_line(TimeoutError())

@@ -25,7 +25,7 @@ from clip_gaze.errors import (
 from clip_gaze.model.spec import ModelSpec
 from clip_gaze.pictures.source import check_offline
 from clip_gaze.system.storage import Folder
-from clip_gaze.wording import counted
+from clip_gaze.wording import counted, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -116,7 +116,7 @@ def run(
     for partition, outcome in _engine(clip, job, ranking, cluster, missing, told):
         if isinstance(outcome, BaseException):
             summary.failed += 1
-            told.failed(f"{partition.file}: {_first_line(outcome)}")
+            told.failed(f"{partition.file}: {_reason(outcome)}")
             _check(outcome, summary)
         else:
             summary.made += outcome.count
@@ -197,13 +197,9 @@ def _check(error: BaseException, summary: Summary) -> None:
         raise BrokenOffError(msg)
 
 
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return (
-        lines[0]
-        if isinstance(error, GazeError) and lines
-        else (f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__)
-    )
+def _reason(error: BaseException) -> str:
+    line, kind = first_line(error), type(error).__name__
+    return line if isinstance(error, GazeError) or line == kind else f"{kind}: {line}"
 
 
 def embed(

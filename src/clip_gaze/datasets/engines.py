@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from clip_gaze.errors import BrokenOffError, GazeError, ModelError
 from clip_gaze.system.resources import usable_cpus
-from clip_gaze.wording import lacking
+from clip_gaze.wording import first_line, lacking
 
 # What Dask logs of workers that are lost has tracebacks; its results say what matters.
 _QUIET = dict.fromkeys(("distributed", "distributed.client", "tornado.application"), "critical")
@@ -105,7 +105,7 @@ def connected(cluster: Any) -> Iterator[Any]:
         except GazeError:
             raise
         except Exception as error:  # of any kind: each way of communication has its own
-            reason = _first_line(error)
+            reason = first_line(error)
             msg = f"{cluster}: no scheduler can be reached ({reason}); start one: dask scheduler"
             raise GazeError(msg) from error
         stack.callback(_closed, client)
@@ -135,7 +135,7 @@ def _local(distributed: Any, cluster: str) -> Iterator[Any]:
         first: BaseException = error
         while first.__cause__ is not None:  # Dask says of the others that something failed
             first = first.__cause__
-        msg = f"{cluster}: cannot be started ({_first_line(first)})"
+        msg = f"{cluster}: cannot be started ({first_line(first)})"
         raise GazeError(msg) from error
     with started as found:
         # Dask sets variables in this process for those that it starts. OPENBLAS_NUM_THREADS=1 would
@@ -169,11 +169,6 @@ def _check_address(distributed: Any, cluster: str) -> None:
         names = ", ".join(f"{_TLS}__{name}" for name in ("CA_FILE", "CLIENT__CERT", "CLIENT__KEY"))
         msg = f"{cluster}: needs certificates; name their files in {names}"
         raise GazeError(msg)
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
 
 
 def _closed(client: Any) -> None:

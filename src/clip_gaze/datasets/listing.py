@@ -39,7 +39,6 @@ def listed(
     *,
     recursive: bool = True,
     exclude: Sequence[str] = (),
-    again: bool = False,
 ) -> Iterator[Named]:
     """Yield the pictures of a collection, in an order that stays; they never stand in memory.
 
@@ -48,10 +47,9 @@ def listed(
         failed: called with what is wrong with a folder that cannot be read.
         recursive: see `collect.pictures`.
         exclude: see `collect.pictures`.
-        again: see `collect.pictures`.
 
     """
-    meant = collect.pictures(spread(sources), recursive=recursive, exclude=exclude, again=again)
+    meant = collect.pictures(spread(sources), recursive=recursive, exclude=exclude)
     for found, error in meant:
         if error is not None:
             failed(error)
