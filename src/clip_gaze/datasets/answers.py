@@ -8,7 +8,6 @@ import numpy as np
 
 from clip_gaze.datasets import parts
 from clip_gaze.output import tables
-from clip_gaze.output.names import as_text
 
 if TYPE_CHECKING:
     from clip_gaze.analysis.ranking import Ranking
@@ -18,9 +17,7 @@ if TYPE_CHECKING:
 
 def schema(about: About) -> Any:
     """Return the schema of answers, whose columns are those of `clip_gaze.to_frame`."""
-    pa, _ = parts.arrow()
-    fields = [(name, getattr(pa, tables.KINDS.get(name, "string"))()) for name in tables.COLUMNS]
-    return pa.schema(fields, parts.schema({**about, "half": False}).metadata)
+    return tables.schema().with_metadata(parts.schema({**about, "half": False}).metadata)
 
 
 def answers(rows: Rows, ranking: Ranking, like: PictureResult, top: int, about: About) -> Any:
@@ -35,15 +32,16 @@ def answers(rows: Rows, ranking: Ranking, like: PictureResult, top: int, about: 
 
     """
     pa, _ = parts.arrow()
-    good = np.array([at for at, error in enumerate(rows.errors) if error is None], np.intp)
-    bad = np.array([at for at, error in enumerate(rows.errors) if error is not None], np.intp)
+    good, bad = np.flatnonzero(rows.good), np.flatnonzero(~rows.good)
     found: dict[str, list[Any]] = {"owner": [], "list": [], "phrase": [], "likely": [], "plain": []}
     names = [name for name, (phrases, _) in ranking.lists.items() if phrases]
-    for name in names:
+    words: list[str] = []
+    for at, name in enumerate(names):
         order, likely, plain = ranking.best_of_each(rows.vectors[good], name, top)
         found["owner"].append(np.broadcast_to(good[:, None], order.shape))
-        found["list"].append(np.full(order.shape, names.index(name)))
-        found["phrase"].append(order + sum(len(ranking.lists[e][0]) for e in _before(names, name)))
+        found["list"].append(np.full(order.shape, at))
+        found["phrase"].append(order + len(words))
+        words += ranking.lists[name][0]
         found["likely"].append(likely)
         found["plain"].append(likely if plain is None else plain)
     each = {key: np.concatenate(some, axis=1).ravel() for key, some in found.items() if some}
@@ -56,27 +54,18 @@ def answers(rows: Rows, ranking: Ranking, like: PictureResult, top: int, about: 
         filled = np.concatenate([values, np.zeros(len(bad), values.dtype)])
         return pa.array(filled[order], mask=missing[order])
 
-    words = pa.array([phrase for name in names for phrase in ranking.lists[name][0]], pa.string())
-    settings = tables.settings(like)
+    picture = pa.array(owners[order])
     columns = {
-        "image": pa.array([as_text(name) for name in rows.names]).take(
-            pa.array(owners[order])
-        ),
+        "image": parts.texts(rows.names).take(picture),
         **{name: pa.repeat(pa.scalar(cell, pa.string()), len(owners)) for name, cell in
-           settings.items()},
+           tables.settings(like).items()},
         "status": pa.array(["ok", "error"]).take(pa.array(missing[order].astype(int))),
         "list": pa.array(names, pa.string()).take(padded("list")),
-        "phrase": words.take(padded("phrase")),
+        "phrase": pa.array(words, pa.string()).take(padded("phrase")),
         "probability": padded("likely").cast(pa.float64()),
         "plain": padded("plain").cast(pa.float64())
         if like.corrected
         else pa.nulls(len(owners), pa.float64()),
-        "error": pa.array(
-            [error and as_text(error) for error in rows.errors], pa.string()
-        ).take(pa.array(owners[order])),
+        "error": parts.texts(rows.errors).take(picture),
     }  # fmt: skip
     return pa.table([columns[name] for name in tables.COLUMNS], schema=schema(about))
-
-
-def _before(names: list[str], name: str) -> list[str]:
-    return names[: names.index(name)]

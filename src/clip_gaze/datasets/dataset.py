@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -22,12 +21,14 @@ from clip_gaze.search.gallery import Gallery
 from clip_gaze.system.storage import Folder, is_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from clip_gaze.clip import Clip
     from clip_gaze.datasets.parts import Rows
+
+_T = TypeVar("_T")
 
 # The options that choose a model, and what a dataset calls them.
 _OPTIONS = {"model": "reference", "variant": "variant"}
@@ -63,14 +64,11 @@ class Dataset:
         if ABOUT not in self._folder:
             msg = f"{self.url}: is no dataset of clip-gaze; `clip-gaze embed` makes one"
             raise GazeError(msg)
-        self.about = self._about()
-
-    def _about(self) -> Mapping[str, Any]:
-        found = parts.about(self._folder.read(ABOUT))
-        if found is None:
+        about = parts.about(self._folder.read(ABOUT))
+        if about is None:
             msg = f"{self.url}: {ABOUT} in it is not one that clip-gaze wrote"
             raise GazeError(msg)
-        return found
+        self.about: Mapping[str, Any] = about
 
     def files(self) -> list[str]:
         """Return the names of its parts, sorted."""
@@ -125,9 +123,7 @@ class Dataset:
             GazeError: it is damaged.
 
         """
-        content = self._folder.read(file)
-        with self._undamaged(file):
-            return parts.rows(content)
+        return self._understood(file, self._folder.read(file), parts.rows)
 
     def names(self, file: str) -> Sequence[str]:
         """Return the names of the pictures of a part.
@@ -149,14 +145,12 @@ class Dataset:
         """
         with self._folder.opened(file) as stream:
             footer = parts.footer(stream)
-        with self._undamaged(file):
-            return parts.errors(footer)
+        return self._understood(file, footer, parts.errors)
 
-    @contextlib.contextmanager
-    def _undamaged(self, file: str) -> Iterator[None]:
+    def _understood(self, file: str, content: bytes, read: Callable[[bytes], _T]) -> _T:
         """Say that a part is damaged where its bytes, which are here, cannot be understood."""
         try:
-            yield
+            return read(content)
         except MemoryError:  # pyarrow has one of its own
             raise
         except (parts.arrow()[0].ArrowException, *_NOT_UNDERSTOOD) as error:
@@ -228,9 +222,9 @@ class Dataset:
         rows = lru_cache(_KEPT)(self.rows)
         for file in files:
             found = rows(file)
-            bad = [at for at, error in enumerate(found.errors) if error is not None]
-            unread += [(found.names[at], PictureError(str(found.errors[at]))) for at in bad]
-            places.append(np.setdiff1d(np.arange(len(found.names)), bad).astype(np.intp))
+            each = zip(found.names, found.errors, strict=True)
+            unread += [(name, PictureError(error)) for name, error in each if error is not None]
+            places.append(np.flatnonzero(found.good))
         ends = np.cumsum([0, *map(len, places)])
 
         def groups(positions: NDArray[np.intp]) -> Iterator[tuple[NDArray[np.intp], Rows, Any]]:
@@ -270,8 +264,4 @@ class Dataset:
         return [row for file in self.files() for row in self._answers(file)]
 
     def _answers(self, file: str) -> list[dict[str, Any]]:
-        _, parquet = parts.arrow()
-        content = self._folder.read(file)
-        with self._undamaged(file):
-            found: list[dict[str, Any]] = parquet.read_table(io.BytesIO(content)).to_pylist()
-            return found
+        return self._understood(file, self._folder.read(file), parts.answers)

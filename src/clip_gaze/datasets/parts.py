@@ -47,6 +47,11 @@ class Rows:
     vectors: NDArray[np.float32]
     errors: Sequence[str | None]
 
+    @property
+    def good(self) -> NDArray[np.bool_]:
+        """Whether each could be read, (n,) bool."""
+        return np.array([error is None for error in self.errors], bool)
+
     def records(self) -> list[dict[str, Any]]:
         """Return the rows, whose keys are the columns of a dataset."""
         each = zip(self.names, self.stamps, self.vectors, self.errors, strict=True)
@@ -79,15 +84,20 @@ def vectors(rows: Rows, about: About) -> Any:
     """Return rows as a table of Arrow."""
     pa, _ = arrow()
     kind = np.float16 if about["half"] else np.float32
-    bad = pa.array([error is not None for error in rows.errors])
     flat = pa.array(rows.vectors.astype(kind).ravel())
     columns = [
-        pa.array([as_text(name) for name in rows.names], pa.string()),
+        texts(rows.names),
         pa.array(rows.stamps, pa.string()),
-        pa.FixedSizeListArray.from_arrays(flat, about["dim"], mask=bad),
-        pa.array([error and as_text(error) for error in rows.errors], pa.string()),
+        pa.FixedSizeListArray.from_arrays(flat, about["dim"], mask=pa.array(~rows.good)),
+        texts(rows.errors),
     ]
     return pa.table(columns, schema=schema(about))
+
+
+def texts(names: Sequence[str | None]) -> Any:
+    """Return names, or errors with names in them, as an array of Arrow; see `as_text`."""
+    pa, _ = arrow()
+    return pa.array([name and as_text(name) for name in names], pa.string())
 
 
 def packed(table: Any) -> bytes:
@@ -106,13 +116,20 @@ def rows(content: bytes) -> Rows:
     lists = table.column("vector").combine_chunks()
     dim = lists.type.list_size
     errors = table.column("error").to_pylist()
-    found = np.zeros((len(table), dim), np.float32)
-    good = np.array([error is None for error in errors], bool)
+    names = [name_of(text) for text in table.column("name").to_pylist()]
+    vectors = np.zeros((len(table), dim), np.float32)
+    found = Rows(names, table.column("stamp").to_pylist(), vectors, errors)
     # `flatten` leaves out what is null.
     some = np.asarray(lists.flatten()).reshape(-1, dim)
-    found[good] = normalise(some.astype(np.float32)) if some.dtype == np.float16 else some
-    names = [name_of(text) for text in table.column("name").to_pylist()]
-    return Rows(names, table.column("stamp").to_pylist(), found, errors)
+    vectors[found.good] = normalise(some.astype(np.float32)) if some.dtype == np.float16 else some
+    return found
+
+
+def answers(content: bytes) -> list[dict[str, Any]]:
+    """Return the rows of a part of answers."""
+    _, parquet = arrow()
+    found: list[dict[str, Any]] = parquet.read_table(io.BytesIO(content)).to_pylist()
+    return found
 
 
 def footer(stream: IO[bytes]) -> bytes:

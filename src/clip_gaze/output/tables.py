@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 SETTINGS = ("model", "variant", "templates", "corrected")
 COLUMNS = ("image", *SETTINGS, "status", "list", "phrase", "probability", "plain", "error")
 _WIDE = ("image", *SETTINGS, "status", "error")
-KINDS = {"probability": "float64", "plain": "float64"}  # of columns; the others are text
 COMPARED = (
     "reference", "image", "model", "variant", "templates", "status", "list", "phrase",
     "probability_before", "probability_after",
@@ -152,12 +151,8 @@ def text_of(cell: str) -> str:
 def arrow(what: str = "Parquet", extra: str = "parquet") -> tuple[Any, Any]:
     """Return pyarrow and its module for Parquet.
 
-    Args:
-        what: what needs it, in an error.
-        extra: what installs it.
-
     Raises:
-        GazeError: it is not installed.
+        GazeError: it is not installed; `what` needs it, and `extra` installs it.
 
     """
     try:
@@ -169,6 +164,13 @@ def arrow(what: str = "Parquet", extra: str = "parquet") -> tuple[Any, Any]:
     return pa, parquet
 
 
+def schema() -> Any:
+    """Return the schema of COLUMNS; see `arrow`."""
+    pa, _ = arrow()
+    numbers = dict.fromkeys(("probability", "plain"), pa.float64())
+    return pa.schema([(name, numbers.get(name, pa.string())) for name in COLUMNS])
+
+
 def write_parquet(results: Iterable[PictureResult], path: Path) -> None:
     """Write a Parquet file with the rows of `to_frame`; needs the extra `parquet`.
 
@@ -176,12 +178,12 @@ def write_parquet(results: Iterable[PictureResult], path: Path) -> None:
         GazeError: pyarrow is not installed.
     """
     pa, parquet = arrow()
-    schema = pa.schema([(name, getattr(pa, KINDS.get(name, "string"))()) for name in COLUMNS])
+    kinds = schema()
     waiting: list[dict[str, Any]] = []
-    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+    with parquet.ParquetWriter(path, kinds, compression="zstd") as writer:
         for result in results:
             waiting += rows(result)
             if len(waiting) >= _ROWS_PER_GROUP:
-                writer.write_table(pa.Table.from_pylist(waiting, schema))
+                writer.write_table(pa.Table.from_pylist(waiting, kinds))
                 waiting = []
-        writer.write_table(pa.Table.from_pylist(waiting, schema))
+        writer.write_table(pa.Table.from_pylist(waiting, kinds))
