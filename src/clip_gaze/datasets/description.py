@@ -15,6 +15,7 @@ from clip_gaze.datasets.partitions import USUAL
 from clip_gaze.datasets.partitions import parts as parts_of
 from clip_gaze.datasets.place import ABOUT
 from clip_gaze.errors import GazeError
+from clip_gaze.output.names import is_relative
 from clip_gaze.system.storage import Folder, is_url
 
 if TYPE_CHECKING:
@@ -44,25 +45,24 @@ def _differs(key: str, held: Any, wanted: Any) -> str:
     return f"made by another model or version ({key}); take that to go on"
 
 
-def _is_elsewhere(dataset: Dataset, folder: str | None) -> bool:
-    """Return whether a dataset has names that are relative to another folder, which is there."""
+def _is_relative(dataset: Dataset) -> bool:
+    """Return whether a dataset has names that are relative to its folder, which is there."""
     held = dataset.about.get("folder")
-    if not held or held == folder or not os.path.isdir(held):  # noqa: PTH112 - never fails
+    if not held or not os.path.isdir(held):  # noqa: PTH112 - never fails
         return False
-    names = (name for file in dataset.files()[:1] for name in dataset.names(file))
-    return any(not is_url(name) and not os.path.isabs(name) for name in names)  # noqa: PTH117 - a text
+    return any(is_relative(name) for file in dataset.files()[:1] for name in dataset.names(file))
 
 
 def _spoken(source: Any) -> str:
     """Return how the command line names a collection."""
     if not isinstance(source, dict):
         return str(source)
-    given = [*source.get("images", ()), *(["--from", source["from"]] if source.get("from") else ())]
-    for option in ("column", "exclude"):
+    given = [*source.get("images", ())]
+    for option in ("from", "column", "exclude"):
         values = source.get(option) or ()
         for each in [values] if isinstance(values, str) else values:
             given += [f"--{option}", each]
-    return " ".join([*given, *([] if source.get("recursive", True) else ["--no-recursive"])])
+    return " ".join(given if source.get("recursive", True) else [*given, "--no-recursive"])
 
 
 def about(
@@ -78,6 +78,8 @@ def about(
 
     """
     model = clip.spec.model
+    # "-", too, may stand for names that are relative to a folder.
+    anywhere = source and source.get("from") is None and not any(map(is_relative, source["images"]))
     return {
         "format": FORMAT,
         "holds": "vectors",
@@ -91,15 +93,8 @@ def about(
         "half": half,
         "per_part": per_part,
         "source": source,
-        "folder": os.getcwd() if source is None or _is_relative(source) else None,  # noqa: PTH109 - a text
+        "folder": None if anywhere else os.getcwd(),  # noqa: PTH109 - a text
     }
-
-
-def _is_relative(source: Source) -> bool:
-    """Return whether a collection may have names that are relative to a folder."""
-    if source.get("from") is not None:
-        return True
-    return any(not is_url(each) and not os.path.isabs(each) for each in source["images"])  # noqa: PTH117 - also "-"
 
 
 def about_answers(
@@ -110,12 +105,7 @@ def about_answers(
 ) -> dict[str, Any]:
     """Return what a dataset of answers holds, for its metadata.
 
-    Args:
-        vectors: see `about`.
-        lists: name -> phrases.
-        like: a result of this run, for its settings.
-        top: how many phrases of each list; 0 for all.
-
+    `vectors` come from `about`, `lists` are name -> phrases, and the rest is as `Job` has it.
     """
     digests = {
         name: hashlib.sha256(json.dumps(listed).encode()).hexdigest()
@@ -128,15 +118,7 @@ def about_answers(
 
 
 def job_of(clip: Clip, output: str, description: Mapping[str, Any], **answering: Any) -> Job:
-    """Return what the parts of a dataset are made with.
-
-    Args:
-        clip: the model.
-        output: folder or URL of the dataset.
-        description: see `about`.
-        answering: `Job.like` and `Job.top`, for answers.
-
-    """
+    """Return what the parts of a dataset are made with; see `about`, and for answers `Job`."""
     target = output if is_url(output) else os.path.abspath(output)  # noqa: PTH100 - keeps links
     spec = replace(clip.spec, model=description["reference"])
     return work.Job(spec, clip.encoder, target, description, os.getcwd(), **answering)  # noqa: PTH109 - a text
@@ -160,14 +142,13 @@ def begun(job: Job, *, resume: bool) -> set[str]:
         # As JSON has it: without tuples.
         wanted = json.loads(json.dumps(dict(job.about)))
         for key in {**held, **wanted}:
-            if key == "folder" and not _is_elsewhere(dataset, wanted.get(key)):
+            if held.get(key) == wanted.get(key) or (key == "folder" and not _is_relative(dataset)):
                 continue
             if key == "per_part" and key not in held:  # one of an earlier clip-gaze
                 continue
-            if held.get(key) != wanted.get(key):
-                how = _differs(key, held.get(key), wanted.get(key))
-                msg = f"{job.target}: holds a dataset {how}; or name another place"
-                raise GazeError(msg)
+            how = _differs(key, held.get(key), wanted.get(key))
+            msg = f"{job.target}: holds a dataset {how}; or name another place"
+            raise GazeError(msg)
         return there
     if there:
         msg = f"{job.target}: holds parts of a dataset that does not say what they are"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from dataclasses import replace
@@ -39,6 +40,11 @@ def as_text(name: str) -> str:
     return _ESCAPED.sub(
         lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode("utf-8", errors)), name
     )
+
+
+def is_relative(name: str) -> bool:
+    """Return whether a picture's name is a path that leads elsewhere from another folder."""
+    return not (is_url(name) or os.path.isabs(name))  # noqa: PTH117 - a text
 
 
 def spelled(result: _T) -> _T:

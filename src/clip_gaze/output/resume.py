@@ -11,11 +11,11 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from clip_gaze.errors import GazeError
+from clip_gaze.output.names import is_relative
 from clip_gaze.output.tables import COLUMNS, MARK, csv_line, settings, text_of
 from clip_gaze.results import PictureResult
 from clip_gaze.system import notes
 from clip_gaze.system.files import whole
-from clip_gaze.system.storage import is_url
 from clip_gaze.wording import counted
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def finished(
                     names = [name for name, _ in found.phrases]
                     if found.last and len(names) < len(rows) and names == rows[: len(names)]:
                         break
-                    _check(found.phrases, Counter(names), Counter(rows), lists)
+                    _check(found.phrases, rows, lists)
                 if not found.ok:
                     bad.append(found)
                 elif found.image:
@@ -143,7 +143,7 @@ def _check_note(
     noted = notes.read(notes.about(path, _NOTES))
     now = folder or _here()
     before = noted.get(_FOLDER, now)
-    if before != now and not all(is_url(name) or os.path.isabs(name) for name in done):  # noqa: PTH117 - a text
+    if before != now and any(map(is_relative, done)):
         msg = f"holds results of pictures in {before}"
         raise _ForeignError(msg)
     for name, digest in _digests(lists).items():
@@ -173,20 +173,13 @@ def _check_settings(there: tuple[str, ...], here: tuple[str, ...]) -> None:
 
 
 def _check(
-    phrases: Sequence[tuple[str, str]],
-    there: Mapping[str, int],
-    here: Mapping[str, int],
-    lists: Mapping[str, Sequence[str]],
+    phrases: Sequence[tuple[str, str]], rows: Sequence[str], lists: Mapping[str, Sequence[str]]
 ) -> None:
     """Raise what differs between the rows of a picture and those that this run would write.
 
-    Args:
-        phrases: list and phrase of each row.
-        there: list name -> rows.
-        here: the same, of this run.
-        lists: list name -> phrases.
-
+    Of each row, `phrases` has the list and the phrase, and `rows` the list.
     """
+    there, here = Counter(name for name, _ in phrases), Counter(rows)
     if here.keys() != there.keys():
         msg = f"holds answers about {', '.join(there)}, not about {', '.join(here)}"
         raise _ForeignError(msg)
@@ -214,59 +207,44 @@ def json_results(file: BinaryIO) -> Iterator[Found]:
         text = line.removeprefix(_MARK) if end == len(line) else line
         if not line.endswith(b"\n"):
             if text[: len(_JSON)] != _JSON[: len(text)]:
-                break
+                raise _ForeignError(_ELSE)
             return
         try:
             fields = json.loads(text)
             lists = fields["lists"]
             phrases = [(name, score["phrase"]) for name in lists for score in lists[name]]
             result = PictureResult(**fields)
-        except (AttributeError, KeyError, TypeError, ValueError):
-            break
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise _ForeignError(_ELSE) from error
         ok = result.status == "ok"
         yield Found(result.image, _made_by(result), ok, phrases, end - len(line), end)
-    else:
-        return
-    raise _ForeignError(_ELSE)
 
 
 def csv_long(file: BinaryIO) -> Iterator[Found]:
     """Yield what CSV with one row for each picture and phrase holds."""
-    group: list[list[str]] = []
-    start = end = 0
-    for row, before, behind in _rows(file, COLUMNS):
-        phrases = [(each[_LIST], each[_PHRASE]) for each in group]
-        if group and (row[0] != group[0][0] or (row[_LIST], row[_PHRASE]) in phrases):
-            yield _found(group[0], phrases, start, end)
-            group = []
-        if not group:
-            start = before
-        group.append(row)
-        end = behind
-    if group:
-        phrases = [(row[_LIST], row[_PHRASE]) for row in group]
-        yield _found(group[0], phrases, start, end, last=True)
+    first: Found | None = None
+    phrases: list[tuple[str, str]] = []
+    end = 0
+    for row, found in _rows(file, COLUMNS):
+        phrase = (row[_LIST], row[_PHRASE])
+        if first and (found.image != first.image or phrase in phrases):
+            yield first._replace(phrases=phrases, end=end)
+            first = None
+        if not first:
+            first, phrases = found, []
+        phrases.append(phrase)
+        end = found.end
+    if first:
+        yield first._replace(phrases=phrases, end=end, last=True)
 
 
 def csv_wide(file: BinaryIO, header: Sequence[str]) -> Iterator[Found]:
-    """Yield what CSV with one row for each picture holds."""
-    for row, start, end in _rows(file, header):
-        yield _found(row, None, start, end)
+    """Return what CSV with one row for each picture holds."""
+    return (found for _, found in _rows(file, header))
 
 
-def _found(
-    row: Sequence[str],
-    phrases: Sequence[tuple[str, str]] | None,
-    start: int,
-    end: int,
-    *,
-    last: bool = False,
-) -> Found:
-    return Found(row[0], tuple(row[1:_STATUS]), row[_STATUS] == "ok", phrases, start, end, last)
-
-
-def _rows(file: BinaryIO, header: Sequence[str]) -> Iterator[tuple[list[str], int, int]]:
-    """Yield each whole row below the header, and where it begins and ends."""
+def _rows(file: BinaryIO, header: Sequence[str]) -> Iterator[tuple[list[str], Found]]:
+    """Yield each whole row below the header, and what it says beside phrases."""
     head = csv_line(header).encode()
     start = file.read(len(_MARK + head) + 1)
     if (_MARK + head).startswith(start) or head.startswith(start):
@@ -283,21 +261,20 @@ def _rows(file: BinaryIO, header: Sequence[str]) -> Iterator[tuple[list[str], in
         at_end = True
 
     reader = csv.reader(lines(), strict=True)
-    _check_header([text_of(cell) for cell in next(reader, [])], header)
+    found = [text_of(cell) for cell in next(reader, [])]
+    if found != list(header):
+        others = {*header}.difference(found) or {*found}.difference(header)
+        msg = "has other columns than this run would write"
+        raise _ForeignError(f"{msg}, such as {min(others)!r}" if others else msg)
     before = end
     try:
         for row in reader:
             if len(row) != len(header):
                 raise _ForeignError(_ELSE)
-            yield [text_of(cell) for cell in row], before, end
+            cells = [text_of(cell) for cell in row]
+            ok = cells[_STATUS] == "ok"
+            yield cells, Found(cells[0], tuple(cells[1:_STATUS]), ok, None, before, end)
             before = end
     except csv.Error:
         if not at_end:  # there it is a cell that was cut in the middle
             raise
-
-
-def _check_header(found: Sequence[str], header: Sequence[str]) -> None:
-    if found != list(header):
-        others = {*header}.difference(found) or {*found}.difference(header)
-        msg = "has other columns than this run would write"
-        raise _ForeignError(f"{msg}, such as {min(others)!r}" if others else msg)
