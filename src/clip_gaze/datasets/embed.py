@@ -15,13 +15,7 @@ from clip_gaze.clip import Clip
 from clip_gaze.datasets import description, engines, listing, work
 from clip_gaze.datasets.dataset import Dataset
 from clip_gaze.datasets.partitions import USUAL, Partition, partitions
-from clip_gaze.errors import (
-    BrokenOffError,
-    GazeError,
-    ModelError,
-    PictureUnreachableError,
-    StorageError,
-)
+from clip_gaze.errors import BrokenOffError, GazeError, PictureUnreachableError, StorageError
 from clip_gaze.model.spec import ModelSpec
 from clip_gaze.pictures.source import check_offline
 from clip_gaze.system.storage import Folder
@@ -31,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from clip_gaze.analysis.ranking import Ranking
-    from clip_gaze.datasets.work import Job
+    from clip_gaze.datasets.work import Job, Outcome
 
 # So many parts may fail before one succeeds.
 _MOST_FAILED = 5
@@ -112,18 +106,23 @@ def run(
     summary = summary or Summary()
     there: set[str] = set()
     asked: set[str] = set()
-    missing = _missing(job, collection, there, asked, summary, told, resume=resume)
-    for partition, outcome in _engine(clip, job, ranking, cluster, missing, told):
-        if isinstance(outcome, BaseException):
-            summary.failed += 1
-            told.failed(f"{partition.file}: {_reason(outcome)}")
-            _check(outcome, summary)
-        else:
-            summary.made += outcome.count
-            summary.bad += len(outcome.errors)
-            for error in outcome.errors:
-                told.wrong(error)
-            told.done(outcome.count)
+
+    def missing() -> Iterator[Partition]:
+        """Yield what is not there; begin the dataset when there is a cluster to make it."""
+        for each in collection:
+            if not asked:
+                there.update(description.begun(job, resume=resume))
+            if each.file in asked:
+                continue
+            asked.add(each.file)
+            if each.file in there:
+                summary.there += each.count
+                told.done(each.count)
+            else:
+                yield each
+
+    for partition, outcome in _engine(clip, job, ranking, cluster, missing(), told):
+        _count(partition, outcome, summary, told)
     if summary.there:
         with ThreadPoolExecutor(_FOOTERS) as pool:
             summary.unread = sum(pool.map(Dataset(job.target).unread, there & asked))
@@ -132,33 +131,6 @@ def run(
         for file in there - asked:  # of pictures that have changed, or are gone
             folder.remove(file)
     return summary
-
-
-def _missing(
-    job: Job,
-    collection: Iterable[Partition],
-    there: set[str],
-    asked: set[str],
-    summary: Summary,
-    told: Told,
-    *,
-    resume: bool,
-) -> Iterator[Partition]:
-    """Yield what is not there, and note what is, and what was asked for.
-
-    The dataset is begun when there is a cluster to make it, and something to put into it.
-    """
-    for each in collection:
-        if not asked:
-            there |= description.begun(job, resume=resume)
-        if each.file in asked:
-            continue
-        asked.add(each.file)
-        if each.file in there:
-            summary.there += each.count
-            told.done(each.count)
-        else:
-            yield each
 
 
 def _engine(
@@ -185,13 +157,22 @@ def _engine(
         yield from engines.on_cluster(client, partial(work.part_on_worker, job), ranking, missing)
 
 
-def _check(error: BaseException, summary: Summary) -> None:
-    """Raise what makes it useless to go on."""
-    if isinstance(error, ModelError):
-        raise error
-    passing = isinstance(error, PictureUnreachableError | StorageError)
-    if isinstance(error, GazeError) and not passing:
-        raise error
+def _count(
+    partition: Partition, outcome: Outcome | BaseException, summary: Summary, told: Told
+) -> None:
+    """Tell what became of a part; raise what makes it useless to go on."""
+    if not isinstance(outcome, BaseException):
+        summary.made += outcome.count
+        summary.bad += len(outcome.errors)
+        for error in outcome.errors:
+            told.wrong(error)
+        told.done(outcome.count)
+        return
+    summary.failed += 1
+    told.failed(f"{partition.file}: {_reason(outcome)}")
+    passing = isinstance(outcome, PictureUnreachableError | StorageError)
+    if isinstance(outcome, GazeError) and not passing:
+        raise outcome
     if summary.failed >= _MOST_FAILED and not summary.made:
         msg = f"{counted(summary.failed, 'part')} failed, and none was made; go on with --resume"
         raise BrokenOffError(msg)
@@ -238,27 +219,28 @@ def embed(
     if per_part < 1:
         msg = f"per_part should be 1 or more, not {per_part}"
         raise GazeError(msg)
-    name = None if model is None or isinstance(model, ModelSpec) else os.fspath(model)
-    spec = model if isinstance(model, ModelSpec) else ModelSpec(name)
-    known = isinstance(source, str | os.PathLike)
-    sources = [os.fspath(source)] if isinstance(source, str | os.PathLike) else source
-    with Clip.from_spec(spec) as clip:
+    if not isinstance(model, ModelSpec):
+        model = ModelSpec(None if model is None else os.fspath(model))
+    given = None
+    if isinstance(source, str | os.PathLike):
+        source = [os.fspath(source)]
+        given = {"images": source}
+    with Clip.from_spec(model) as clip:
         place = tempfile.mkdtemp(prefix="clip-gaze-") if output is None else os.fspath(output)
-        given = {"images": list(sources)} if known else None
         about = description.about(clip, half=half, per_part=per_part, source=given)
         summary = Summary()
         why: list[str] = []
 
         def allowed(each: Any) -> Any:
-            known = isinstance(each, str | os.PathLike)
-            check_offline(os.fsdecode(each) if known else each, offline=spec.offline)
+            is_name = isinstance(each, str | os.PathLike)
+            check_offline(os.fsdecode(each) if is_name else each, offline=clip.spec.offline)
             return each
 
         def failed(error: Exception) -> None:
             summary.unlisted += 1
             why.append(str(error))
 
-        pictures = listing.listed(map(allowed, sources), failed)
+        pictures = listing.listed(map(allowed, source), failed)
         run(
             clip, description.job_of(clip, place, about), partitions(pictures, per_part),
             Told(progress or (lambda _: None), failed=why.append),
