@@ -33,7 +33,6 @@ _AHEAD = 2
 _PATIENCE = 0.2
 # How often Dask tries a task again that has failed, on any worker.
 _RETRIES = 3
-_LOCAL = "local"
 # Where Dask's configuration has certificates, as variables of the environment spell it.
 _TLS = "DASK_DISTRIBUTED__COMM__TLS"
 
@@ -43,10 +42,7 @@ def in_threads(
 ) -> Iterator[Done]:
     """Yield partitions with what a task made of them, or what it raised, in order.
 
-    Args:
-        task: called with each partition.
-        partitions: asked for as they are worked on.
-
+    They are asked for as they are worked on.
     """
     waiting: deque[tuple[Partition, Future[Outcome]]] = deque()
 
@@ -96,8 +92,8 @@ def connected(cluster: Any) -> Iterator[Any]:
         yield cluster
         return
     with contextlib.ExitStack() as stack:
-        if isinstance(cluster, str):
-            cluster = stack.enter_context(_local(distributed, cluster)) or cluster
+        if isinstance(cluster, str) and cluster.partition(":")[0] == "local":
+            cluster = stack.enter_context(_local(distributed, cluster))
         try:
             if isinstance(cluster, str):
                 _check_address(distributed, cluster)
@@ -114,14 +110,8 @@ def connected(cluster: Any) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def _local(distributed: Any, cluster: str) -> Iterator[Any]:
-    """Yield a cluster of processes on this machine; None where another one is meant."""
-    name, _, number = cluster.partition(":")
-    if name != _LOCAL:
-        if "://" not in cluster:
-            msg = f"{cluster}: is no cluster; name local, local:N, tcp://HOST:PORT or tls://..."
-            raise GazeError(msg)
-        yield None
-        return
+    """Yield a cluster of processes on this machine."""
+    number = cluster.partition(":")[2]
     if number and not (number.isdecimal() and int(number)):
         msg = f"{cluster}: name a number of processes, such as local:2"
         raise GazeError(msg)
@@ -153,10 +143,13 @@ def _check_address(distributed: Any, cluster: str) -> None:
 
     Raises:
         ValueError: the address is none; Dask may raise something else, too.
-        GazeError: it calls for certificates, and Dask's configuration has none; or that calls for
-            encryption, and the address does not.
+        GazeError: it has no "://"; it calls for certificates, and Dask's configuration has none;
+            or that calls for encryption, and the address does not.
 
     """
+    if "://" not in cluster:
+        msg = f"{cluster}: is no cluster; name local, local:N, tcp://HOST:PORT or tls://..."
+        raise GazeError(msg)
     with warnings.catch_warnings():
         # Of what it no longer has, Dask warns and then raises the warning.
         warnings.simplefilter("ignore", FutureWarning)
@@ -176,8 +169,8 @@ def _closed(client: Any) -> None:
         client.close()
 
 
-def check(client: Any, task: Callable[[Job], str], job: Job) -> list[str]:
-    """Run a check on all workers, and return the names of their hosts.
+def check(client: Any, task: Callable[[Job], object], job: Job) -> None:
+    """Run a check on all workers.
 
     Raises:
         ModelError: it fails on some; the message names them.
@@ -189,7 +182,6 @@ def check(client: Any, task: Callable[[Job], str], job: Job) -> list[str]:
         reasons = "; ".join(f"worker {name} {error}" for name, error in wrong.items())
         msg = f"{len(wrong)} of {len(found)} workers cannot be used: {reasons}"
         raise ModelError(msg)
-    return list(found.values())
 
 
 def on_cluster(

@@ -62,13 +62,7 @@ class Outcome:
 
 
 def part(clip: Clip, job: Job, partition: Partition, ranking: Ranking | None) -> Outcome:
-    """Make a part of a dataset, and write it.
-
-    Args:
-        clip: what encodes.
-        job: what all parts are made with.
-        partition: the pictures.
-        ranking: the lists, for answers.
+    """Make a part of a dataset, and write it; `ranking` has the lists, for answers.
 
     Raises:
         PictureUnreachableError: a picture cannot be had now.
@@ -127,8 +121,8 @@ def clip_of(spec: ModelSpec) -> Clip:
         return _CLIPS[alone]
 
 
-def check(job: Job) -> str:
-    """Open the model in a worker, and return its host's name.
+def check(job: Job) -> None:
+    """Open the model in a worker.
 
     Raises:
         ModelError: it is not here, or other files are.
@@ -147,7 +141,6 @@ def check(job: Job) -> str:
             f"{job.encoder} here; bring the same to both, or stop that worker"
         )
         raise ModelError(msg)
-    return host
 
 
 def part_on_worker(job: Job, partition: Partition, ranking: Ranking | None) -> Outcome:
