@@ -42,12 +42,8 @@ def listed(
 ) -> Iterator[Named]:
     """Yield the pictures of a collection, in an order that stays; they never stand in memory.
 
-    Args:
-        sources: see `collect.pictures`; and "-", for names on standard input, one a line.
-        failed: called with what is wrong with a folder that cannot be read.
-        recursive: see `collect.pictures`.
-        exclude: see `collect.pictures`.
-
+    See `collect.pictures`; the source "-" stands for names on standard input, one a line.
+    `failed` is called with what is wrong with a folder that cannot be read.
     """
     meant = collect.pictures(spread(sources), recursive=recursive, exclude=exclude)
     for found, error in meant:
@@ -60,8 +56,15 @@ def listed(
 
 
 def named(name: str) -> Named:
-    """Return a picture's name with its stamp: size and time of a file here, None at a URL."""
-    return Named(name, None if storage.is_url(name) else _stamp(Path(name)))
+    """Return a picture's name with its stamp: None at a URL, or where there is no file.
+
+    A file's are its size and time, which copies of it on other machines have too.
+    """
+    if not storage.is_url(name):
+        with contextlib.suppress(OSError, ValueError):
+            found = Path(name).stat()
+            return Named(name, f"{found.st_size} {found.st_mtime_ns}")
+    return Named(name)
 
 
 def spread(
@@ -69,19 +72,7 @@ def spread(
 ) -> Iterator[str | os.PathLike[str] | File | Remote]:
     """Yield sources, and for "-" the files that standard input names."""
     for each in sources:
-        if each == STDIN:
-            yield from names(STDIN)
-        else:
-            yield each
-
-
-def _stamp(path: Path) -> str | None:
-    """Return size and time of a file, which copies of it on other machines have too."""
-    try:
-        found = path.stat()
-    except (OSError, ValueError):
-        return None
-    return f"{found.st_size} {found.st_mtime_ns}"
+        yield from names(STDIN) if each == STDIN else [each]
 
 
 def names(file: str, column: str | None = None) -> Iterator[File | Remote]:
@@ -96,24 +87,18 @@ def names(file: str, column: str | None = None) -> Iterator[File | Remote]:
         GazeError: the file cannot be read, or has no such column.
 
     """
-    kind = Path(file).suffix.lower()
-    if column is not None and kind not in {".csv", ".parquet"}:
+    read = {".csv": _csv, ".parquet": _parquet}.get(Path(file).suffix.lower())
+    if column is not None and read is None:
         msg = f"{file}: has no columns; --column goes with .csv and .parquet"
         raise GazeError(msg)
-    found = _names(file, column)
+
+    def pictures() -> Iterator[File | Remote]:
+        with _opened(file) as stream:
+            named = read(stream, file, column) if read else _lines(stream)
+            yield from map(source.named, named)
+
+    found = pictures()
     return chain([*islice(found, 1)], found)
-
-
-def _names(file: str, column: str | None) -> Iterator[File | Remote]:
-    kind = Path(file).suffix.lower()
-    with _opened(file) as stream:
-        if kind == ".parquet":
-            found = _parquet(stream, file, column)
-        elif kind == ".csv":
-            found = _csv(stream, file, column)
-        else:
-            found = _lines(stream)
-        yield from map(source.named, found)
 
 
 @contextlib.contextmanager
