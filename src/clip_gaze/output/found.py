@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from clip_gaze.output.names import as_text
 from clip_gaze.output.tables import csv_line
-from clip_gaze.output.terminal import clean, shorten, width_of
+from clip_gaze.output.terminal import BOLD, PLAIN, clean, headed, shorten
 from clip_gaze.wording import counted, made_by
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from clip_gaze.results import Duplicates, Search, Term, Unread
 
-_BOLD, _DIM, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _FOUND = ("query", "image", "model", "variant", "templates", "similarity")
 _GROUPED = ("group", "image", "model", "variant", "similarity", "copy_of")
 
@@ -62,14 +61,8 @@ def about_groups(found: Duplicates) -> str:
 
 
 def text(found: Search, columns: int | None = None) -> Iterator[str]:
-    """Yield the pictures that were found as lines for people to read.
-
-    Args:
-        found: what was found.
-        columns: width of the terminal; None: plain text.
-
-    """
-    yield from _heading(title(found), about(found), columns)
+    """Yield the pictures that were found as lines for people to read; see `render.text`."""
+    yield headed(title(found), about(found), columns)
     for hit in found.images:
         yield _line(f"{hit.similarity:6.3f}", hit.image, columns)
     if not found.images:
@@ -78,10 +71,10 @@ def text(found: Search, columns: int | None = None) -> Iterator[str]:
 
 def duplicates(found: Duplicates, columns: int | None = None) -> Iterator[str]:
     """Yield groups of near-equal pictures as lines for people to read; see `text`."""
-    yield from _heading(title_of_groups(found), about_groups(found), columns)
+    yield headed(title_of_groups(found), about_groups(found), columns)
     for group in found.groups:
         files = f"{sum(len(alike.images) for alike in group):,} files"
-        yield f"\n{files if columns is None else _BOLD + files + _PLAIN}\n"
+        yield f"\n{files if columns is None else BOLD + files + PLAIN}\n"
         for at, alike in enumerate(group):
             first, *copies = alike.images
             yield _line(f"{alike.similarity:6.3f}" if at else " " * 6, first, columns)
@@ -146,16 +139,6 @@ def _unread(unread: tuple[Unread, ...]) -> tuple[Unread, ...]:
     return tuple(
         replace(each, image=as_text(each.image), error=as_text(each.error)) for each in unread
     )
-
-
-def _heading(heading: str, by: str, columns: int | None) -> Iterator[str]:
-    heading, by = clean(heading), clean(by)
-    if columns is None:
-        yield f"{heading}  ({by})\n"
-        return
-    between = "  " if width_of(f"{heading}  {by}") < columns else "\n"
-    heading, by = shorten(heading, columns - 1), shorten(by, columns - 1)
-    yield f"{_BOLD}{heading}{_PLAIN}{between}{_DIM}{by}{_PLAIN}\n"
 
 
 def _line(figure: str, image: str, columns: int | None) -> str:

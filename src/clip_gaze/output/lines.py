@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from clip_gaze.output.terminal import clean, pad, shorten, width_of
+from clip_gaze.output.terminal import DIM, PLAIN, clean, pad, shorten, titled, width_of
 from clip_gaze.wording import made_by
 
 if TYPE_CHECKING:
@@ -14,28 +14,22 @@ if TYPE_CHECKING:
 
     from clip_gaze.results import PromptLine
 
-_BOLD, _DIM, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _OWN = "your words"
 
 
 def text(found: PromptLine, columns: int | None = None) -> Iterator[str]:
-    """Yield a line and what it is worth as lines for people to read.
+    """Yield a line and what it is worth as lines for people to read; see `render.text`.
 
     The line itself stands first and alone, whole and without emphasis: people copy it.
-
-    Args:
-        found: what was made.
-        columns: width of the terminal; None: plain text.
-
     """
     yield f"{clean(found.line)}\n"
-    yield _title(f"What each part adds ({made_by(found.model, found.variant, ())})", columns)
+    yield titled(f"What each part adds ({made_by(found.model, found.variant, ())})", columns)
     rows = [(part.adds, part.phrase, (part.list or _OWN).replace("_", " ")) for part in found.parts]
     widest = max((width_of(clean(phrase)) for _, phrase, _ in rows), default=0)
     for adds, phrase, name in rows:
         yield _row(f"{adds + 0:+.3f}", phrase, name, widest, columns)
     far = "Farthest" if found.negative else "Closest"
-    yield _title(f"{far} to the picture", columns)
+    yield titled(f"{far} to the picture", columns)
     most = len("first of each list")
     for value, what, line in (
         (found.similarity, "this line", ""),
@@ -50,13 +44,6 @@ def json_object(found: PromptLine) -> str:
     return json.dumps(asdict(found), ensure_ascii=False, indent=1) + "\n"
 
 
-def _title(title: str, columns: int | None) -> str:
-    title = clean(title)
-    if columns is not None:
-        title = f"{_BOLD}{shorten(title, columns - 1)}{_PLAIN}"
-    return f"\n{title}\n"
-
-
 def _row(figure: str, first: str, second: str, widest: int, columns: int | None) -> str:
     """Return a figure, what it is of, and more about that, as far as there is room."""
     first, second = clean(first), clean(second)
@@ -66,5 +53,5 @@ def _row(figure: str, first: str, second: str, widest: int, columns: int | None)
     widest = min(widest, room)
     first = pad(shorten(first, widest), widest)
     left = room - widest - 2
-    second = f"  {_DIM}{shorten(second, left)}{_PLAIN}" if second and left > 3 else ""
+    second = f"  {DIM}{shorten(second, left)}{PLAIN}" if second and left > 3 else ""
     return f"  {figure}  {first}{second}".rstrip() + "\n"

@@ -8,7 +8,7 @@ import string
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from clip_gaze.output.terminal import BLOCKS, clean, pad, shorten, width_of
+from clip_gaze.output.terminal import BLOCKS, clean, headed, pad, shorten, titled, width_of
 from clip_gaze.results import CorrectedScore, PhraseScore
 from clip_gaze.wording import CLEAR, factor, is_clear, made_by, no_winner, per_cent, rounded
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from clip_gaze.results import Bias, Change, Comparison, HeatMap, PictureResult, Score
 
-_BOLD, _DIM, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 _WIDEST_BAR = 40
 _NARROWEST_BAR = 6
 _NARROWEST_PHRASE = 16  # beside a bar
@@ -33,22 +32,15 @@ def text(results: Iterable[PictureResult], columns: int | None = None) -> Iterat
         columns: width of the terminal, for bars and emphasis that fit; None: plain text.
 
     """
-    first = True
-    for result in results:
-        if result.status == "error":
-            continue
-        if not first:
+    for at, result in enumerate(each for each in results if each.status != "error"):
+        if at:
             yield "\n"
-        first = False
         by = made_by(result.model, result.variant, result.templates)
-        yield _heading(result.image, by, columns)
+        yield headed(result.image, by, columns, at_start=True)  # the name says more than folders
         phrases = [score.phrase for scores in result.lists.values() for score in scores]
         widest = max((width_of(clean(phrase)) for phrase in phrases), default=0)
         for name, scores in result.lists.items():
-            title = clean(name)
-            if result.corrected:
-                title += ": corrected, and plain"
-            yield _title(title, columns)
+            yield titled(f"{name}: corrected, and plain" if result.corrected else name, columns)
             if scores and not is_clear(scores[0].probability):
                 said = no_winner(clean(scores[0].phrase), scores[0].probability)
                 yield f"{_INDENT}{said if columns is None else shorten(said, columns - 3)}\n"
@@ -60,8 +52,8 @@ def text(results: Iterable[PictureResult], columns: int | None = None) -> Iterat
 def bias(found: Bias, columns: int | None = None) -> Iterator[str]:
     """Yield what a list favours as lines for people to read; see `text`."""
     by = made_by(found.model, found.variant, found.templates)
-    yield _heading(f"{found.pictures} neutral pictures", by, columns)
-    yield _title(f"{clean(found.list)}: {rounded(100 / found.total)} if all were equal", columns)
+    yield headed(f"{found.pictures} neutral pictures", by, columns, at_start=True)
+    yield titled(f"{found.list}: {rounded(100 / found.total)} if all were equal", columns)
     widest = max((width_of(clean(each.phrase)) for each in found.phrases), default=0)
     for each in found.phrases:
         yield _line(PhraseScore(each.phrase, each.probability), widest, columns)
@@ -70,10 +62,7 @@ def bias(found: Bias, columns: int | None = None) -> Iterator[str]:
 def comparison(found: Comparison, columns: int | None = None) -> Iterator[str]:
     """Yield a comparison as tables for people to read; at most 26 pictures have letters.
 
-    Args:
-        found: what to show.
-        columns: width of the terminal: phrases give way to the figures; None: as wide as it gets.
-
+    In a terminal of so many columns, phrases give way to the figures.
     """
     others = [each for each in found.images if each.status == "ok"]
     letters = string.ascii_uppercase
@@ -85,8 +74,7 @@ def comparison(found: Comparison, columns: int | None = None) -> Iterator[str]:
     for name in others[0].lists:
         groups = [each.lists[name] for each in others]
         title = f"{clean(name)}: how likely, and how far log-odds are from those in A"
-        fits = columns is None or width_of(title) < columns
-        yield _title(title if fits else clean(name), columns)
+        yield titled(title if columns is None or width_of(title) < columns else name, columns)
         if not groups[0]:
             yield "  no phrase differs\n"
             continue
@@ -108,13 +96,7 @@ def comparison(found: Comparison, columns: int | None = None) -> Iterator[str]:
 
 
 def json_array(results: Iterable[PictureResult | HeatMap], indent: int | None = 1) -> Iterator[str]:
-    """Yield one JSON array; numbers are not rounded.
-
-    Args:
-        results: what it holds.
-        indent: spaces before each level; None: each result stands on one line.
-
-    """
+    """Yield one JSON array, or with None as indent one result a line; numbers are not rounded."""
     before = "[\n"
     for result in results:
         yield before + json.dumps(asdict(result), ensure_ascii=False, indent=indent)
@@ -136,24 +118,6 @@ def json_maps(maps: Iterable[HeatMap]) -> Iterator[str]:
 def json_object(found: Comparison | Bias) -> str:
     """Return one JSON object; numbers are not rounded."""
     return json.dumps(asdict(found), ensure_ascii=False, indent=1) + "\n"
-
-
-def _title(title: str, columns: int | None) -> str:
-    """Return what stands above a list."""
-    if columns:
-        title = f"{_BOLD}{shorten(title, columns - 1)}{_PLAIN}"
-    return f"\n{title}\n"
-
-
-def _heading(image: str, by: str, columns: int | None) -> str:
-    """Return what was looked at, and with which model: two lines where one is too short."""
-    image, by = clean(image), clean(by)
-    if columns is None:
-        return f"{image}  ({by})\n"
-    between = "  " if width_of(f"{image}  {by}") < columns else "\n"
-    image = shorten(image, columns - 1, at_start=True)  # the file's name says more than folders
-    by = shorten(by, columns - 1)
-    return f"{_BOLD}{image}{_PLAIN}{between}{_DIM}{by}{_PLAIN}\n"
 
 
 def _lettered(letter: str, image: str, note: str, columns: int | None) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
+BOLD, DIM, PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[0m"
 BLOCKS = " ▏▎▍▌▋▊▉█"
 # A name or phrase must not move the cursor or start a line; bytes that are no text are shown.
 _CONTROLS = dict.fromkeys((*range(32), *range(127, 160), 0x2028, 0x2029), "\ufffd") | {
@@ -59,6 +60,24 @@ def shorten(text: str, width: int, *, at_start: bool = False) -> str:
     return "…" + kept if at_start else kept + "…"
 
 
+def headed(heading: str, by: str, columns: int | None, *, at_start: bool = False) -> str:
+    """Return what was looked at, and with what: two lines where one is too short."""
+    heading, by = clean(heading), clean(by)
+    if columns is None:
+        return f"{heading}  ({by})\n"
+    between = "  " if width_of(f"{heading}  {by}") < columns else "\n"
+    heading = shorten(heading, columns - 1, at_start=at_start)
+    return f"{BOLD}{heading}{PLAIN}{between}{DIM}{shorten(by, columns - 1)}{PLAIN}\n"
+
+
+def titled(title: str, columns: int | None) -> str:
+    """Return what stands above a list."""
+    title = clean(title)
+    if columns is not None:
+        title = f"{BOLD}{shorten(title, columns - 1)}{PLAIN}"
+    return f"\n{title}\n"
+
+
 def wrapped(line: str, stream: TextIO) -> str:
     """Return a line as lines that a terminal shows without breaking a word, if it is one."""
     if not stream.isatty():
@@ -93,13 +112,8 @@ def fitted(
 ) -> Iterator[str]:
     """Yield `text(what, columns)`: the width of standard output, if this is a terminal.
 
-    Bars are drawn with "#" where the terminal's encoding has no blocks.
-
-    Args:
-        text: yields what is written.
-        what: what it is written of.
-        path: a file that it goes to; None: standard output.
-
+    Bars are drawn with "#" where the terminal's encoding has no blocks. With a path, the text is
+    for a file, and there are no columns.
     """
     width = columns() if path is None else None
     pieces = text(what, width)
