@@ -6,6 +6,7 @@ import contextlib
 import sys
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from clip_gaze.output import names, render, resume, tables
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from clip_gaze.results import PictureResult
 
     Results = Iterable[PictureResult]
+    Text = Callable[[Results], Iterator[str]]
+    Read = Callable[[BinaryIO], Iterator[Found]]
 
 # What the names of files in each format end in.
 ENDINGS = {
@@ -59,36 +62,20 @@ def kind_of(path: Path | None) -> str | None:
     return next((kind for kind, endings in ENDINGS.items() if ending in endings), None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Format:
-    """How results are written: as text, piece by piece, or by `save`.
+def _format(output: Output, lists: Mapping[str, Sequence[str]]) -> tuple[Text, Read | None]:
+    """Return what yields the text of results, and what yields those that a file holds already.
 
-    Attributes:
-        pieces: yields the text of results.
-        read: yields what a file holds already; None: a file appears whole or not at all.
-        table: whether the first piece is a header.
-        save: writes results into a file in place of `pieces`.
-
+    Without the second, a file appears whole or not at all; Parquet has no text.
     """
-
-    pieces: Callable[[Results], Iterator[str]]
-    read: Callable[[BinaryIO], Iterator[Found]] | None = None
-    table: bool = False
-    save: Callable[[Results, Path], None] | None = None
-
-
-def _format(output: Output, lists: Mapping[str, Sequence[str]]) -> _Format:
     if output.wide:
         read = partial(resume.csv_wide, header=tables.wide_columns(lists))
-        return _Format(partial(tables.csv_wide, lists=lists), read, table=True)
-    text = partial(fitted, render.text, path=output.path)
-    return {
-        "text": _Format(text),
-        "json": _Format(render.json_array),
-        "jsonl": _Format(render.json_lines, resume.json_results),
-        "csv": _Format(tables.csv_long, resume.csv_long, table=True),
-        "parquet": _Format(text, save=tables.write_parquet),
-    }[output.kind]
+        return partial(tables.csv_wide, lists=lists), read
+    formats: dict[str, tuple[Text, Read | None]] = {
+        "json": (render.json_array, None),
+        "jsonl": (render.json_lines, resume.json_results),
+        "csv": (tables.csv_long, resume.csv_long),
+    }
+    return formats.get(output.kind, (partial(fitted, render.text, path=output.path), None))
 
 
 class Writer:
@@ -120,7 +107,7 @@ class Writer:
         self._output = output
         self._lists = lists
         self._folder = folder
-        self._format = _format(output, lists)
+        self._text, self._read = _format(output, lists)
         self._goes_on = False
 
     def resume(self, like: PictureResult) -> set[str]:
@@ -133,11 +120,11 @@ class Writer:
             GazeError: the file holds results of another question, or something else.
 
         """
-        path, read = self._output.path, self._format.read
-        if not self._output.resume or path is None or read is None:
+        path = self._output.path
+        if not self._output.resume or path is None or self._read is None:
             return set()
         top = 0 if self._output.wide else self._output.top
-        done = resume.finished(path, read, like, self._lists, top, self._folder)
+        done = resume.finished(path, self._read, like, self._lists, top, self._folder)
         self._new |= not done  # what is left is worth nothing
         self._goes_on = bool(done)
         return done
@@ -148,12 +135,12 @@ class Writer:
 
         A file that is there, and is written anew, stays as it is until all results are there.
         """
-        return self._format.read is not None and (self._goes_on or self._new)
+        return self._read is not None and (self._goes_on or self._new)
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[Callable[[Results], None]]:
         """Yield what takes the results; a file that appears whole does so at the end."""
-        path, save = self._output.path, self._format.save
+        path = self._output.path
         if path is None:
             yield lambda results: to_stdout(self._pieces(results))
         elif self.grows:
@@ -161,26 +148,25 @@ class Writer:
             yield lambda results: write(begun(self._pieces(results)), path, append=self._goes_on)
         else:
             with whole(path) as part:
-                if save is not None:
-                    yield lambda results: save(map(names.spelled, results), part)
+                if self._output.kind == "parquet":
+                    yield lambda results: tables.write_parquet(map(names.spelled, results), part)
                 else:
                     yield lambda results: write(self._pieces(results), part)
-            if self._format.read is not None:
+            if self._read is not None:
                 resume.note(path, self._lists, self._folder)
 
     def _begun(self, path: Path, pieces: Iterator[str]) -> Iterator[str]:
         """Yield the first result with what precedes it, so that there is no file without one."""
-        first = next(pieces, "") + (next(pieces, "") if self._format.table else "")
+        first = next(pieces, "") + (next(pieces, "") if self._output.kind == "csv" else "")
         resume.note(path, self._lists, self._folder)
-        yield first
-        yield from pieces
+        yield from chain([first], pieces)
 
     def _pieces(self, results: Results) -> Iterator[str]:
         """Yield the text of the results, piece by piece."""
-        pieces = self._format.pieces(map(names.spelled, results))
-        if self._format.table and self._goes_on:
+        pieces = self._text(map(names.spelled, results))
+        if self._output.kind == "csv" and self._goes_on:
             next(pieces)
-        elif self._format.table:
+        elif self._output.kind == "csv":
             pieces = marked(pieces, self._output.path)
         return pieces
 
@@ -215,17 +201,11 @@ def to_stdout(pieces: Iterable[str]) -> None:
 def write(pieces: Iterable[str], path: Path, *, append: bool = False) -> None:
     """Write text to a file as it comes; the file is opened when there is something to write.
 
-    Args:
-        pieces: text; each is handed to the system whole, so that a killed run keeps it.
-        path: the file.
-        append: go on behind what the file holds.
-
+    Each piece is handed to the system whole, so that a killed run keeps it.
     """
     pieces = iter(pieces)
     first = next(pieces, "")
     with named(path), path.open("a" if append else "w", encoding="utf-8", newline="") as file:
-        file.write(first)
-        file.flush()
-        for piece in pieces:
+        for piece in chain([first], pieces):
             file.write(piece)
             file.flush()
