@@ -231,10 +231,9 @@ def levels(probabilities: NDArray[np.float64]) -> NDArray[np.uint16]:
 
 def _context(found: _Collection, ranking: Ranking, edge: int) -> dict[str, Any]:
     """Return what the template fills in of what was gathered."""
-    from clip_gaze.output.markup import part  # noqa: PLC0415 - as in `template`
-    from clip_gaze.output.markup import style as styled  # noqa: PLC0415 - as above
+    from clip_gaze.output.markup import part, style  # noqa: PLC0415 - as in `template`
 
-    style = styled("report.css")
+    css = style("report.css")
     script = part("output/templates/report_data.js") + part("output/templates/report.js")
     return {
         "names": list(found.order),
@@ -253,8 +252,8 @@ def _context(found: _Collection, ranking: Ranking, edge: int) -> dict[str, Any]:
         "thumbs": _lines(found.thumbs),
         "maps": _lines(found.maps),
         "colours": base64.b64encode(thumbnails.webp(heatmap.scale(_COLOURS), "scale")).decode(),
-        "style": style,
-        "style_digest": digest(style),
+        "style": css,
+        "style_digest": digest(css),
         "script": script,
         "script_digest": digest(script),
     }

@@ -69,11 +69,9 @@ def write(
 
 def _pictures(rows: Sequence[Row], folder: Path, small: Small) -> Iterator[dict[str, Any]]:
     for figure, name in rows:
-        thumb = small(name)
-        if thumb is None:
-            continue
-        yield {
-            "figure": figure, "name": name, "short": PurePath(name).name,
-            "link": report.link(name, folder), "thumb": base64.b64encode(thumb.file).decode(),
-            "width": thumb.size[0], "height": thumb.size[1],
-        }  # fmt: skip
+        if thumb := small(name):
+            yield {
+                "figure": figure, "name": name, "short": PurePath(name).name,
+                "link": report.link(name, folder), "thumb": base64.b64encode(thumb.file).decode(),
+                "width": thumb.size[0], "height": thumb.size[1],
+            }  # fmt: skip
