@@ -105,17 +105,16 @@ def _gaze(names: Sequence[str]) -> Schema:
 
 
 def _see(names: Sequence[str]) -> Schema:
-    looked = _phrase("What to look for.", forms.MOST_LOOKED_FOR)
+    bounds = {"minItems": 1, "maxItems": forms.MOST_LOOKED_FOR}
     properties = {
         "image": _images(1, 1),
-        "phrase": {**looked, "minItems": 1},
+        "phrase": {**_phrase("What to look for."), **bounds},
         "list": {"enum": list(names), "description": "The list that they are weighed against."},
         "against": _phrase("Phrases that they are weighed against, in place of a list."),
         "quality": _QUALITY,
         "corrected": _CORRECTED,
         "overlay": {**_CORRECTED, "description": "Send a picture of each map."},
     }
-    exclusive = {"not": {"required": ["list", "against"]}}
     return asking(
         "see",
         "Where a picture speaks for a phrase",
@@ -125,7 +124,7 @@ def _see(names: Sequence[str]) -> Schema:
             "text/event-stream": events("queued, encoding, progress, maps, error, done"),
         },
         required=("image", "phrase"),
-        more=exclusive,
+        more={"not": {"required": ["list", "against"]}},
     )
 
 
@@ -206,11 +205,11 @@ def _card(names: Sequence[str]) -> Schema:
 
 def _images(fewest: int, most: int) -> Schema:
     picture = {"type": "string", "contentMediaType": PICTURES}
-    return {"type": "array", "items": picture, "minItems": fewest, "maxItems": most}
+    return array(picture, minItems=fewest, maxItems=most)
 
 
-def _phrase(description: str, most: int = forms.MOST_PHRASES) -> Schema:
-    return array(_PHRASE, maxItems=most, description=description)
+def _phrase(description: str) -> Schema:
+    return array(_PHRASE, maxItems=forms.MOST_PHRASES, description=description)
 
 
 def _lists(names: Sequence[str]) -> Schema:

@@ -32,12 +32,13 @@ def record(kind: type) -> Schema:
     """Return the schema of what `asdict` makes of a dataclass: all of its fields, and no others."""
     # The modules of results import Mapping for type checkers alone.
     hints = get_type_hints(kind, localns={"Mapping": Mapping})
-    said = _attributes(kind)
+    doc = inspect.getdoc(kind) or ""
+    said = _attributes(doc)
     properties = {
         name: _schema(hints[name]) | _BOUNDS.get(name, {}) | said.get(name, {})
         for name in (each.name for each in dataclasses.fields(kind))
     }
-    return {"description": _doc(kind).partition("\n")[0], **closed(properties)}
+    return {"description": doc.partition("\n")[0], **closed(properties)}
 
 
 def closed(properties: Schema) -> Schema:
@@ -80,13 +81,7 @@ def asking(
         more: what else holds of the form.
 
     """
-    form = {
-        "type": "object",
-        "required": list(required),
-        "properties": properties,
-        "additionalProperties": False,
-        **(more or {}),
-    }
+    form = closed(properties) | {"required": list(required)} | (more or {})
     media = {"schema": form, "encoding": {"image": {"contentType": PICTURES}}}
     return {
         "operationId": name,
@@ -126,7 +121,7 @@ def events(names: str) -> Schema:
 def _schema(hint: Any) -> Schema:
     origin, parts = get_origin(hint), get_args(hint)
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
-        return {"$ref": f"#/components/schemas/{hint.__name__}"}
+        return reference(hint.__name__)
     if origin is Literal:
         return {"enum": list(parts)}
     if origin in (Union, types.UnionType):
@@ -135,18 +130,14 @@ def _schema(hint: Any) -> Schema:
         return {"type": simple} if all(simple) else {"oneOf": each}
     if origin is tuple:
         many = {} if parts[-1] is ... else {"minItems": len(parts), "maxItems": len(parts)}
-        return {"type": "array", "items": _schema(parts[0]), **many}
+        return array(_schema(parts[0]), **many)
     if origin is Mapping:
         return {"type": "object", "additionalProperties": _schema(parts[1])}
     return {"type": _KINDS[hint]}
 
 
-def _doc(kind: type) -> str:
-    return inspect.getdoc(kind) or ""
-
-
-def _attributes(kind: type) -> dict[str, Schema]:
+def _attributes(doc: str) -> dict[str, Schema]:
     """Return name -> description, as the section Attributes of a docstring has them."""
-    section = _doc(kind).partition("Attributes:\n")[2]
+    section = doc.partition("Attributes:\n")[2]
     found = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, re.MULTILINE)
     return {name: {"description": " ".join(text.split())} for name, text in found}
