@@ -43,6 +43,10 @@ if TYPE_CHECKING:
 
 DEMO = "demo"
 JSON, CSV, PNG = "application/json", "text/csv", "image/png"
+_KINDS = {
+    "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml", "png": PNG,
+    "otf": "font/otf",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,6 @@ class Page:
             settings: how.
 
         """
-        self._clip = clip
         self.settings = settings
         self._queue = Queue(settings.places)
         jobs = Jobs(clip)
@@ -154,11 +157,7 @@ class Page:
     ) -> Route:
         """Return a route whose form is checked, and whose job goes through the queue.
 
-        Args:
-            path: its address.
-            check: turns a form into a question.
-            works: media type -> function that makes such an answer; the client's `preferred`.
-
+        Of `works`, media type -> function, the client's `preferred` one makes the answer.
         """
 
         async def answer(request: Request) -> Response:
@@ -204,15 +203,7 @@ def _static(files: dict[str, bytes], request: Request) -> Response:
     name = request.path_params["name"]
     if name not in files:
         raise HTTPException(404)
-    return Response(files[name], media_type=_media_type(name))
-
-
-def _media_type(name: str) -> str:
-    kinds = {
-        "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml", "png": PNG,
-        "otf": "font/otf",
-    }  # fmt: skip
-    return kinds.get(name.rpartition(".")[2], "application/octet-stream")
+    return Response(files[name], media_type=_KINDS[name.rpartition(".")[2]])
 
 
 def _lists(known: questions.Known) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from clip_gaze.web.questions import Card, Compare, Find, Gaze, Prompt, See
 from clip_gaze.web.responses import RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from clip_gaze.web.multipart import Form, Upload
     from clip_gaze.web.questions import Known
@@ -53,7 +53,7 @@ def see(form: Form, known: Known) -> See:
         raise RefusedError(400, "phrase is missing; say what to look for in the picture")
     if len(asked) > MOST_LOOKED_FOR:
         raise RefusedError(400, f"at most {MOST_LOOKED_FOR} phrases are looked for at once")
-    name, others = _single(form, "list"), _phrases(form, "against")
+    name, others = _single("list", form.values.get("list", ())), _phrases(form, "against")
     if name is not None and others:
         raise RefusedError(400, "list and against exclude each other")
     if name is not None:
@@ -96,11 +96,9 @@ def prompt(form: Form, known: Known) -> Prompt:
     """Return what a form for `prompt` asks; see `gaze`."""
     _only(form, "list", "phrase", "with", "without", "free", "negative", "style")
     (upload,) = _uploads(form, 1, 1)
-    words = _phrases(form, "with")
-    if len(words) > 1:
-        raise RefusedError(400, "with is given more than once")
+    words = _single("with", _phrases(form, "with"))
     rules = Rules(
-        "".join(words),
+        words or "",
         _flag(form, "free"),
         _flag(form, "negative"),
         _one_of(form, "style", {each: each for each in BETWEEN}, default="plain"),
@@ -113,30 +111,26 @@ def card(form: Form, known: Known) -> Card:
     """Return what a form for `card` asks; see `gaze`."""
     _only(form, "list", "phrase", "top", "corrected", "see", "see_list", "see_quality")
     (upload,) = _uploads(form, 1, 1)
-    wanted, name = _phrases(form, "see"), _single(form, "see_list")
-    if len(wanted) > 1:
-        raise RefusedError(400, "see is given more than once")
+    given, name = _phrases(form, "see"), _single("see_list", form.values.get("see_list", ()))
+    wanted = _single("see", given)
     quality = _one_of(form, "see_quality", QUALITIES, default=QUALITIES["normal"])
-    more = ("see_list", "see_quality")
-    for each in more:
-        if each in form.values and not wanted:
+    for each in ("see", "see_list", "see_quality"):
+        if form.values.pop(each, None) and wanted is None:
             raise RefusedError(400, f"{each} goes with see")
-    for each in ("see", *more):
-        form.values.pop(each, None)
     asked = gaze(form, known)
     if asked.top is None or asked.top > MOST_ON_CARD:
         raise RefusedError(400, f"top should be a whole number, 1 to {MOST_ON_CARD} on a card")
-    if not wanted:
+    if wanted is None:
         return Card(asked, None)
     if name is None:
-        name = next((each for each, listed in asked.lists.items() if wanted[0] in listed), None)
+        name = next((each for each, listed in asked.lists.items() if wanted in listed), None)
     against: str | tuple[str, ...] | None = name
     if name == phrases.OWN:
         own = asked.lists.get(name) or known.lists.get(name, ())
         against = own if len(own) > 1 else None
     elif name is not None:
         _listed(name, known)
-    return Card(asked, See(upload, wanted, against, quality, asked.corrected))
+    return Card(asked, See(upload, given, against, quality, asked.corrected))
 
 
 def _only(form: Form, *names: str) -> None:
@@ -200,7 +194,7 @@ def _phrases(form: Form, name: str) -> tuple[str, ...]:
 
 
 def _top(form: Form) -> int | None:
-    given = _single(form, "top")
+    given = _single("top", form.values.get("top", ()))
     if given is None:
         return 5
     if not (given.isascii() and given.isdecimal() and len(given) < 10):
@@ -213,14 +207,13 @@ def _flag(form: Form, name: str) -> bool:
 
 
 def _one_of(form: Form, name: str, values: Mapping[str, _T], *, default: _T) -> _T:
-    given = _single(form, name)
+    given = _single(name, form.values.get(name, ()))
     if given is not None and given not in values:
         raise RefusedError(400, f"{name} should be one of {', '.join(values)}")
     return default if given is None else values[given]
 
 
-def _single(form: Form, name: str) -> str | None:
-    given = form.values.get(name, ())
+def _single(name: str, given: Sequence[str]) -> str | None:
     if len(given) > 1:
         raise RefusedError(400, f"{name} is given more than once")
     return given[0] if given else None

@@ -79,7 +79,9 @@ class Guard:
         exchange = _Exchange(self, request, receive, send)
         try:
             self._check_sender(request)
-            self._check_length(request.headers)
+            length = _only(request.headers, "content-length")
+            if length is not None and length.isdecimal() and int(length) > self.max_body:
+                raise self._too_large()
             await self._admitted(request)(scope, exchange.receive, exchange.send)
         except RefusedError as error:
             await refusal(error)(scope, exchange.receive, exchange.send)
@@ -142,24 +144,12 @@ class Guard:
         if foreign or _only(request.headers, "sec-fetch-site") not in (None, "same-origin", "none"):
             raise RefusedError(403, "only this server's own page may ask this from a browser")
 
-    def _check_length(self, headers: Headers) -> None:
-        length = _only(headers, "content-length")
-        if length is not None and length.isdecimal() and int(length) > self.max_body:
-            raise self._too_large()
-
     def _too_large(self) -> RefusedError:
         limit = f"{self.max_body / (1 << 20):.3g} MB"
         return RefusedError(413, f"more than {limit} at once; send less, or raise --max-upload")
 
     def _admitted(self, request: Request) -> ASGIApp:
-        """Return the application that answers a request with the right token.
-
-        The token in a page's address becomes a cookie.
-
-        Raises:
-            RefusedError: the token is missing or wrong.
-
-        """
+        """Return what answers a request with the right token; an address's becomes a cookie."""
         if self._token is None:
             return self._app
         name = cookie(self._address)

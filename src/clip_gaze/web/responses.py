@@ -25,11 +25,9 @@ if TYPE_CHECKING:
 
 STREAM = "text/event-stream"
 _QUALITY = re.compile(r"[01](\.[0-9]{0,3})?")
-# Seconds after which to try again.
-_RETRY = 2
 _MORE_HEADERS = {
     401: {"www-authenticate": 'Bearer realm="clip-gaze"'},
-    503: {"retry-after": str(_RETRY)},
+    503: {"retry-after": "2"},  # seconds
 }
 
 
@@ -145,15 +143,11 @@ def explained(error: Exception) -> RefusedError:
         return RefusedError(503, "too many questions are waiting; try again in a moment")
     if isinstance(error, StoppedError):
         return RefusedError(503, "clip-gaze is stopping; start it again")
+    if isinstance(error, (ClosedError, ModelError)):  # no other question would have an answer
+        return RefusedError(500, clean(str(error)))
     if isinstance(error, GazeError):
-        return RefusedError(_status(error), clean(str(error)))
+        return RefusedError(413 if isinstance(error, PictureSizeError) else 400, clean(str(error)))
     return RefusedError(500, "clip-gaze failed; its window says more")
-
-
-def _status(error: GazeError) -> int:
-    if isinstance(error, (ClosedError, ModelError)):
-        return 500  # no other question would have an answer
-    return 413 if isinstance(error, PictureSizeError) else 400
 
 
 def refusal(error: RefusedError) -> Response:

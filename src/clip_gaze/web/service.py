@@ -19,7 +19,7 @@ from clip_gaze.pictures.source import Content, Decoded
 from clip_gaze.results import PictureResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -155,7 +155,7 @@ class Jobs:
         """Look at the pictures, and then ask one list after the other, and tell of each."""
         results: list[PictureResult] = []
         errors: list[PictureError] = []
-        embeds: list[NDArray[np.float32] | None] = []
+        embeds: dict[int, NDArray[np.float32]] = {}
         for index, (name, found) in enumerate(self._clip.embed_many(pictures)):
             result = PictureResult(
                 name,
@@ -165,34 +165,27 @@ class Jobs:
                 corrected=asked.corrected,
             )
             if isinstance(found, PictureError):
-                embeds.append(None)
                 errors.append(found)
                 result = replace(result, status="error", error=str(found))
                 job.tell("picture", {"index": index, "result": asdict(result)})
             else:
-                embeds.append(found)
+                embeds[index] = found
             results.append(result)
-        shown: list[dict[str, tuple[Score, ...]]] = [{} for _ in results]
-        for name, listed in asked.lists.items() if len(errors) < len(results) else ():
+        shown: dict[int, dict[str, tuple[Score, ...]]] = {index: {} for index in embeds}
+        for name, listed in asked.lists.items() if embeds else ():
             ranking = self._clip.ranking(
                 {name: listed}, corrected=asked.corrected, encoding=_telling(job, name)
             )
-            for index, embedding in enumerate(embeds):
-                if embedding is not None:
-                    job.check()
-                    shown[index] |= ranking.best(embedding, asked.top)
-                    self._tell_scores(job, index, results[index].image, name, shown[index][name])
-        for index, embedding in enumerate(embeds):
-            if embedding is not None:
-                results[index] = replace(results[index], lists=shown[index])
-                job.tell("picture", {"index": index, "result": asdict(results[index])})
+            for index, embedding in embeds.items():
+                job.check()
+                shown[index] |= ranking.best(embedding, asked.top)
+                scores = [asdict(score) for score in shown[index][name]]
+                place = {"index": index, "image": results[index].image, "list": name}
+                job.tell("list", {**place, "scores": scores})
+        for index, lists in shown.items():
+            results[index] = replace(results[index], lists=lists)
+            job.tell("picture", {"index": index, "result": asdict(results[index])})
         return results, errors
-
-    def _tell_scores(
-        self, job: Job, index: int, image: str, name: str, scores: Sequence[Score]
-    ) -> None:
-        rows = [asdict(score) for score in scores]
-        job.tell("list", {"index": index, "image": image, "list": name, "scores": rows})
 
     def _maps(self, asked: questions.See, picture: Source, job: Job) -> list[HeatMap]:
         """Return the maps of a question."""
