@@ -111,14 +111,7 @@ async function checked(response) {
  */
 function pause(seconds, signal) {
   return new Promise((resolve, reject) => {
-    const leave = () => {
-      clearTimeout(timer);
-      reject(signal.reason);
-    };
-    const timer = setTimeout(() => {
-      signal.removeEventListener("abort", leave);
-      resolve();
-    }, 1000 * seconds);
-    signal.addEventListener("abort", leave);
+    setTimeout(resolve, 1000 * seconds);
+    signal.addEventListener("abort", () => reject(signal.reason));
   });
 }

@@ -1,6 +1,6 @@
 /** The phrases of each list with their bars; room is kept for those that are still to come. */
 
-import { $, make } from "./dom.js";
+import { $, arrange, make } from "./dom.js";
 import { shown } from "./question.js";
 import { counted, isClear, NO_WINNER, perCent, titled, YOURS } from "./words.js";
 
@@ -13,7 +13,7 @@ import { counted, isClear, NO_WINNER, perCent, titled, YOURS } from "./words.js"
 const MOST_WAITING = 25; // rows; a longer list scrolls in a box that is no higher
 
 /** @type {Map<string, HTMLElement>} */
-const sections = new Map();
+let sections = new Map();
 /** What the rows of a list show. @type {WeakMap<HTMLElement, Score[] | undefined>} */
 const filled = new WeakMap();
 
@@ -25,18 +25,11 @@ const filled = new WeakMap();
  * @param {(list: List, phrase: string) => void} onPhrase
  */
 export function showBars(asked, picture, reading, waiting, onPhrase) {
-  const bars = $("bars");
-  for (const [name, section] of sections) {
-    if (asked.lists.some((list) => list.name === name)) continue;
-    section.remove();
-    sections.delete(name);
-  }
-  bars.hidden = Boolean(picture?.error ?? picture?.failed);
-  asked.lists.forEach((list, at) => {
-    const section = sections.get(list.name) ?? made(list);
-    sections.set(list.name, section);
-    // What stands in its place already is not moved: it would lose the keyboard's focus.
-    if (bars.children[at] !== section) bars.insertBefore(section, bars.children[at] ?? null);
+  $("bars").hidden = Boolean(picture?.error ?? picture?.failed);
+  sections = new Map(asked.lists.map((list) => [list.name, sections.get(list.name) ?? made(list)]));
+  arrange($("bars"), [...sections.values()]);
+  for (const list of asked.lists) {
+    const section = /** @type {HTMLElement} */ (sections.get(list.name));
     const scores = picture?.answers.get(list.key);
     section.classList.toggle("waiting", Boolean(picture) && !scores);
     section.setAttribute("aria-busy", String(Boolean(picture) && !scores));
@@ -46,10 +39,10 @@ export function showBars(asked, picture, reading, waiting, onPhrase) {
     const rows = /** @type {HTMLElement} */ (section.querySelector("ol"));
     const count = shown(asked, list);
     rows.classList.toggle("long", count > MOST_WAITING);
-    if (scores && filled.get(rows) === scores) return;
+    if (scores && filled.get(rows) === scores) continue;
     filled.set(rows, scores);
     fill(rows, scores ?? Array(Math.min(count, MOST_WAITING)).fill(null), (phrase) => onPhrase(list, phrase));
-  });
+  }
 }
 
 /**
@@ -102,8 +95,7 @@ function fill(rows, scores, onPhrase) {
     button.disabled = !score && button !== document.activeElement;
     button.onclick = score && (() => onPhrase(score.phrase));
     if (button.dataset.phrase !== score?.phrase) button.setAttribute("aria-pressed", "false");
-    if (score) write(button, score);
-    else erase(button);
+    write(button, score);
   });
 }
 
@@ -115,27 +107,23 @@ function row() {
 
 /**
  * @param {HTMLButtonElement} button
- * @param {Score} score
+ * @param {Score | null} score
  */
-function write(button, { phrase, probability, plain }) {
+function write(button, score) {
   const [words, share, before, track] = /** @type {any} */ (button.children);
-  button.dataset.phrase = phrase;
-  words.textContent = words.title = phrase;
-  share.textContent = perCent(probability);
+  const { phrase = "", probability = 0, plain } = /** @type {Partial<Score>} */ (score ?? {});
+  if (score) button.dataset.phrase = words.title = phrase;
+  else {
+    delete button.dataset.phrase;
+    words.removeAttribute("title");
+  }
+  words.textContent = phrase;
+  share.textContent = score ? perCent(probability) : "";
   before.textContent = plain === undefined ? "" : `plain ${perCent(plain)}`;
   draw(track, probability, plain);
   button.classList.toggle("corrected", plain !== undefined);
 }
 
-/** @param {HTMLButtonElement} button */
-function erase(button) {
-  const [words, share, before, track] = /** @type {any} */ (button.children);
-  delete button.dataset.phrase;
-  words.removeAttribute("title");
-  for (const part of [words, share, before]) part.textContent = "";
-  draw(track, 0);
-  button.classList.remove("corrected");
-}
 
 /** @returns {HTMLElement} an empty bar */
 export function bar() {

@@ -6,7 +6,7 @@ import { $, make, speak, write } from "./dom.js";
 import { form, OWN } from "./question.js";
 import { hand, json } from "./save.js";
 import { menu } from "./saving.js";
-import { counted, isClear, perCent, probability, times, titled, YOURS } from "./words.js";
+import { counted, isClear, perCent, probability, stemmed, times, titled, YOURS } from "./words.js";
 
 /**
  * @typedef {import("./pictures.js").Picture} Picture
@@ -19,7 +19,6 @@ const SAME = "The model sees no difference between them.";
 const DIFFERENT =
   "Which phrases gain most from one picture to the other, and by how much their odds are multiplied.";
 const MEDIA = { "two-chart": "image/png", "two-csv": "text/csv", "two-json": "application/json" };
-const LETTERS = /** @type {const} */ (["A", "B"]);
 
 /** @type {[Picture, Picture] | null} */
 let pair = null;
@@ -47,7 +46,7 @@ export function setUp(question, onLeave) {
 async function save(media, patience) {
   if (!answer || !pair) return;
   const { data, found } = answer;
-  const stem = pair.map(({ file }) => file.name.replace(/\.[^.]*$/, "")).join(" and ");
+  const stem = pair.map(({ file }) => stemmed(file.name)).join(" and ");
   if (media === "application/json") hand(json(found), `${stem}.json`);
   else {
     const response = await ask("api/compare", data, patience, media);
@@ -130,7 +129,7 @@ function showChanges({ lists, same }) {
     const title = name === OWN ? YOURS : titled(name);
     // Where nothing else is there, what is small is shown.
     const folds = changes.some((change) => !isSmall(change));
-    const tables = [falls, rises].map((side, at) => table(title, LETTERS[at], side, folds));
+    const tables = [table(title, "A", falls, folds), table(title, "B", rises, folds)];
     $("changes").append(make("section", { "aria-label": title }, make("h3", { textContent: title }), ...tables));
   }
   speak(`Compared: ${counted(all.length, "phrase")} shown`);

@@ -22,13 +22,6 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
-/**
- * Say something to those who do not see the page.
- * @param {string} text
- */
-export function speak(text) {
-  $("spoken").textContent = text;
-}
 
 /**
  * @param {string} id
@@ -38,3 +31,19 @@ export function speak(text) {
 export const write = (id, otherwise = "") => (text) => {
   $(id).textContent = text || otherwise;
 };
+
+/** Say something to those who do not see the page. */
+export const speak = write("spoken");
+
+/**
+ * Let an element have these children, in this order. What stands in its place already is not moved:
+ * it would lose the keyboard's focus.
+ * @param {HTMLElement} parent
+ * @param {HTMLElement[]} children
+ */
+export function arrange(parent, children) {
+  for (const child of [...parent.children]) if (!children.includes(/** @type {any} */ (child))) child.remove();
+  children.forEach((child, at) => {
+    if (parent.children[at] !== child) parent.insertBefore(child, parent.children[at] ?? null);
+  });
+}

@@ -13,7 +13,8 @@ import { isClear, NO_WINNER, perCent, titled, YOURS } from "./words.js";
 
 /** @type {{picture: Picture, stop: AbortController} | null} */
 let current = null;
-let asking = false;
+/** Whether a picture still waits for its answer. */
+export let busy = false;
 
 /** Lists whose phrases are encoded now. @type {Map<string, import("./bars.js").Progress>} */
 export const reading = new Map();
@@ -21,8 +22,6 @@ export const reading = new Map();
 /** Why nothing comes yet; "" where it does. */
 export let waiting = "";
 
-/** @returns {boolean} whether a picture still waits for its answer */
-export const busy = () => asking;
 
 /**
  * Ask for all that is missing.
@@ -30,14 +29,14 @@ export const busy = () => asking;
  * @param {() => void} onNews
  */
 export async function gaze(question, onNews) {
-  if (asking) return;
-  asking = true;
+  if (busy) return;
+  busy = true;
   for (let picture = next(question()); picture; picture = next(question())) {
     current = { picture, stop: new AbortController() };
     await answered(picture, question(), current.stop.signal, onNews);
   }
   current = null;
-  asking = false;
+  busy = false;
   onNews();
 }
 
@@ -95,7 +94,9 @@ async function answered(picture, asked, signal, onNews) {
     // Of a picture that cannot be read, the reason has come already.
     if (!signal.aborted && !picture.error) {
       picture.failed = /** @type {Error} */ (error).message;
-      if (!(error instanceof RefusedError)) failAll(picture.failed, asked);
+      // The server is gone: do not ask it once more for each picture.
+      const others = error instanceof RefusedError ? [] : pictures.filter((each) => missing(asked, each).length);
+      for (const each of others) each.failed = picture.failed;
     }
   }
   reading.clear();
@@ -103,14 +104,6 @@ async function answered(picture, asked, signal, onNews) {
   onNews();
 }
 
-/**
- * The server is gone: do not ask it once more for each picture.
- * @param {string} message
- * @param {Question} asked
- */
-function failAll(message, asked) {
-  for (const picture of pictures) if (missing(asked, picture).length) picture.failed = message;
-}
 
 /**
  * @param {Picture} picture

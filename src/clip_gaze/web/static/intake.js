@@ -33,21 +33,14 @@ export function watch(onFiles) {
 /** @param {(event: DragEvent) => void} onDrop */
 function catchDrops(onDrop) {
   let inside = 0;
-  const show = () => document.body.classList.toggle("dropping", inside > 0);
-  const step = (/** @type {number} */ by) => (/** @type {DragEvent} */ event) => {
-    event.preventDefault();
-    inside = Math.max(0, inside + by);
-    show();
-  };
-  document.addEventListener("dragenter", step(1));
-  document.addEventListener("dragleave", step(-1));
-  document.addEventListener("dragover", (event) => event.preventDefault());
-  document.addEventListener("drop", (event) => {
-    event.preventDefault();
-    inside = 0;
-    show();
-    onDrop(event);
-  });
+  for (const [kind, by] of Object.entries({ dragenter: 1, dragover: 0, dragleave: -1, drop: -Infinity })) {
+    document.addEventListener(kind, (event) => {
+      event.preventDefault();
+      inside = Math.max(0, inside + by);
+      document.body.classList.toggle("dropping", inside > 0);
+      if (kind === "drop") onDrop(/** @type {DragEvent} */ (event));
+    });
+  }
 }
 
 /**

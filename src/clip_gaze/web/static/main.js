@@ -3,20 +3,20 @@
 import { read } from "./api.js";
 import { showBars } from "./bars.js";
 import * as comparing from "./compare.js";
-import { $, make, speak, write } from "./dom.js";
+import { $, make, speak } from "./dom.js";
 import * as finding from "./finding.js";
 import * as gazing from "./gazing.js";
 import * as intake from "./intake.js";
 import { add, pictures, remove, select, selected } from "./pictures.js";
 import { setUp as setUpPrompt, showPrompt } from "./prompting.js";
 import { result } from "./question.js";
-import { saveCard, saveCsv, saveJson } from "./save.js";
+import { hand, json, saveCard, saveCsv } from "./save.js";
 import { menu } from "./saving.js";
 import { hide, mark, see, seen } from "./seeing.js";
 import { asked, setUp } from "./settings.js";
 import { showPicture } from "./stage.js";
 import { focusStrip, reveal, showStrip } from "./strip.js";
-import { counted } from "./words.js";
+import { counted, stemmed } from "./words.js";
 
 const TWO = "two"; // the state of the browser's history while two pictures are compared
 
@@ -51,7 +51,7 @@ function showTools() {
     $("with").dataset.ids = ids;
   }
   const results = complete();
-  for (const id of ["save-csv", "save-json"]) $(id).disabled = gazing.busy() || !results.length;
+  for (const id of ["save-csv", "save-json"]) $(id).disabled = gazing.busy || !results.length;
   $("save").hidden = Boolean(selected()?.error);
   $("save-card").disabled = !selected() || Boolean(selected()?.error) || !asked().lists.length;
 }
@@ -129,9 +129,6 @@ function back() {
   return was;
 }
 
-/** @param {string} name */
-const stemmed = (name) => name.replace(/\.[^.]*$/, "");
-
 function stem() {
   return pictures.length === 1 ? stemmed(pictures[0].file.name) : "pictures";
 }
@@ -152,7 +149,7 @@ function listen() {
     history.pushState(TWO, "");
     $("two-title").focus();
   });
-  $("save-json").addEventListener("click", () => one.save(() => saveJson(complete(), stem())));
+  $("save-json").addEventListener("click", () => one.save(() => hand(json(complete()), `${stem()}.json`)));
   $("save-csv").addEventListener("click", () => one.save((patience) => {
       const done = pictures.filter((picture) => result(asked(), picture));
       return saveCsv(done, asked(), patience, stem());

@@ -26,10 +26,7 @@ export function select(picture) {
   current = picture;
 }
 
-/**
- * @param {File[]} files
- * @returns {Picture} the first of the new ones, which is now selected
- */
+/** @param {File[]} files the first of which is now selected */
 export function add(files) {
   const added = files.map((file) => ({
     id: ++count,
@@ -43,7 +40,6 @@ export function add(files) {
   }));
   pictures.push(...added);
   current = added[0];
-  return added[0];
 }
 
 /**

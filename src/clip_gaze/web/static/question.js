@@ -1,7 +1,6 @@
 /** What is asked about pictures, and which answers are there already. */
 
 /**
- * @typedef {import("./api.js").Score} Score
  * @typedef {import("./pictures.js").Picture} Picture
  * @typedef {{name: string, count: number, own: string[] | null, key: string}} List
  *   `count`: its phrases; `own`: they are the user's; `key`: two lists with one key have one answer

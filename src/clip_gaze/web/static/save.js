@@ -5,7 +5,6 @@ import { make } from "./dom.js";
 import { form } from "./question.js";
 
 /**
- * @typedef {import("./api.js").Result} Result
  * @typedef {import("./api.js").Patience} Patience
  * @typedef {import("./question.js").Question} Question
  * @typedef {import("./pictures.js").Picture} Picture
@@ -13,13 +12,6 @@ import { form } from "./question.js";
 
 const MOST_ON_CARD = 20; // phrases of each list
 
-/**
- * @param {Result[]} results
- * @param {string} stem of the file's name
- */
-export function saveJson(results, stem) {
-  hand(json(results), `${stem}.json`);
-}
 
 /**
  * Let the server write the table of each picture, and join them: all together could be too large.

@@ -75,10 +75,8 @@ export async function see(list, phrase, { quality, corrected }) {
 async function asked(file, { list, phrase, quality, stop }, corrected) {
   const form = new FormData();
   form.append("image", file, file.name);
-  form.append("phrase", phrase);
-  form.append("quality", quality);
-  form.append("corrected", String(corrected));
-  form.append("overlay", "true");
+  const fields = { phrase, quality, corrected, overlay: true };
+  for (const [name, value] of Object.entries(fields)) form.append(name, String(value));
   if (!list.own) form.append("list", list.name);
   // A phrase that stands alone is left to the server, which knows what to weigh it against.
   else if (list.own.length > 1) for (const other of list.own) form.append("against", other);

@@ -1,34 +1,29 @@
 /** The strip of thumbnails: which pictures there are, and which is looked at. */
 
-import { $, make } from "./dom.js";
+import { $, arrange, make } from "./dom.js";
 import { near, sorted } from "./finding.js";
-import { pictures, selected } from "./pictures.js";
+import { selected } from "./pictures.js";
 
 const EDGE = 160;
 
-/** @type {Map<import("./pictures.js").Picture, HTMLElement>} */
-const thumbs = new Map();
+/** @type {WeakMap<import("./pictures.js").Picture, HTMLElement>} */
+const thumbs = new WeakMap();
 // Large pictures are decoded one after the other, so that they are never in memory together.
 let last = Promise.resolve();
 
 /** @param {(picture: import("./pictures.js").Picture) => void} onSelect */
 export function showStrip(onSelect) {
-  for (const [picture, thumb] of thumbs) {
-    if (pictures.includes(picture)) continue;
-    thumb.remove();
-    thumbs.delete(picture);
-  }
-  sorted().forEach((picture, at) => {
+  const all = sorted().map((picture) => {
     const thumb = thumbs.get(picture) ?? made(picture, onSelect);
     thumbs.set(picture, thumb);
-    // What stands in its place already is not moved: it would lose the keyboard's focus.
-    if ($("thumbs").children[at] !== thumb) $("thumbs").insertBefore(thumb, $("thumbs").children[at] ?? null);
     /** @type {HTMLElement} */ (thumb.lastElementChild).textContent = near.get(picture)?.toFixed(3) ?? "";
     const input = /** @type {HTMLInputElement} */ (thumb.firstElementChild);
     input.checked = picture === selected();
     thumb.classList.toggle("bad", Boolean(picture.error ?? picture.failed));
+    return thumb;
   });
-  $("strip").hidden = !pictures.length;
+  arrange($("thumbs"), all);
+  $("strip").hidden = !all.length;
 }
 
 /** Bring the thumbnail of the selected picture into sight, without moving the page. */

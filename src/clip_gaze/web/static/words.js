@@ -6,13 +6,14 @@ const whole = new Intl.NumberFormat("en");
 export const YOURS = "Your own phrases";
 export const NO_WINNER = "no clear winner";
 
-/**
- * @param {string} name of a list, such as "painting_materials"
- */
+/** @param {string} name of a list, such as "painting_materials" */
 export function titled(name) {
   const words = name.replaceAll("_", " ");
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
+
+/** @param {string} name of a file, which loses its ending */
+export const stemmed = (name) => name.replace(/\.[^.]*$/, "");
 
 /**
  * @param {number} count
