@@ -104,12 +104,7 @@ def changes(
 
 
 def _shown(values: NDArray[np.float64], top: int | None) -> list[int]:
-    """Return which phrases are shown, those first whose probability changes most.
-
-    Args:
-        values: (n, m) log-odds, the reference first.
-        top: see `compare`.
-    """
+    """Return which phrases are shown, of (n, m) log-odds; first those that change most."""
     likely = np.exp(-np.logaddexp(0, -values))  # the logistic function, without overflow
     wanted = set(range(values.shape[1]))
     if top:

@@ -13,7 +13,7 @@ from clip_gaze.analysis.defaults import FEWEST_RUNS, RUNS
 from clip_gaze.errors import GazeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -92,7 +92,8 @@ def occlude(
     def lost(windows: list[_Window]) -> Floats:
         nonlocal done
         rows = []
-        for batch in _batches(windows):
+        for at in range(0, len(windows), _PER_BATCH):
+            batch = windows[at : at + _PER_BATCH]
             versions = np.stack([window.cover(pixels, blurred) for window in batch])
             rows.append(score(versions))
             done += len(batch)
@@ -139,11 +140,6 @@ def _lattice(size: int, edge: float, count: int) -> list[_Window]:
     pixels = max(1, round(edge * size))
     starts = [round(start) for start in np.linspace(0, size - pixels, count).tolist()]
     return [_Window(left, top, pixels) for top in starts for left in starts]
-
-
-def _batches(windows: list[_Window]) -> Iterator[list[_Window]]:
-    for at in range(0, len(windows), _PER_BATCH):
-        yield windows[at : at + _PER_BATCH]
 
 
 def _coverage(windows: list[_Window], size: int) -> Floats:

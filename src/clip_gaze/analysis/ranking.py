@@ -93,12 +93,10 @@ class Ranking:
             return [
                 PhraseScore(phrases[at], value) for at, value in zip(order, likely, strict=True)
             ]
-        plain: list[float] = similarity.softmax(self._logits(embedding[None], name))[0][
-            order
-        ].tolist()
+        (plain,) = similarity.softmax(self._logits(embedding[None], name))
         return [
             CorrectedScore(phrases[at], *both)
-            for at, *both in zip(order, likely, plain, strict=True)
+            for at, *both in zip(order, likely, plain[order].tolist(), strict=True)
         ]
 
     def _logits(self, image_embeds: NDArray[np.float32], name: str) -> NDArray[np.float32]:

@@ -44,10 +44,8 @@ class _Block:
 
     def at(self, x: float, y: float) -> Iterator[Mark]:
         """Yield the marks, moved."""
-        moved: Mark
         for mark in self.marks:
-            moved = replace(mark, x=mark.x + x, y=mark.y + y)
-            yield moved
+            yield replace(mark, x=mark.x + x, y=mark.y + y)
 
 
 def draw(

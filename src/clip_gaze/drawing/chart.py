@@ -181,14 +181,8 @@ def _tick(tick: float, x: float, y: float, bottom: float) -> Iterator[Mark]:
     """Yield a mark of the scale, as a factor and as log-odds, and its line down the rows."""
     yield Box(x - 0.5, y + 21, 1, bottom - y - 21, LINE if tick else EDGE)
     yield Words(x, y, factor(tick) if tick else "same", SMALL, INK, "middle")
-    yield Words(
-        x,
-        y + 15,
-        f"{tick:+.3g}".replace("-", "\N{MINUS SIGN}") if tick else "0",
-        SMALL - 2,
-        QUIET,
-        "middle",
-    )
+    odds = f"{tick:+.3g}".replace("-", "\N{MINUS SIGN}") if tick else "0"
+    yield Words(x, y + 15, odds, SMALL - 2, QUIET, "middle")
 
 
 def _row(changes: Sequence[Change], y: float, frame: _Frame, scale: float) -> Iterator[Mark]:

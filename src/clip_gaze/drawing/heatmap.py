@@ -97,7 +97,9 @@ def sheet(
     part = _part(maps[0].box)
     edges = zip(part, opened.size * 2, strict=True)
     left, top, right, bottom = (round(share * length) for share, length in edges)
-    shown = _resized(cropped(opened, (left, top, right, bottom)), edge)
+    kept = cropped(opened, (left, top, right, bottom))
+    width, height = (max(1, round(length * edge / max(kept.size))) for length in kept.size)
+    shown = rgb(kept).resize((width, height), Image.Resampling.LANCZOS)
     maps = [replace(heat, box=within(heat.box, part)) for heat in maps]
     name = Path(maps[0].image).name or "the picture"
     wide, high = -(-shown.width // SCALE), -(-shown.height // SCALE)
@@ -115,7 +117,8 @@ def sheet(
     note = by if fits else f"{first.model}, {first.variant}"
     marks = [*_panel(shown, name, note, corner(0), room)]
     for at, heat in enumerate(maps, start=1):
-        marks += _panel(over(shown, heat), heat.phrase, _share(heat), corner(at), room)
+        share = f"{per_cent(heat.log_odds)} of {heat.list or 'the phrases given'}"
+        marks += _panel(over(shown, heat), heat.phrase, share, corner(at), room)
         marks += _legend(heat, corner(at), high, room)
     width, height = corner(columns - 1)[0] + room + gap, corner(count - 1)[1] + high + _CAPTION
     if not fits:
@@ -158,17 +161,6 @@ def _part(box: tuple[float, ...]) -> tuple[float, float, float, float]:
     width, height = box[2] - box[0], box[3] - box[1]
     left, top = max(0.0, box[0] - width), max(0.0, box[1] - height)
     return left, top, min(1.0, box[2] + width), min(1.0, box[3] + height)
-
-
-def _resized(image: Image.Image, edge: int) -> Image.Image:
-    longest = max(image.size)
-    width, height = (max(1, round(length * edge / longest)) for length in image.size)
-    return rgb(image).resize((width, height), Image.Resampling.LANCZOS)
-
-
-def _share(heat: HeatMap) -> str:
-    """Return how likely the phrase is."""
-    return f"{per_cent(heat.log_odds)} of {heat.list or 'the phrases given'}"
 
 
 def over(shown: Image.Image, heat: HeatMap) -> Image.Image:

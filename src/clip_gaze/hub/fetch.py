@@ -74,9 +74,8 @@ def fetch(repository: str, file: ModelFile, remote: RemoteFile) -> str:
         for folder in (entry.parent, blob.parent, lock.parent):
             folder.mkdir(parents=True, exist_ok=True)
         with http.locked(lock, file.file):
-            digest = _accepted((entry, blob), file, remote)
-            if digest is None:
-                digest = _download(repository, file, remote, blob)
+            here = (_examine(path, file, remote)[0] for path in (entry, blob) if path.is_file())
+            digest = next(filter(None, here), None) or _download(repository, file, remote, blob)
             if not entry.is_file():
                 _link(blob, entry)
     except OSError as error:
@@ -86,15 +85,6 @@ def fetch(repository: str, file: ModelFile, remote: RemoteFile) -> str:
         )
         raise DownloadError(msg) from error
     return digest
-
-
-def _set_aside(path: Path) -> Path:
-    """Rename a wrong file, replacing an earlier wrong one, and return its new path."""
-    real = path.resolve()
-    aside = real.with_name(f"{real.name}.damaged")
-    real.replace(aside)
-    path.unlink(missing_ok=True)  # a link, which leads nowhere now
-    return aside
 
 
 def _download(repository: str, file: ModelFile, remote: RemoteFile, blob: Path) -> str:
@@ -119,16 +109,6 @@ def _download(repository: str, file: ModelFile, remote: RemoteFile, blob: Path) 
     raise DownloadError(msg)
 
 
-def _accepted(paths: tuple[Path, ...], file: ModelFile, remote: RemoteFile) -> str | None:
-    """Return the SHA-256 of the first of the paths that is the right file, or None."""
-    for path in paths:
-        if path.is_file():
-            digest, _ = _examine(path, file, remote)
-            if digest is not None:
-                return digest
-    return None
-
-
 def _examine(path: Path, file: ModelFile, remote: RemoteFile) -> tuple[str | None, str]:
     """Check a file: return its SHA-256, or set it aside and return None and the reason."""
     size, found = file.bytes if file.bytes is not None else remote.bytes, path.stat().st_size
@@ -145,7 +125,10 @@ def _examine(path: Path, file: ModelFile, remote: RemoteFile) -> tuple[str | Non
         complaint = f"{kind} {wanted} was expected, {actual} was found"
     else:
         return digest, ""
-    aside = _set_aside(path)
+    real = path.resolve()
+    aside = real.with_name(f"{real.name}.damaged")  # in place of an earlier one
+    real.replace(aside)
+    path.unlink(missing_ok=True)  # a link, which leads nowhere now
     logger.warning("%s: %s; it was set aside as %s", file.file, complaint, aside)
     return None, complaint
 

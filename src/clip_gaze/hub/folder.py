@@ -38,22 +38,14 @@ def copy(model: Model, variant: str | None, folder: Path) -> Files:
     # A stick needs no folders, but for files of the same name.
     flat = len(set(names.values())) == len(names)
     entries = {
-        role: replace(
-            file,
-            file=names[role] if flat else file.file,
-            bytes=files.paths[role].stat().st_size,
-            sha256=files.digests[role],
-        )
+        role: files.entry(role, file, names[role] if flat else file.file)
         for role, file in listed.items()
     }
+    graphs = {role: file for role, file in entries.items() if role != "tokenizer"}
     made = replace(
         manifest,
         tokenizer=entries.get("tokenizer"),
-        variants={
-            files.variant: manifest.variants[files.variant].with_files(
-                {role: file for role, file in entries.items() if role != "tokenizer"}
-            )
-        },
+        variants={files.variant: manifest.variants[files.variant].with_files(graphs)},
         default_variant=files.variant,
         download=False,
     )
@@ -81,14 +73,8 @@ def copy(model: Model, variant: str | None, folder: Path) -> Files:
 def _joined(made: Manifest, folder: Path, right: set[Path]) -> Manifest:
     """Return the manifest of a folder with one more variant; the folder keeps its default.
 
-    Args:
-        made: the manifest of the new variant alone.
-        folder: need not exist.
-        right: its files that are there already, from an earlier try.
-
-    Raises:
-        ModelError: something would be overwritten that is not this variant's.
-
+    `right` has the files of `made` that an earlier try has left there. Where something else would
+    be overwritten, a ModelError is raised.
     """
     if not (folder / MANIFEST).exists():
         if folder.exists() and set(folder.iterdir()) - right:

@@ -13,6 +13,7 @@ import logging
 import os
 import sys
 import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
@@ -155,25 +156,22 @@ def _headers() -> dict[str, str]:
 
 def _within(seconds: float, call: Callable[[], Any]) -> Any:
     """Return what `call` returns, or give it up after some seconds."""
-    outcome: list[Any] = []
+    outcome: Future[Any] = Future()
 
     def run() -> None:
         try:
-            outcome.append((call(), None))
+            outcome.set_result(call())
         except Exception as error:  # noqa: BLE001 - raised below, in the caller's thread
-            outcome.append((None, error))
+            outcome.set_exception(error)
 
     # A daemon: a resolver that hangs must not keep the process from ending.
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     thread.join(seconds)
-    if not outcome:
+    if not outcome.done():
         msg = f"no answer in {seconds:.0f} s"
         raise TimeoutError(msg)
-    result, error = outcome[0]
-    if error is not None:
-        raise error
-    return result
+    return outcome.result()
 
 
 def _library() -> ModuleType:

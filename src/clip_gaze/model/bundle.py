@@ -61,12 +61,7 @@ def write(folder: Path, model: Model, files: Files, put: Callable[[Path], object
     old = model.manifest.variants[files.variant]
     # Flat: a published graph lies in a folder of its own.
     graphs = {
-        role: replace(
-            file,
-            file=PurePosixPath(file.file).name,
-            bytes=files.paths[role].stat().st_size,
-            sha256=files.digests[role],
-        )
+        role: files.entry(role, file, PurePosixPath(file.file).name)
         for role, file in old.files().items()
         if role.startswith("vision")
     }

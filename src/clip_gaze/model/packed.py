@@ -16,7 +16,7 @@ import numpy as np
 
 from clip_gaze.errors import GazeError, ModelError
 from clip_gaze.model.session import PACKED_DATA, Tower, build, can_pack
-from clip_gaze.system import files, shelf
+from clip_gaze.system import files, notes, shelf
 from clip_gaze.system.malloc import give_back
 from clip_gaze.system.processor import boot, features
 from clip_gaze.system.resources import free_bytes
@@ -89,7 +89,7 @@ class Packed:
         if not can_pack():
             return None
         folder = self._folder()
-        note = _read(folder)
+        note: Note = notes.read(folder / NOTE)
         if not note:
             return None
         try:
@@ -120,7 +120,7 @@ class Packed:
         if not can_pack() or size < SMALLEST or size * _TIMES > self._most:
             return False
         folder = self._folder()
-        return not (folder.with_suffix(REFUSED).exists() or _read(folder))
+        return not (folder.with_suffix(REFUSED).exists() or notes.read(folder / NOTE))
 
     def write(self, graph: Path, row: Row, threads: int | None) -> bool:
         """Pack a graph, unless there is too little memory or room, or another process packs one.
@@ -139,7 +139,7 @@ class Packed:
             return False
         folder = self._folder()
         if not self.wanted(graph):
-            return bool(_read(folder))
+            return bool(notes.read(folder / NOTE))
         try:
             self._shelf.mkdir(parents=True, exist_ok=True)
             with _alone(self._shelf):
@@ -160,7 +160,7 @@ class Packed:
                     shelf.prune(self._shelf, self._most, folder)
         except (OSError, GazeError, MemoryError) as error:
             logger.info("%s: the weights of %s are not kept packed (%s)", folder, graph, error)
-        return bool(_read(folder))
+        return bool(notes.read(folder / NOTE))
 
     def _folder(self) -> Path:
         key = f"{_LAYOUT} {self._digest} {build()} {features()}"
@@ -168,14 +168,9 @@ class Packed:
 
 
 def _packed(graph: Path, part: Path, row: Row, threads: int | None) -> Note:
-    """Pack a graph into an empty folder and make sure that it gives the same numbers.
+    """Pack a graph into an empty folder, make sure that it gives the same numbers, return its note.
 
-    Returns:
-        Its note.
-
-    Raises:
-        ModelError: it cannot be written.
-        _RefusedError: it gives other numbers, or is not worth its room.
+    Where it gives others or is not worth its room, a _RefusedError is raised.
     """
     plain = Tower(graph, threads, into=part / GRAPH)
     # One row, few, and as many as a batch of phrases has: kernels differ by them.
@@ -209,17 +204,7 @@ def _packed(graph: Path, part: Path, row: Row, threads: int | None) -> Note:
 def _check(folder: Path, note: Note, *, again: bool) -> bool:
     """Make sure that the files are those that were written; bring the note's stamps up to date.
 
-    Args:
-        folder: of the files.
-        note: with their stamps and digests.
-        again: whether to read them even if their stamps are the same.
-
-    Returns:
-        Whether a stamp was another one.
-
-    Raises:
-        ModelError: a file is not the one that was written.
-        OSError: it cannot be read.
+    They are read if their stamps are others, or `again`. Returns whether a stamp was another one.
     """
     changed = False
     for name in (GRAPH, PACKED_DATA):
@@ -241,11 +226,7 @@ def _boot() -> str:
 
 
 def _try(tower: Tower, note: Note) -> None:
-    """Make sure that a tower gives the vector that its plain weights gave.
-
-    Raises:
-        ModelError: it does not.
-    """
+    """Make sure that a tower gives the vector that its plain weights gave."""
     wanted = np.asarray(note["vector"], np.float32)
     found = tower.probe(note["row"], 1)[0]
     if np.abs(found - wanted).max() > _CLOSE * np.linalg.norm(wanted):
@@ -272,22 +253,9 @@ def _weight(graph: Path) -> int:
     return files.size(graph) + files.size(beside)
 
 
-def _read(folder: Path) -> Note:
-    """Return what a folder's note says; nothing where there is none, or a damaged one."""
-    try:
-        found = json.loads((folder / NOTE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Let one process at a time pack.
-
-    Raises:
-        BlockingIOError, FileExistsError: another one does.
-    """
+    """Let one process at a time pack; where another one does, raise what `files.held` raises."""
     descriptor = files.held(folder / LOCK)
     try:
         yield

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from clip_gaze.errors import ModelError
@@ -29,6 +29,11 @@ class Files:
         """Return what identifies a tower, "vision" or "text": the digests of its files."""
         roles = (tower, f"{tower}_data")
         return "+".join(self.digests[role] for role in roles if role in self.digests)
+
+    def entry(self, role: str, file: ModelFile, name: str) -> ModelFile:
+        """Return what a manifest says of a file under another name, with its size and digest."""
+        size = self.paths[role].stat().st_size
+        return replace(file, file=name, bytes=size, sha256=self.digests[role])
 
 
 def sha256(path: Path) -> str:

@@ -86,22 +86,18 @@ def whole(target: Path, *, direct: bool = True) -> Iterator[Path]:
     final = _followed(target)
     with named(target):
         part, descriptor = _begun(final)
-        try:
-            yield part
-            os.fsync(descriptor)
-            if sys.platform == "win32":  # which renames and removes no file that is open
-                os.close(descriptor)
-                descriptor = -1
-            part.replace(final)
-        except BaseException:
-            if sys.platform == "win32" and descriptor >= 0:
-                os.close(descriptor)
-                descriptor = -1
-            part.unlink(missing_ok=True)
-            raise
-        finally:
-            if descriptor >= 0:
-                os.close(descriptor)
+        with os.fdopen(descriptor, "rb") as holder:
+            try:
+                yield part
+                os.fsync(descriptor)
+                if sys.platform == "win32":  # which renames and removes no file that is open
+                    holder.close()
+                part.replace(final)
+            except BaseException:
+                if sys.platform == "win32":
+                    holder.close()
+                part.unlink(missing_ok=True)
+                raise
         _keep_names(final.parent)
 
 

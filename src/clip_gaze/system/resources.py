@@ -64,13 +64,8 @@ def _cgroups(controller: str) -> list[Path]:
 
     A limit holds for all groups below. Of a path that cannot be followed, as in a container that
     does not see its own place in the host's tree, the mount remains, which is its own group there.
-
-    Args:
-        controller: "cpu" or "memory". In version 1 each has its own tree, in version 2 all share
-            one, whose line names none (cgroups(7)).
-
-    Returns:
-        None of them on other systems. Not each exists.
+    In version 1 "cpu" and "memory" have a tree each, in version 2 all share one, whose line names
+    none (cgroups(7)). Not each folder exists; other systems have none.
     """
     try:
         lines = os.fsdecode(OWN_CGROUPS.read_bytes()).splitlines()
