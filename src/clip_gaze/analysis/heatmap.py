@@ -10,7 +10,7 @@ from clip_gaze.analysis.defaults import RUNS
 from clip_gaze.analysis.occlusion import Occlusion, occlude
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -50,9 +50,7 @@ def explain(
         GazeError: `runs` is less than 20.
 
     """
-    names: Mapping[tuple[str, ...], str] = {
-        listed: name for name, listed in lists_of(asked).items()
-    }
+    names = {listed: name for name, listed in lists_of(asked).items()}
 
     def score(squares: Pixels) -> Floats:
         embeds = encode(squares)

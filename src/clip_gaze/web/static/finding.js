@@ -12,7 +12,7 @@ const NOTHING = "Write what to look for.";
 const UNSAID = "Write what you do not want right behind the “-”.";
 
 /** How near each picture is; empty where they stand as they were added. @type {Map<Picture, number>} */
-export const near = new Map();
+export let near = new Map();
 
 let stop = new AbortController();
 
@@ -32,7 +32,7 @@ export function setUp(onNews) {
 /** Let the pictures stand as they were added. */
 export function forget() {
   stop.abort();
-  near.clear();
+  near = new Map();
   $("unfind").hidden = true;
   $("wanted").value = $("finding-says").textContent = $("finding-error").textContent = "";
 }
@@ -68,8 +68,7 @@ async function find(text, onNews) {
       }
     }
     if (signal.aborted) return;
-    near.clear();
-    for (const [picture, similarity] of found) near.set(picture, similarity);
+    near = found;
     $("unfind").hidden = false;
     $("finding-says").textContent = `${counted(near.size, "picture")}, the nearest first`;
     speak(`Nearest: ${sorted()[0]?.file.name ?? ""}`);
