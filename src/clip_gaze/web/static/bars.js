@@ -124,7 +124,6 @@ function write(button, score) {
   button.classList.toggle("corrected", plain !== undefined);
 }
 
-
 /** @returns {HTMLElement} an empty bar */
 export function bar() {
   return make("span", { className: "track" }, make("i"), make("s"));

@@ -22,7 +22,6 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
-
 /**
  * @param {string} id
  * @param {string} [otherwise] what stands there in place of ""

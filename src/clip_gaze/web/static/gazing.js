@@ -22,7 +22,6 @@ export const reading = new Map();
 /** Why nothing comes yet; "" where it does. */
 export let waiting = "";
 
-
 /**
  * Ask for all that is missing.
  * @param {() => Question} question
@@ -103,7 +102,6 @@ async function answered(picture, asked, signal, onNews) {
   waiting = "";
   onNews();
 }
-
 
 /**
  * @param {Picture} picture

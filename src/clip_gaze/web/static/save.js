@@ -12,7 +12,6 @@ import { form } from "./question.js";
 
 const MOST_ON_CARD = 20; // phrases of each list
 
-
 /**
  * Let the server write the table of each picture, and join them: all together could be too large.
  * @param {Picture[]} pictures
