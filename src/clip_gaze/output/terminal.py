@@ -84,10 +84,8 @@ def wrapped(line: str, stream: TextIO) -> str:
         return line
     room = max(20, _columns() - 1)
     indent = line[: len(line) - len(line.lstrip())] + "  "
-    return "\n".join(
-        textwrap.wrap(
-            line, room, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
-        )
+    return textwrap.fill(
+        line, room, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
 
 
