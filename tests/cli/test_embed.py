@@ -91,6 +91,17 @@ def test_a_dataset_is_made_and_asked(scans: Path, tmp_path: Path) -> None:
     assert "of demo (fp32), not of demo (q8); name that model, or none" in done.stderr
 
 
+def test_answers_of_a_dataset_of_halves_can_be_gone_on_with(scans: Path, tmp_path: Path) -> None:
+    vectors, answers = tmp_path / "vectors", tmp_path / "answers"
+    run("embed", scans, "-o", vectors, "--model", "demo", "--half")
+    words = ("gaze", vectors, *LISTS, "-o", f"{answers}/")
+    run(*words)
+    before = {path.name: path.read_bytes() for path in answers.iterdir()}
+    done = run(*words, "--resume")
+    assert "holds a dataset" not in done.stderr
+    assert {path.name: path.read_bytes() for path in answers.iterdir()} == before
+
+
 def test_a_dataset_knows_where_its_pictures_lie(
     scans: Path, tmp_path: Path, picture: Callable[..., Image.Image]
 ) -> None:

@@ -17,13 +17,15 @@ import pytest
 from pyarrow import parquet
 
 import clip_gaze
-from clip_gaze.datasets import engines
+from clip_gaze.datasets import engines, listing
 from clip_gaze.datasets import work as working
 from clip_gaze.datasets.place import is_dataset
-from clip_gaze.errors import BrokenOffError, ModelError, StorageError
+from clip_gaze.errors import BrokenOffError, ModelError, PictureError, StorageError
 from clip_gaze.model import registry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from clip_gaze.datasets.work import Outcome
 
 BAD = "bad.png"
@@ -73,6 +75,20 @@ def test_other_programs_read_it(scans: Path, tmp_path: Path) -> None:
     assert about["digests"]["vision"] == manifest["variants"]["fp32"]["vision"]["sha256"]
     for part in (tmp_path / "vectors").glob("part-*"):
         assert json.loads(parquet.read_schema(part).metadata[b"clip_gaze"]) == about
+
+
+def test_folders_that_cannot_be_listed_are_counted(
+    scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = listing.listed
+
+    def listed(sources: Any, failed: Callable[[PictureError], object]) -> Iterator[listing.Named]:
+        failed(PictureError("attic: may not be read"))
+        return whole(sources, failed)
+
+    monkeypatch.setattr(listing, "listed", listed)
+    with pytest.raises(BrokenOffError, match=r": 1 folder could not be listed; .* attic: may not"):
+        embed(scans, tmp_path / "vectors")
 
 
 def test_halves_are_half_as_large_and_nearly_equal(scans: Path, tmp_path: Path) -> None:

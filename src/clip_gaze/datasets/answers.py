@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def schema(about: About) -> Any:
     """Return the schema of answers, whose columns are those of `clip_gaze.to_frame`."""
-    return tables.schema().with_metadata(parts.schema({**about, "half": False}).metadata)
+    return tables.schema().with_metadata(parts.metadata(about))
 
 
 def answers(rows: Rows, ranking: Ranking, like: PictureResult, top: int, about: About) -> Any:

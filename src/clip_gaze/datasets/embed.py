@@ -248,6 +248,8 @@ def embed(
         )  # fmt: skip
     if summary.failed or summary.unlisted:
         missing = f"{counted(summary.failed, 'part')} could not be made"
+        if not summary.failed:
+            missing = f"{counted(summary.unlisted, 'folder')} could not be listed"
         msg = f"{place}: {missing}; go on with resume=True: {why[-1]}"
         raise BrokenOffError(msg)
     if not summary.there + summary.made:

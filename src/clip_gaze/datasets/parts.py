@@ -77,7 +77,12 @@ def schema(about: About) -> Any:
         "vector": pa.list_(number, about["dim"]),
         "error": pa.string(),
     }
-    return pa.schema(fields.items(), {_KEY: json.dumps(about)})
+    return pa.schema(fields.items(), metadata(about))
+
+
+def metadata(about: About) -> dict[bytes, str]:
+    """Return what a dataset holds, as the metadata of its schema have it."""
+    return {_KEY: json.dumps(about)}
 
 
 def vectors(rows: Rows, about: About) -> Any:
