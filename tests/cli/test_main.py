@@ -635,21 +635,30 @@ def test_a_program_that_runs_a_command_finds_its_collector_as_it_was(
 
 
 @pytest.mark.parametrize("alone", [True, False])
-def test_only_the_program_itself_settles_what_holds_for_a_process(alone: bool, photo: Path) -> None:
-    # The collector's last round, and Pillow's limit.
-    words = ["gaze", str(photo), "--model", "demo", "--list", "surfaces", "--top", "1"]
+def test_only_the_program_itself_settles_what_holds_for_a_process(
+    alone: bool, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The collector's last round, Pillow's limit, and how long OpenBLAS's threads wait awake.
+    words = ["gaze", str(photo), "--model", "demo", "--list", "surfaces", "--no-store"]
     code = (
-        "import atexit, gc, sys\n"
+        "import atexit, gc, os, sys\n"
         "from PIL import Image\n"
         "from clip_gaze.cli import main\n"
         "def last():\n"
-        "    print(gc.get_freeze_count() > 0, Image.MAX_IMAGE_PIXELS is None)\n"
+        "    print(gc.get_freeze_count() > 0, Image.MAX_IMAGE_PIXELS is None,\n"
+        "          os.environ.get('OPENBLAS_THREAD_TIMEOUT') == '4')\n"
         "atexit.register(last)\n"
         f"main({'' if alone else words})"
     )
     command = [sys.executable, "-c", code, *words]
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
-    assert done.stdout.splitlines()[-1] == f"{alone} {alone}"
+    monkeypatch.delenv("OPENBLAS_THREAD_TIMEOUT", raising=False)
+    for theirs in (False, True):
+        if theirs:
+            monkeypatch.setenv("OPENBLAS_THREAD_TIMEOUT", "20")
+        done = subprocess.run(
+            command, capture_output=True, text=True, encoding="utf-8", check=False
+        )
+        assert done.stdout.splitlines()[-1] == f"{alone} {alone} {alone and not theirs}"
 
 
 def test_a_program_that_runs_a_command_finds_its_streams_and_logs_as_they_were() -> None:

@@ -164,6 +164,9 @@ def _prepare(*, alone: bool) -> None:
     if alone:
         # At the end the collector would look for garbage in all that was loaded, for 20 ms.
         atexit.register(gc.freeze)
+        # From numpy's import on, the threads of its OpenBLAS would look for work without sleeping,
+        # for 2 to the power of 28 cycles, on each CPU but one. 4 is the least that can be set.
+        os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
     # A program without a window's terminal has no streams, nor has one that was started so. What
     # opens next would get their numbers, and then what libraries write there.
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
