@@ -143,11 +143,13 @@ class Bench:
         stdin: int | None = None, **ask: Any,
     ) -> subprocess.Popen[str]:  # fmt: skip
         ask |= {"kind": kind, "model": self._model, "variant": variant}
+        # The worker has imported numpy before the program can say so.
+        program = {"CLIP_GAZE_CACHE": str(cache), "OPENBLAS_THREAD_TIMEOUT": "4"}
         return subprocess.Popen(
             [*before, sys.executable, str(WORKER), json.dumps(ask)],
             stdin=stdin, stdout=subprocess.PIPE, text=True,
             preexec_fn=enter,  # noqa: PLW1509 - there are no threads
-            env=environment(before) | {"CLIP_GAZE_CACHE": str(cache)},
+            env=environment(before) | program,
         )  # fmt: skip
 
 

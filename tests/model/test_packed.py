@@ -17,7 +17,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from clip_gaze import Clip
+from clip_gaze import Clip, ModelError
 from clip_gaze.model import packed, registry, session, towers
 from clip_gaze.store import FILE
 from clip_gaze.system import files, processor, shelf
@@ -35,6 +35,8 @@ VARIANTS = sorted(registry.find("demo").manifest.variants)
 RELEASE = tuple(map(int, onnxruntime.__version__.split(".")[:2]))
 # What the installed release packs.
 PACKS = {"fp32": RELEASE >= (1, 21), "q8": RELEASE >= (1, 32), "q4": RELEASE >= (1, 28)}
+# The files of a packed graph that is not large: it is cut in two.
+KEPT = [packed.GRAPH, packed.REST.format(2), session.PACKED_DATA]
 packs = pytest.mark.skipif(not PACKS["fp32"], reason="onnxruntime before 1.21 packs nothing")
 
 
@@ -45,13 +47,17 @@ def _any_size(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return the names of the graphs that are loaded during the test, but for packing."""
+    """Return the names of the graphs that are loaded during the test, but for packing.
+
+    Of a packed one the first part alone is named; others are loaded beside it.
+    """
     found: list[str] = []
     real = onnxruntime.InferenceSession
 
     def spied(path: str, options: Any, **named: Any) -> onnxruntime.InferenceSession:
-        if packed.PART not in path + options.optimized_model_filepath:
-            found.append(Path(path).name)
+        name = Path(path).name
+        if packed.PART not in path + options.optimized_model_filepath and name not in KEPT[1:]:
+            found.append(name)
         return real(path, options, **named)
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", spied)
@@ -88,6 +94,7 @@ def test_mapped_weights_give_the_same_numbers_bit_for_bit(
     some = variant == "q8" and (1, 28) <= RELEASE < (1, 32)
     count = len(folders(cache))
     assert some or count == 2 * PACKS[variant]
+    assert all((folder / name).exists() for folder in folders(cache) for name in KEPT)
     loaded.clear()
     mapped = seen(variant, 50)
     assert loaded.count(packed.GRAPH) == count
@@ -147,7 +154,7 @@ def flipped(path: Path) -> None:
 
 
 @packs
-@pytest.mark.parametrize("name", [packed.GRAPH, session.PACKED_DATA, packed.NOTE])
+@pytest.mark.parametrize("name", [*KEPT, packed.NOTE])
 @pytest.mark.parametrize("harm", [flipped, Path.unlink, lambda path: os.truncate(path, 2000)])
 def test_a_damaged_file_is_not_used_and_made_anew(
     harm: Callable[[Path], None], name: str, cache: Path, loaded: list[str]
@@ -170,7 +177,7 @@ def test_a_copied_cache_is_read_once_and_used(
 ) -> None:
     wanted = seen()
     for folder in folders(cache):
-        for name in (packed.GRAPH, session.PACKED_DATA):
+        for name in KEPT:
             copied = folder / "copy"
             shutil.copyfile(folder / name, copied)
             copied.replace(folder / name)
@@ -181,7 +188,7 @@ def test_a_copied_cache_is_read_once_and_used(
     for _ in range(2):
         assert same(seen(), wanted)
     assert loaded == [packed.GRAPH] * 4
-    assert len(read) == 4
+    assert len(read) == 2 * len(KEPT)
 
 
 @packs
@@ -402,6 +409,59 @@ def test_where_no_thread_can_be_had_a_graph_is_packed_at_the_end(
 
 
 @packs
+@pytest.mark.parametrize("hindered", [None, "no thread", "a slow disk"])
+def test_parts_are_loaded_at_once_where_there_are_threads_and_the_disk_is_fast(
+    hindered: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = seen()
+    together = threading.Barrier(1 if hindered else 2)
+    loading: list[str] = []
+    real = onnxruntime.InferenceSession
+
+    def spied(path: str, *which: Any, **named: Any) -> onnxruntime.InferenceSession:
+        together.wait(PATIENCE)
+        loading.append(Path(path).name)
+        return real(path, *which, **named)
+
+    def none(*_: Any) -> Any:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as changed:
+        changed.setattr(onnxruntime, "InferenceSession", spied)
+        if hindered == "no thread":
+            changed.setattr(session.ThreadPoolExecutor, "submit", none)
+        changed.setattr(session, "seeks_fast", lambda _: hindered != "a slow disk")
+        assert same(seen(), wanted)
+    assert sorted(loading) == sorted(KEPT[:2] * 2)
+    if hindered:
+        assert loading == KEPT[:2] * 2
+
+
+@packs
+def test_a_large_graph_has_more_parts(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packed, "_MANY_WEIGHTS", 2**18)
+    wanted = seen()
+    counts = [len(list(folder.glob("graph*.onnx"))) for folder in folders(cache)]
+    assert sorted(counts) == [3, 4]  # one has no place for a fourth
+    assert same(seen(), wanted)
+
+
+@packs
+def test_a_graph_that_cannot_be_cut_is_packed_whole(
+    cache: Path, loaded: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: Path) -> dict[str, str]:
+        raise ModelError("no such part")
+
+    monkeypatch.setattr(packed, "output_types", refused)
+    wanted = seen()
+    loaded.clear()
+    assert same(seen(), wanted)
+    assert loaded == [packed.GRAPH] * 2
+    assert not list((cache / "packed").rglob(KEPT[1]))
+
+
+@packs
 def test_a_folder_runs_one_picture_a_thread_once_weights_are_mapped(
     picture: MakePicture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -421,10 +481,9 @@ def test_a_folder_runs_one_picture_a_thread_once_weights_are_mapped(
     monkeypatch.setattr(onnxruntime, "InferenceSession", spied)
     with Clip("demo", threads=3) as clip:
         found = clip.encode_images(paths)
-        assert threads.count(1) == 1
+        assert threads.count(1) == 2  # a session for each part
         clip.encode_images([picture(seed=99)])
-    assert sorted(set(threads)) == [1, 3]
-    assert len(threads) == 2  # however many pictures there are
+    assert sorted(threads) == [1, 1, 3, 3]  # however many pictures there are
     assert np.abs(found - wanted).max() <= 1e-6
 
 

@@ -15,7 +15,7 @@ import pytest
 import hub_server as hubs
 from clip_gaze import Clip, ModelError
 from clip_gaze.hub.locate import locate
-from clip_gaze.model import external, manifest, manifest_file, registry
+from clip_gaze.model import manifest, manifest_file, onnx_file, registry
 from quantize import add_variants, variant_of
 from variants import graphs
 
@@ -158,14 +158,14 @@ def test_weights_are_found_wherever_a_graph_may_have_them(tmp_path: Path) -> Non
     path = tmp_path / "graph.onnx"
     path.write_bytes(helper.make_model(graph, functions=[function]).SerializeToString())
     names = ["constant", "function", "indices", "inner", "outer", "sparse"]
-    assert external.locations(path) == {f"{name}.bin" for name in names}
+    assert onnx_file.locations(path) == {f"{name}.bin" for name in names}
 
 
 @pytest.mark.parametrize("content", [b"", b"\x3a"])
 def test_what_is_no_graph_has_its_weights_nowhere(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "graph.onnx"
     path.write_bytes(content)
-    assert external.locations(path) == set()
+    assert onnx_file.locations(path) == set()
 
 
 def test_vectors_are_kept_for_graph_and_weights_together(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import threading
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -254,3 +256,15 @@ def test_what_is_no_file_has_no_size(tmp_path: Path) -> None:
     assert files.size(tmp_path / "file") == 5
     assert files.size(tmp_path / "none") == 0
     assert files.size(tmp_path / "file" / "none") == 0
+
+
+@pytest.mark.parametrize(("seconds", "wanted"), [(0.0002, True), (0.009, False)])
+def test_a_file_is_near_if_its_distant_places_are_read_at_once(
+    seconds: float, wanted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "weights.bin"
+    path.write_bytes(bytes(10**6))
+    moments = itertools.count()
+    clock = SimpleNamespace(perf_counter=lambda: next(moments) * seconds)
+    monkeypatch.setattr(files, "time", clock)
+    assert files.seeks_fast(path) == wanted

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clip_gaze.errors import GazeError, ModelError
-from clip_gaze.model.session import PACKED_DATA, Tower, build, can_pack
+from clip_gaze.model import onnx_file
+from clip_gaze.model.session import PACKED_DATA, Tower, build, can_pack, output_types
 from clip_gaze.system import files, notes, shelf
 from clip_gaze.system.malloc import give_back
 from clip_gaze.system.processor import boot, features
@@ -32,9 +33,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-GRAPH, NOTE, REFUSED = "graph.onnx", "note.json", ".refused"
+# The whole graph, or its first part; and the others.
+GRAPH, REST = "graph.onnx", "graph_{}.onnx"
+NOTE, REFUSED = "note.json", ".refused"
 # A change of what is kept, or of how, needs another number.
-_LAYOUT = 1
+_LAYOUT = 2
 # Loading a smaller graph takes hundredths of a second, and its weights no memory to speak of.
 SMALLEST = 16 * 2**20
 # What a packed graph takes on the disk: the weights twice, since ONNX Runtime knows a packed weight
@@ -47,6 +50,8 @@ _MOST_BOOTS = 16
 _PREPACKED = re.compile(rb"\|\d+;(\d+);\d+")
 _LEAST_SHARE = 0.25
 LOCK = "lock"
+# Each part takes some milliseconds of its own: few, and more only where each has many weights.
+_FEW_PARTS, _MANY_PARTS, _MANY_WEIGHTS = 2, 4, 80 * 2**20
 # Numbers in a batch of phrases, see `texts.tokenizer`.
 _BATCH = 128
 # Of the length of a vector: what the number of threads may change.
@@ -95,7 +100,8 @@ class Packed:
         try:
             new = _boot() not in note["boots"]
             changed = _check(folder, note, again=new and len(note["boots"]) == 1)
-            tower = Tower(folder / GRAPH, threads, width, instead, packed=True)
+            rest = [folder / name for name in note["files"] if name not in (GRAPH, PACKED_DATA)]
+            tower = Tower(folder / GRAPH, threads, width, instead, packed=True, rest=rest)
             if new:
                 _try(tower, note)
                 note["boots"] = [*note["boots"], _boot()][-_MOST_BOOTS:]
@@ -178,13 +184,13 @@ def _packed(graph: Path, part: Path, row: Row, threads: int | None) -> Note:
     wanted = [plain.probe(row, count) for count in counts]
     del plain
     give_back()
-    text = (part / GRAPH).read_bytes()
-    share = sum(int(length) for length in _PREPACKED.findall(text)) / _weight(graph)
+    share = _prepacked((part / GRAPH).read_bytes()) / _weight(graph)
     if share < _LEAST_SHARE:
         msg = f"only {share:.0%} would be mapped"
         raise _RefusedError(msg)
+    rest = _cut(part)
     try:
-        mapped = Tower(part / GRAPH, threads, packed=True)
+        mapped = Tower(part / GRAPH, threads, packed=True, rest=rest)
         found = [mapped.probe(row, count) for count in counts]
         same = all(map(np.array_equal, wanted, found))
     except ModelError as error:
@@ -193,12 +199,42 @@ def _packed(graph: Path, part: Path, row: Row, threads: int | None) -> Note:
     if not same:
         raise _RefusedError("it gives other numbers")
     known = {}
-    for name in (GRAPH, PACKED_DATA):
-        with (part / name).open("r+b") as file:
+    for path in sorted(part.iterdir()):
+        with path.open("r+b") as file:
             if boot() is None:
                 os.fsync(file.fileno())
-            known[name] = [stamp(part / name), files.sha256(file)]
+            known[path.name] = [stamp(path), files.sha256(file)]
     return {"files": known, "boots": [_boot()], "row": row, "vector": wanted[0][0].tolist()}
+
+
+def _cut(folder: Path) -> list[Path]:
+    """Cut a packed graph, whose parts are loaded side by side; return all paths but the first one.
+
+    Where there is no place to cut, the graph stays whole.
+    """
+    path = folder / GRAPH
+    whole = path.read_bytes()
+    most = max(_FEW_PARTS, min(_MANY_PARTS, _prepacked(whole) // _MANY_WEIGHTS))
+
+    def types(part: bytes) -> dict[str, str]:
+        path.write_bytes(part)
+        return output_types(path)
+
+    try:
+        first, *others = onnx_file.parts(whole, most, _prepacked, types)
+    except ModelError as error:
+        logger.info("%s: stays whole (%s)", path, error)
+        first, others = whole, []
+    path.write_bytes(first)
+    rest = [folder / REST.format(number) for number in range(2, len(others) + 2)]
+    for each, part in zip(rest, others, strict=True):
+        each.write_bytes(part)
+    return rest
+
+
+def _prepacked(message: bytes) -> int:
+    """Return how many bytes of packed weights a graph names, or an initializer."""
+    return sum(int(length) for length in _PREPACKED.findall(message))
 
 
 def _check(folder: Path, note: Note, *, again: bool) -> bool:
@@ -207,8 +243,7 @@ def _check(folder: Path, note: Note, *, again: bool) -> bool:
     They are read if their stamps are others, or `again`. Returns whether a stamp was another one.
     """
     changed = False
-    for name in (GRAPH, PACKED_DATA):
-        known, digest = note["files"][name]
+    for name, (known, digest) in note["files"].items():
         now = stamp(folder / name)
         if again or now is None or now != known:
             with (folder / name).open("rb") as file:

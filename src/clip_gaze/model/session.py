@@ -5,19 +5,22 @@ from __future__ import annotations
 import logging
 import os
 import re
-from contextlib import nullcontext
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, nullcontext, suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from clip_gaze.errors import ModelError
+from clip_gaze.system.files import seeks_fast
 from clip_gaze.system.malloc import give_back, giving_back, reusing
 from clip_gaze.system.resources import usable_cpus
 from clip_gaze.system.telemetry import SWITCH
 from clip_gaze.wording import first_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -62,6 +65,7 @@ class Tower:
         instead: str = "export the model again",
         *,
         packed: bool = False,
+        rest: Sequence[Path] = (),
         into: Path | None = None,
     ) -> None:
         """Load a graph.
@@ -73,61 +77,34 @@ class Tower:
             instead: what to do about a graph that overflows.
             packed: whether an earlier load wrote the graph `into` this file: it is optimised, and
                 its weights are mapped in the layout that the runtime computes with.
+            rest: of a packed graph that is cut, the files of the parts after the first.
             into: where to write the graph as packed; its weights go beside it, to PACKED_DATA.
 
         Raises:
             ModelError: ONNX Runtime cannot load the file, or it is not the graph of a tower.
 
         """
-        onnxruntime = _runtime()
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or usable_cpus()
-        options.inter_op_num_threads = 1
-        # What a run computes with stays the runtime's own, a few MB with ViT-B/32. Given back each
-        # time, it lay scattered over the heaps of threads, and a folder took 20 MB more. Weights
-        # stay outside, since the first copy of each is given back.
-        options.enable_mem_pattern = False
-        options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
-        # Several pictures may be in the graph at once: a thread that waits leaves its CPU to them.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = _ONLY_FATAL
-        if packed:
-            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        if into is not None:
-            options.optimized_model_filepath = str(into)
-            for name, value in (
-                ("save_external_prepacked_constant_initializers", "1"),
-                ("optimized_model_external_initializers_file_name", PACKED_DATA),
-                ("optimized_model_external_initializers_min_size_in_bytes", str(_INSIDE)),
-            ):
-                options.add_session_config_entry(f"session.{name}", value)
-        # Windows has another telemetry than the one that the variable stops.
-        if os.environ.get(SWITCH) == "1" and hasattr(onnxruntime, "disable_telemetry_events"):
-            onnxruntime.disable_telemetry_events()
-        logger.debug("loading %s", path)
-        # A file that is packed is written in the background, where nobody must wait for its memory.
-        memory = reusing() if packed else giving_back() if into is None else nullcontext()
-        try:
-            with memory:
-                self._session = onnxruntime.InferenceSession(
-                    str(path), options, providers=["CPUExecutionProvider"]
-                )
-        except Exception as error:
-            # onnxruntime's errors share no public base class below Exception.
-            reason = _PREFIX.sub("", first_line(error))[:_LONGEST_REASON]
-            msg = f"{path}: onnxruntime {version()} cannot load this graph ({reason}); {instead}"
-            raise ModelError(msg) from error
+
+        def load(path: Path) -> Any:
+            return _session(path, threads, instead, packed=packed, into=into)
+
+        if rest:
+            self._sessions = _parts(load, [path, *rest])
+        else:
+            # Packed files are written in the background, where nobody must wait for their memory.
+            with reusing() if packed else giving_back() if into is None else nullcontext():
+                self._sessions = [load(path)]
         self.packed = packed
         self._path = path
         self._width = width
         self._instead = instead
-        self._inputs = self._session.get_inputs()
+        self._inputs = self._sessions[0].get_inputs()
         main = [node for node in self._inputs if "mask" not in node.name]
         if len(main) != 1 or any(node.type not in _TYPES for node in self._inputs):
             found = ", ".join(f"{node.name} {node.type}" for node in self._inputs)
             msg = f"{path}: is not the graph of one CLIP tower; its inputs are: {found or 'none'}"
             raise ModelError(msg)
-        outputs = self._session.get_outputs()
+        outputs = self._sessions[-1].get_outputs()
         named = [node.name for node in outputs if node.name.endswith("_embeds")]
         flat = [node.name for node in outputs if len(node.shape) == 2]
         self._output = (named or flat or [outputs[0].name])[0]
@@ -177,7 +154,12 @@ class Tower:
             for node in self._inputs
         }
         try:
-            (output,) = self._session.run([self._output], feeds)
+            for session in self._sessions:
+                taken = {node.name: feeds[node.name] for node in session.get_inputs()}
+                last = session is self._sessions[-1]
+                names = [self._output] if last else [node.name for node in session.get_outputs()]
+                feeds |= zip(names, session.run(names, taken), strict=True)
+            output = feeds[self._output]
         except Exception as error:
             ids = f" on token ids up to {rows.max()}" if rows.dtype == np.int64 else ""
             tokenizer = "; is tokenizer.json another model's?" if ids else ""
@@ -203,6 +185,93 @@ class Tower:
             give_back()  # what the first run alone has needed
             self.row = rows.shape[1:], rows.dtype.name, int(rows.max())
         return vectors
+
+
+def output_types(path: Path) -> dict[str, str]:
+    """Return what a packed graph gives: names, and types such as "tensor(float)".
+
+    Raises:
+        ModelError: ONNX Runtime cannot load the file.
+    """
+    session = _session(path, 1, "", packed=True)
+    return {node.name: node.type for node in session.get_outputs()}
+
+
+def _parts(load: Callable[[Path], Any], paths: Sequence[Path]) -> list[Any]:
+    """Load the parts of a packed graph, each in a thread of its own.
+
+    ONNX Runtime packs each weight again, to see which packed one it is, in the thread that loads.
+    They are loaded one after the other where no threads can be had, and where a disk would go to
+    and fro between them.
+    """
+    first, *rest = paths
+    with ExitStack() as stack:
+        pools = [stack.enter_context(ThreadPoolExecutor(1)) for _ in rest]
+        with reusing():
+            if not seeks_fast(first.with_name(PACKED_DATA)):
+                return [load(path) for path in paths]
+            try:
+                loading = [pool.submit(load, path) for pool, path in zip(pools, rest, strict=True)]
+            except RuntimeError:
+                return [load(path) for path in paths]
+            sessions = [load(first), *(each.result() for each in loading)]
+        for pool in pools:  # each thread has a heap of its own
+            pool.submit(give_back)
+    return sessions
+
+
+@lru_cache(maxsize=1)
+def _share_memory() -> None:
+    """Let all packed graphs, and all parts of them, compute in the same memory, of a few MB.
+
+    It stays the runtime's until the process ends. Only sessions that ask for it use it.
+    """
+    onnxruntime = _runtime()
+    kind = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    # The program around this one may have done so.
+    with suppress(Exception):
+        onnxruntime.create_and_register_allocator(onnxruntime.OrtMemoryInfo("Cpu", *kind), None)
+
+
+def _session(
+    path: Path, threads: int | None, instead: str, *, packed: bool, into: Path | None = None
+) -> Any:
+    """Load a file; see `Tower`."""
+    onnxruntime = _runtime()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or usable_cpus()
+    options.inter_op_num_threads = 1
+    # What a run computes with stays the runtime's own, a few MB with ViT-B/32. Given back each
+    # time, it lay scattered over the heaps of threads, and a folder took 20 MB more. Weights
+    # stay outside, since the first copy of each is given back.
+    options.enable_mem_pattern = False
+    options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
+    # Several pictures may be in the graph at once: a thread that waits leaves its CPU to them.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = _ONLY_FATAL
+    if packed:
+        _share_memory()
+        options.add_session_config_entry("session.use_env_allocators", "1")
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if into is not None:
+        options.optimized_model_filepath = str(into)
+        for name, value in (
+            ("save_external_prepacked_constant_initializers", "1"),
+            ("optimized_model_external_initializers_file_name", PACKED_DATA),
+            ("optimized_model_external_initializers_min_size_in_bytes", str(_INSIDE)),
+        ):
+            options.add_session_config_entry(f"session.{name}", value)
+    # Windows has another telemetry than the one that the variable stops.
+    if os.environ.get(SWITCH) == "1" and hasattr(onnxruntime, "disable_telemetry_events"):
+        onnxruntime.disable_telemetry_events()
+    logger.debug("loading %s", path)
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        # onnxruntime's errors share no public base class below Exception.
+        reason = _PREFIX.sub("", first_line(error))[:_LONGEST_REASON]
+        msg = f"{path}: onnxruntime {version()} cannot load this graph ({reason}); {instead}"
+        raise ModelError(msg) from error
 
 
 def can_pack() -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from clip_gaze.errors import ClosedError
-from clip_gaze.model import external
+from clip_gaze.model import onnx_file
 from clip_gaze.model.session import Tower
 
 if TYPE_CHECKING:
@@ -139,5 +139,5 @@ class Towers:
             if tower is not None:
                 return tower
         self._mapped[role] = False
-        external.check(self._paths[role], self._paths.get(f"{role}_data"))
+        onnx_file.check(self._paths[role], self._paths.get(f"{role}_data"))
         return Tower(self._paths[role], self._threads, *self._options)

@@ -26,10 +26,14 @@ if hasattr(os, "register_at_fork"):
 
 
 def give_back() -> None:
-    """Return what lies free in glibc's heap to the system; leave other allocators as they are."""
+    """Return what lies free in glibc's heaps to the system; leave other allocators as they are.
+
+    What lies at the end of a thread's own heap goes back only where the thread itself asks for it.
+    """
     trim = _allocator("malloc_trim")
     if trim is not None:
         trim(0)
+        bytes(256 * _KIB)  # when such a block is freed, glibc looks at the heap's end too
 
 
 @contextmanager
