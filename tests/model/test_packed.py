@@ -90,8 +90,9 @@ def test_mapped_weights_give_the_same_numbers_bit_for_bit(
 ) -> None:
     plain = seen(variant, 50, store=False)
     first = seen(variant, 50)
-    # Packed 8-bit weights of 1.28 to 1.31 are wrong, or by chance right, and kept then.
-    some = variant == "q8" and (1, 28) <= RELEASE < (1, 32)
+    # Before 1.28 what q8 has in float32 may be worth it. Packed 8-bit weights of 1.28 to 1.31 are
+    # wrong, or by chance right, and kept then.
+    some = variant == "q8" and RELEASE < (1, 32)
     count = len(folders(cache))
     assert some or count == 2 * PACKS[variant]
     assert all((folder / name).exists() for folder in folders(cache) for name in KEPT)

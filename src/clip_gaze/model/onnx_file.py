@@ -144,9 +144,11 @@ class _Graph:
         for at, node in enumerate(self.nodes, 1):
             done += sum(counts.pop(name, 0) for name in node.takes)
             for number, found in enumerate(candidates, 1):
-                off = abs(done / total - number / most)
-                if off <= _OFF and not self.crossing(at) & self.outputs.keys():
-                    found.append((len(self.crossing(at)), off, at))
+                off = abs(done - total * number / most)
+                if off <= _OFF * total:
+                    crossing = self.crossing(at)
+                    if not crossing & self.outputs.keys():
+                        found.append((len(crossing), off, at))
         # A graph inside a node may need any value.
         if not any(map(_nested, self.nodes)):
             yield from (min(found)[-1] for found in candidates if found)
