@@ -410,8 +410,8 @@ def test_where_no_thread_can_be_had_a_graph_is_packed_at_the_end(
 
 
 @packs
-@pytest.mark.parametrize("hindered", [None, "no thread", "a slow disk"])
-def test_parts_are_loaded_at_once_where_there_are_threads_and_the_disk_is_fast(
+@pytest.mark.parametrize("hindered", [None, "one CPU", "no thread", "a slow disk"])
+def test_parts_are_loaded_at_once_where_cpus_threads_and_the_disk_allow(
     hindered: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = seen()
@@ -431,6 +431,7 @@ def test_parts_are_loaded_at_once_where_there_are_threads_and_the_disk_is_fast(
         changed.setattr(onnxruntime, "InferenceSession", spied)
         if hindered == "no thread":
             changed.setattr(session.ThreadPoolExecutor, "submit", none)
+        changed.setattr(session, "usable_cpus", lambda: 1 if hindered == "one CPU" else 2)
         changed.setattr(session, "seeks_fast", lambda _: hindered != "a slow disk")
         assert same(seen(), wanted)
     assert sorted(loading) == sorted(KEPT[:2] * 2)

@@ -201,14 +201,14 @@ def _parts(load: Callable[[Path], Any], paths: Sequence[Path]) -> list[Any]:
     """Load the parts of a packed graph, each in a thread of its own.
 
     ONNX Runtime packs each weight again, to see which packed one it is, in the thread that loads.
-    They are loaded one after the other where no threads can be had, and where a disk would go to
-    and fro between them.
+    They are loaded one after the other where there is one CPU or no thread, and where a disk would
+    go to and fro between them.
     """
     first, *rest = paths
     with ExitStack() as stack:
         pools = [stack.enter_context(ThreadPoolExecutor(1)) for _ in rest]
         with reusing():
-            if not seeks_fast(first.with_name(PACKED_DATA)):
+            if usable_cpus() == 1 or not seeks_fast(first.with_name(PACKED_DATA)):
                 return [load(path) for path in paths]
             try:
                 loading = [pool.submit(load, path) for pool, path in zip(pools, rest, strict=True)]
