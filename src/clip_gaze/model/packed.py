@@ -51,7 +51,7 @@ _PREPACKED = re.compile(rb"\|\d+;(\d+);\d+")
 _LEAST_SHARE = 0.25
 LOCK = "lock"
 # Each part takes some milliseconds of its own: few, and more only where each has many weights.
-_FEW_PARTS, _MANY_PARTS, _MANY_WEIGHTS = 2, 4, 80 * 2**20
+_FEW_PARTS, _MANY_PARTS, _MANY_WEIGHTS = 2, 3, 80 * 2**20
 # Numbers in a batch of phrases, see `texts.tokenizer`.
 _BATCH = 128
 # Of the length of a vector: what the number of threads may change.
