@@ -40,7 +40,7 @@ BEGIN, END = "<!-- mapped: mapped.py writes them -->", "<!-- end of mapped -->"
 PROCESSES = 8
 LIMITS = {"fp32": 192, "q8": 128, "q4": 128}
 NO_LIMIT = 2**30
-FOLDERS = 3
+FOLDERS = 4
 BARE = "import numpy, onnxruntime"
 
 
@@ -187,22 +187,27 @@ def measure(bench: Bench, variant: str, repeat: int) -> dict[str, Any]:
     )
     assert mapped["packed"]
     found["same"] = plain["digest"] == mapped["digest"]
-    # What others do on the machine only adds: the shortest of several runs counts.
-    parts = min(
-        (bench.run(variant, "parts", "taskset", "-c", "0", pictures=bench.pictures)
-         for _ in range(FOLDERS)),
-        key=lambda parts: sum(parts.values()),
-    )  # fmt: skip
-    found["parts"] = parts
-    for cpus in sorted({1, usable_cpus()}):
-        on = ("taskset", "-c", ",".join(map(str, range(cpus))))
-        seconds = min(
-            bench.run(variant, "folder", *on, pictures=bench.pictures)["seconds"]
-            for _ in range(FOLDERS)
+    # What others do on the machine only adds: the shortest of several runs in turns counts.
+    numbers = sorted({1, usable_cpus()})
+    rounds = [
+        (
+            bench.run(variant, "parts", *on(1), pictures=bench.pictures),
+            *(bench.run(variant, "folder", *on(cpus), pictures=bench.pictures) for cpus in numbers),
         )
+        for _ in range(FOLDERS)
+    ]
+    alone, *folders = zip(*rounds, strict=True)
+    found["parts"] = parts = min(alone, key=lambda parts: sum(parts.values()))
+    for cpus, runs in zip(numbers, folders, strict=True):
+        seconds = min(each["seconds"] for each in runs)
         found[f"folder {cpus}"] = seconds / (sum(parts.values()) / cpus)
         found[f"folder {cpus} ms"] = seconds * 1000
     return found
+
+
+def on(cpus: int) -> tuple[str, ...]:
+    """Return what to put before a command so that it has the first CPUs alone."""
+    return "taskset", "-c", ",".join(map(str, range(cpus)))
 
 
 def in_turns(bench: Bench, variants: list[str], repeat: int) -> list[float]:
